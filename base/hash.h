@@ -35,11 +35,13 @@ struct map_entry {
 	struct str key;
 	void *value;
 	uint64_t hash;
+	uint64_t seq; /* rising in insertion order: positions survive compaction */
 };
 struct map {
 	struct map_entry *entries; /* insertion order; key.p == NULL: deleted */
 	uint32_t *index;
 	size_t n_entries, n_live, cap_entries, cap_index;
+	uint64_t next_seq;
 };
 void map_init(struct map *m);
 void map_release(struct map *m);

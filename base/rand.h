@@ -13,6 +13,7 @@ uint64_t rand_u64(void);
 uint64_t rand_below(uint64_t n);
 /* rand_set_seed: this process draws from a reproducible stream from now on (simulation, tests). */
 void rand_set_seed(uint64_t seed);
+bool rand_is_seeded(void);
 /* rand_uuid: RFC 4122 version 4 in lower-case text, 36 bytes + NUL. */
 void rand_uuid(char out[37]);
 /* rand_suffix: n letters of upstream's generateName alphabet "bcdfghjklmnpqrstvwxz2456789" + NUL. */
