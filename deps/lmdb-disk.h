@@ -1,0 +1,24 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * lmdb-disk: read before mdb.c (-include), it leads LMDB's writes and syncs to base/disk, so that the
+ * simulation and the fault tests see and may lose them. Reads stay the kernel's (a memory map).
+ * LMDB writes pages to one descriptor and syncs that; the meta page goes to a second descriptor which
+ * is open O_DSYNC: a write there is a write and a sync in one. MDB_WRITEMAP (msync) is not mapped and
+ * must not be used (it was corrupt after power cuts). Contract of the functions: base/disk.h. */
+#ifndef LMDB_DISK_H
+#define LMDB_DISK_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+ssize_t disk_lmdb_pwrite(int fd, const void *p, size_t n, off_t at);
+ssize_t disk_lmdb_pwritev(int fd, const struct iovec *iov, int n, off_t at);
+int disk_lmdb_fdatasync(int fd);
+
+#define pwrite disk_lmdb_pwrite
+#define pwritev disk_lmdb_pwritev
+#define fdatasync disk_lmdb_fdatasync
+#define fsync disk_lmdb_fdatasync
+
+#endif
