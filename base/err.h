@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 enum reason {
