@@ -53,10 +53,10 @@ CFLAGS_musl := -O2 $(COMMON) $(WARN) $(WARN_GCC) -Wnull-dereference -Wframe-larg
 	-fstack-protector-strong $(call INC,musl) -isystem $(O)/deps/kinc/kinc
 LDFLAGS_musl := -static -pthread -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack
 CC_asan := $(CCACHE) gcc
-CFLAGS_asan := -O1 $(COMMON) $(WARN) $(WARN_GCC) $(SAN) -DKEELSON_DEBUG $(call INC,asan)
+CFLAGS_asan := -O1 $(COMMON) $(WARN) $(WARN_GCC) $(SAN) -DKEELSON_ASAN $(call INC,asan)
 LDFLAGS_asan := $(SAN) -pthread -Wl,--gc-sections
 CC_fuzz := $(CCACHE) clang
-CFLAGS_fuzz := -O1 $(COMMON) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -DKEELSON_DEBUG \
+CFLAGS_fuzz := -O1 $(COMMON) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -DKEELSON_ASAN \
 	-Wno-unknown-warning-option $(call INC,fuzz)
 LDFLAGS_fuzz := $(SAN) -fsanitize=fuzzer -pthread
 HOSTCFLAGS := -O1 $(COMMON) $(WARN) $(WARN_GCC) -I. -I$(O)/gen
@@ -193,6 +193,10 @@ test:
 
 # ---- kernel, image, test clusters -------------------------------------------------------------
 
+.PHONY: format
+format:
+	@clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+
 .PHONY: kernel image initramfs up down clean-cluster clean help
 kernel: $(O)/image/vmlinuz
 $(O)/image/vmlinuz: deps/lock kernel-config/build.sh $(wildcard kernel-config/*.config) | host-packages
@@ -226,6 +230,7 @@ help:
 	@echo 'make unit          unit tests, static against musl; unit-<folder>: one folder (/ as -), say unit-netstack-http'
 	@echo 'make asan          unit tests under address and undefined sanitizers; asan-<folder>: one folder'
 	@echo 'make lint          format, layers, headers, banned calls, sizes'
+	@echo 'make format        lays out all C as .clang-format says'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS=60; FUZZ=<name> one of them'
 	@echo 'make bench         figures; BENCH=<name> one of them'
 	@echo 'make deps          only what others wrote; deps-update NAME=<row>: its newest version into deps/lock'
