@@ -12,13 +12,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define DOC_MAX_DEPTH 64
+#define DOC_MAX_DEPTH 64 /* default of the parsers, which take at most DOC_MAX_WALK */
+#define DOC_MAX_WALK 256 /* depth that writers, doc_copy and doc_equal follow */
 
 enum doc_type { DOC_NULL, DOC_BOOL, DOC_INT, DOC_DOUBLE, DOC_STR, DOC_LIST, DOC_MAP };
 
 struct doc {
 	enum doc_type type;
 	bool dup;          /* a member of the same name stands before this one */
+	bool dups;         /* of a DOC_MAP: may have members with dup set (doc_get must see all) */
 	uint32_t line;     /* 1-based line in a YAML source; 0 = unknown */
 	struct str key;    /* name within a DOC_MAP */
 	struct doc *next;  /* sibling */
@@ -48,10 +50,11 @@ int doc_parse_json(struct arena *a, struct str text, const struct doc_limits *li
  * A JSON text is YAML. Aliases are copied and count against max_nodes. Errors as above. */
 int doc_parse_yaml(struct arena *a, struct str *rest, const struct doc_limits *lim,
 	struct doc **ret, struct err *e);
-/* doc_write_json: compact, members in order, Go's escaping (HTML-unsafe characters < > & as \u003c..
- * only when `html` is true, as encoding/json does for wire bodies; U+2028/9 escaped). */
+/* doc_write_json: compact, members in order, encoding/json's forms of strings and numbers, but
+ * < > & stay as they are (SetEscapeHTML(false)); bytes that are not UTF-8 become U+FFFD. A tree deeper
+ * than DOC_MAX_WALK makes b fail. */
 void doc_write_json(struct buf *b, const struct doc *d);
-/* doc_write_json_pretty: indented by 4 blanks as kubectl's -o json... used by tests and logs. */
+/* doc_write_json_pretty: `indent` blanks a level, as kubectl's -o json (4) prints it. */
 void doc_write_json_pretty(struct buf *b, const struct doc *d, int indent);
 /* doc_write_yaml: block style, keys in order. */
 void doc_write_yaml(struct buf *b, const struct doc *d);
@@ -66,7 +69,8 @@ struct doc *doc_double(struct arena *a, double v);
 struct doc *doc_str(struct arena *a, struct str s);
 struct doc *doc_list(struct arena *a);
 struct doc *doc_map(struct arena *a);
-/* doc_copy: deep copy into a, strings copied too. The copy has no key and no sibling. */
+/* doc_copy: deep copy into a, strings copied too. The copy has no key and no sibling. NULL = the
+ * arena failed or the tree is deeper than DOC_MAX_WALK. */
 struct doc *doc_copy(struct arena *a, const struct doc *d);
 
 /* Access; every function accepts NULL documents and wrong types and then gives "absent". */
@@ -85,7 +89,6 @@ size_t doc_len(const struct doc *d); /* members or items; 0 for the rest */
 bool doc_is_empty(const struct doc *d); /* NULL, null, "", [] or {} */
 /* doc_equal: deep; maps without regard to order; 1 and 1.0 are equal. */
 bool doc_equal(const struct doc *x, const struct doc *y);
-/* doc_utf8_ok: every string and key is valid UTF-8 (the JSON parser already refuses others). */
 #define DOC_EACH(item, parent)                                                                     \
 	for (struct doc *item = (parent) && ((parent)->type == DOC_LIST ||                         \
 					      (parent)->type == DOC_MAP)                           \
