@@ -12,9 +12,11 @@
  *   delete: admission (validate) -> before_delete -> commit
  *   connect (exec, log, proxy...): admission (validate) with verb create or get and r->sub set
  * What the pipeline does by itself: metadata.{name,generateName,namespace,uid,creationTimestamp,
- * generation,deletion*,resourceVersion}, status reset on create and kept on update for kinds with a
- * status subresource, spec kept on status writes, finalizers, graceful deletion bookkeeping, RBAC
- * escalation checks.
+ * generation,deletion*,resourceVersion}, status reset on create (SCHEMA_KIND_STATUS_RESET) and kept on
+ * update for kinds with a status subresource, everything but status and metadata kept on status
+ * writes, generation raised when anything but metadata and status changed (SCHEMA_KIND_GENERATION),
+ * create on update and unconditional update as the schema says, finalizers, graceful deletion
+ * bookkeeping, RBAC escalation checks.
  *
  * Invariants: functions run on the request's loop, never block, change r->obj only (prepare_*, mutating
  * admission). A function is called again when a write starts over after a conflict: it must be a function
@@ -25,14 +27,6 @@
 
 #include "orchestrator/api/request.h"
 
-enum kind_flags {
-	KIND_CREATE_ON_UPDATE = 1 << 0,    /* PUT and apply of a missing object make it */
-	KIND_NO_UNCONDITIONAL = 1 << 1,    /* PUT needs a resourceVersion */
-	KIND_GENERATION = 1 << 2,          /* metadata.generation: 1, raised when spec changes */
-	KIND_GENERATION_ALL = 1 << 3,      /* ...raised when anything but metadata and status changes */
-	KIND_GENERATION_CREATE = 1 << 4,   /* set to 1 on create, raised by the kind itself */
-};
-
 struct kind_ops {
 	const char *group;    /* "" = core */
 	const char *resource; /* plural */
@@ -42,7 +36,7 @@ struct kind_ops {
 	void (*prepare_update)(struct request *r, struct doc *obj, const struct doc *old);
 	void (*prepare_status)(struct request *r, struct doc *obj, const struct doc *old);
 
-	/* Add causes (request_cause) beyond what the schema's rules found. */
+	/* Add causes beyond what the schema's rules found: schema_err_required(&r->causes, ...). */
 	void (*validate_create)(struct request *r, const struct doc *obj);
 	void (*validate_update)(struct request *r, const struct doc *obj, const struct doc *old);
 	void (*validate_status)(struct request *r, const struct doc *obj, const struct doc *old);

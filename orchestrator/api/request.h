@@ -136,7 +136,7 @@ struct request {
 	/* kept by the stage that owns them */
 	struct str *warnings;
 	size_t n_warnings;
-	struct schema_errors causes;
+	struct schema_errors causes; /* schema_err_*(&r->causes, ...): any = 422 */
 	struct commit_part *parts; /* further conditions and writes of the same transaction */
 	size_t n_parts;
 
@@ -215,12 +215,5 @@ struct commit_part {
 };
 /* request_part: adds a part (arena, zeroed) to be filled in. NULL = arena failed. */
 struct commit_part *request_part(struct request *r);
-
-/* ---- causes of a 422 ---- */
-
-/* request_cause: adds one cause to r->causes: the kinds' way to say what is wrong with a field. `value` may be
- * NULL; the message forms are upstream's ("Invalid value: \"x\": ..."). */
-void request_cause(struct request *r, enum schema_cause cause, struct str path,
-	const struct doc *value, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 #endif
