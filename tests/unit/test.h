@@ -41,43 +41,43 @@ static jmp_buf test_end;
 static char test_tmp[64];
 static bool test_failed_once;
 
-#define TEST(name) \
-	static void test_##name(void); \
-	__attribute__((constructor)) static void test_add_##name(void) \
-	{ \
-		static struct test_case c = { #name, test_##name, NULL }; \
-		*test_last = &c; \
-		test_last = &c.next; \
-	} \
+#define TEST(name)                                                                                 \
+	static void test_##name(void);                                                             \
+	__attribute__((constructor)) static void test_add_##name(void)                             \
+	{                                                                                          \
+		static struct test_case c = {#name, test_##name, NULL};                            \
+		*test_last = &c;                                                                   \
+		test_last = &c.next;                                                               \
+	}                                                                                          \
 	static void test_##name(void)
 
 enum { TEST_PASSED, TEST_FAILED = 1, TEST_SKIPPED };
 
-#define TEST_FAIL_(...) \
-	do { \
-		printf("     %s:%d: ", __FILE__, __LINE__); \
-		printf(__VA_ARGS__); \
-		printf("\n"); \
-		longjmp(test_end, TEST_FAILED); \
+#define TEST_FAIL_(...)                                                                            \
+	do {                                                                                       \
+		printf("     %s:%d: ", __FILE__, __LINE__);                                        \
+		printf(__VA_ARGS__);                                                               \
+		printf("\n");                                                                      \
+		longjmp(test_end, TEST_FAILED);                                                    \
 	} while (0)
 
-#define CHECK(cond) \
-	do { \
-		if (!(cond)) \
-			TEST_FAIL_("%s", #cond); \
+#define CHECK(cond)                                                                                \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			TEST_FAIL_("%s", #cond);                                                   \
 	} while (0)
 
-#define CHECK_INT(a, b) \
-	do { \
-		long long test_a_ = (long long)(a), test_b_ = (long long)(b); \
-		if (test_a_ != test_b_) \
-			TEST_FAIL_("%s is %lld, not %s = %lld", #a, test_a_, #b, test_b_); \
+#define CHECK_INT(a, b)                                                                            \
+	do {                                                                                       \
+		long long test_a_ = (long long)(a), test_b_ = (long long)(b);                      \
+		if (test_a_ != test_b_)                                                            \
+			TEST_FAIL_("%s is %lld, not %s = %lld", #a, test_a_, #b, test_b_);         \
 	} while (0)
 
 static inline struct str
 test_str_c(const char *s)
 {
-	return (struct str){ s != NULL ? s : "(null)", s != NULL ? strlen(s) : 6 };
+	return (struct str){s != NULL ? s : "(null)", s != NULL ? strlen(s) : 6};
 }
 
 static inline struct str
@@ -86,24 +86,24 @@ test_str_s(struct str s)
 	return s;
 }
 
-#define TEST_STR_(x) \
-	_Generic((x), struct str: test_str_s, char *: test_str_c, const char *: test_str_c)(x)
+#define TEST_STR_(x)                                                                               \
+	_Generic((x), struct str : test_str_s, char * : test_str_c, const char * : test_str_c)(x)
 
-#define CHECK_STR(a, b) \
-	do { \
-		struct str test_a_ = TEST_STR_(a), test_b_ = TEST_STR_(b); \
-		if (test_a_.n != test_b_.n || \
-		    (test_a_.n > 0 && memcmp(test_a_.p, test_b_.p, test_a_.n) != 0)) \
-			TEST_FAIL_("%s is\n     '%.*s', not\n     '%.*s'", #a, (int)test_a_.n, \
-			    test_a_.p, (int)test_b_.n, test_b_.p); \
+#define CHECK_STR(a, b)                                                                            \
+	do {                                                                                       \
+		struct str test_a_ = TEST_STR_(a), test_b_ = TEST_STR_(b);                         \
+		if (test_a_.n != test_b_.n ||                                                      \
+			(test_a_.n > 0 && memcmp(test_a_.p, test_b_.p, test_a_.n) != 0))           \
+			TEST_FAIL_("%s is\n     '%.*s', not\n     '%.*s'", #a, (int)test_a_.n,     \
+				test_a_.p, (int)test_b_.n, test_b_.p);                             \
 	} while (0)
 
-#define SKIP(...) \
-	do { \
-		printf("     "); \
-		printf(__VA_ARGS__); \
-		printf("\n"); \
-		longjmp(test_end, TEST_SKIPPED); \
+#define SKIP(...)                                                                                  \
+	do {                                                                                       \
+		printf("     ");                                                                   \
+		printf(__VA_ARGS__);                                                               \
+		printf("\n");                                                                      \
+		longjmp(test_end, TEST_SKIPPED);                                                   \
 	} while (0)
 
 #define TEST_TMP test_tmp_dir()
@@ -140,15 +140,25 @@ __lsan_is_turned_off(void)
 }
 #endif
 
+/* A function of its own, so that nothing of main's is lost in longjmp. */
+__attribute__((noinline)) static int
+test_run(void (*fn)(void))
+{
+	int result = setjmp(test_end);
+	if (result == 0)
+		fn();
+	return result;
+}
+
 int
 main(int argc, char **argv)
 {
-	int count[3] = { 0 };
+	static const char *const word[] = {"ok  ", "FAIL", "skip"};
+	int count[3] = {0};
 	const char *filter = argc > 1 ? argv[1] : "";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (struct test_case *c = test_first; c != NULL; c = c->next) {
-		static const char *const word[] = { "ok  ", "FAIL", "skip" };
 		struct timespec from, to;
 		if (strcmp(filter, "-l") == 0) {
 			puts(c->name);
@@ -157,14 +167,12 @@ main(int argc, char **argv)
 		if (strstr(c->name, filter) == NULL)
 			continue;
 		clock_gettime(CLOCK_MONOTONIC, &from);
-		int result = setjmp(test_end);
-		if (result == 0)
-			c->fn();
+		int result = test_run(c->fn);
 		clock_gettime(CLOCK_MONOTONIC, &to);
 		count[result]++;
 		test_failed_once |= result == TEST_FAILED;
 		printf("%s %s (%lld ms)\n", word[result], c->name,
-		    (to.tv_sec - from.tv_sec) * 1000LL + (to.tv_nsec - from.tv_nsec) / 1000000);
+			(to.tv_sec - from.tv_sec) * 1000LL + (to.tv_nsec - from.tv_nsec) / 1000000);
 	}
 	if (test_tmp[0] != '\0')
 		nftw(test_tmp, test_tmp_unlink, 16, FTW_DEPTH | FTW_PHYS);
