@@ -1,0 +1,5 @@
+# The one interface by which components meet the API: https transport, informers, events.
+LIBS += orchestrator/client
+SRC_orchestrator/client := orchestrator/client/client.c orchestrator/client/client_https.c \
+	orchestrator/client/client_path.c orchestrator/client/informer.c orchestrator/client/events.c
+DEPS_orchestrator/client := orchestrator/schema netstack/http netstack/tls base
