@@ -23,7 +23,8 @@ struct store;
 
 /* ---- values ---- */
 /* A key names one object: resource number (registered by the API, stable on disk by name), namespace
- * ("" for cluster scope), name. The packed key must be <= 1900 bytes. */
+ * ("" for cluster scope), name. The packed key (5 bytes + both) must be <= 1900 bytes; neither part
+ * holds a NUL byte. */
 struct store_key {
 	uint32_t res;
 	struct str ns;
@@ -46,42 +47,50 @@ enum store_value_flags {
 struct store_value {
 	struct str body;
 	struct str attrs;
-	uint64_t rev;        /* of the last change of this object */
-	uint32_t rv_offset;  /* where the digits of rev stand in body; 0 = none */
+	uint64_t rev;       /* of the last change of this object */
+	uint32_t rv_offset; /* where the digits of rev stand in body; 0 = none */
 	uint16_t schema_id;
 	uint16_t flags;
-	int64_t expires_ns;  /* wall clock; 0 = never */
+	int64_t expires_ns; /* wall clock; 0 = never */
 };
 
 /* ---- open ---- */
 struct store_config {
-	const char *dir;          /* made when missing (0700) */
-	struct world *world;      /* NULL = real */
-	size_t map_bytes;         /* LMDB map; 0 = 64 GiB */
-	size_t history_bytes;     /* ring file; 0 = 64 MiB */
-	int64_t history_ns;       /* window; 0 = 5 minutes */
-	size_t hub_events;        /* ring per resource; 0 = 4096 */
-	size_t group_max;         /* transactions per group commit; 0 = 256 */
-	bool no_sync;             /* simulation and hollow tests only */
+	const char *dir;      /* made when missing (0700) */
+	struct world *world;  /* NULL = real */
+	size_t map_bytes;     /* LMDB map; 0 = 64 GiB */
+	size_t history_bytes; /* ring file; 0 = 64 MiB */
+	int64_t history_ns;   /* window; 0 = 5 minutes */
+	size_t hub_events;    /* ring per resource; 0 = 4096 */
+	size_t hub_bytes; /* all rings together; 0 = 4 MiB. What falls out is read from history */
+	size_t group_max; /* transactions per group commit; 0 = 256 */
+	bool no_sync;     /* simulation and hollow tests only */
+	/* Names this boot of the machine: history is trusted after a kill only within one boot. NULL =
+	 * the kernel's (read at open, so before a sandbox hides /proc; unreadable = never the same). */
+	const char *boot_id;
 };
 /* store_open: opens or makes the store and starts its writer task. Returns owned.
  * Errors: -errno of files, -EUCLEAN damaged, -EBUSY another process has it. */
 int store_open(const struct store_config *cfg, struct store **ret, struct err *e);
-/* store_close: waits for what was submitted, closes. */
+/* store_close: waits for what was submitted (its replies are posted), closes. Watches must have been
+ * closed before, events unreferenced; no call may be running on another thread. */
 void store_close(struct store *s);
-/* store_resource: number of a resource named "<group>/<plural>" ("" group: "/pods"); made when new.
- * Stable over restarts. At start only (before commits), from any thread. < 0: -errno. */
+/* store_resource: number (>= 1) of a resource named "<group>/<plural>" ("" group: "/pods"); made when
+ * new. Stable over restarts. From any thread; a new one costs a commit and may wait for one that runs
+ * (so: at start, and when a CRD comes). < 0: -errno; -ENFILE more than 4096 of them. */
 int store_resource(struct store *s, struct str name);
-/* store_rev: revision of the last committed transaction (atomic read, any thread). */
+/* store_rev: revision of the last committed transaction (atomic read, any thread). An empty store has
+ * revision 1; a store restored from a backup starts far above what was ever handed out. */
 uint64_t store_rev(const struct store *s);
-/* store_oldest: list and watch work from revisions >= this (history window). */
+/* store_oldest: list and watch work from revisions >= this (history window). Rises with time also when
+ * nothing is written: a revision that was not the current one within the window is gone. */
 uint64_t store_oldest(const struct store *s);
 
 /* ---- write ---- */
 enum store_cond_kind {
-	STORE_ABSENT,  /* the key does not exist */
-	STORE_EXISTS,  /* the key exists */
-	STORE_REV_IS,  /* the key's revision is `rev` */
+	STORE_ABSENT, /* the key does not exist */
+	STORE_EXISTS, /* the key exists */
+	STORE_REV_IS, /* the key's revision is `rev` */
 };
 struct store_cond {
 	struct store_key key;
@@ -94,9 +103,10 @@ struct store_op {
 	struct store_key key;
 	/* PUT: body with an empty place for the revision: the writer inserts the decimal revision at
 	 * rv_offset (0 = insert nothing). DELETE: body may be the last state to publish (the object
-	 * with its final metadata; rv spliced likewise) or empty = the stored one with the new revision. */
+	 * with its final metadata; rv spliced likewise) or empty = the stored one with the new revision.
+	 * DELETE of a key that does not exist does nothing. */
 	struct str body;
-	struct str attrs;
+	struct str attrs; /* DELETE: STR_NONE = the stored ones */
 	uint32_t rv_offset;
 	uint16_t schema_id;
 	uint16_t flags;
@@ -104,7 +114,11 @@ struct store_op {
 };
 
 /* A transaction: owned by the submitter until store_commit, then by the store until `done` ran.
- * done runs on reply_to (its loop). All slices must live until then. */
+ * done runs on reply_to (its loop). All slices must live until then.
+ * A client resumes a watch by revision: so objects of one resource that users watch belong in one
+ * transaction only when losing the rest of its events at a cut is acceptable (the allocators' hidden
+ * resources are fine). At most 4095 ops. A transaction that changes nothing (no ops, or deletes of what
+ * is not there) takes no revision: rev is then the current one. */
 struct store_txn {
 	const struct store_cond *conds;
 	size_t n_conds;
@@ -114,7 +128,9 @@ struct store_txn {
 	void (*done)(struct store_txn *t);
 	void *arg;
 	/* result */
-	int result;         /* 0; -ESTALE a condition failed; -ENOSPC; -EIO; -E2BIG; -ERANGE key */
+	/* 0; -ESTALE a condition failed; -ENOSPC disk or map is full; -EIO; -ENOMEM; -E2BIG too many ops
+	 * or too long a body (> 256 MiB); -ERANGE a key or offset. Not 0 = nothing of it was written. */
+	int result;
 	size_t failed_cond; /* index, for -ESTALE */
 	uint64_t rev;       /* of this transaction */
 	/* owned by the store while submitted */
@@ -132,17 +148,19 @@ int store_borrow(struct store *s, struct store_key key,
 
 struct store_range {
 	uint32_t res;
-	struct str ns;        /* "" = all namespaces (or cluster scope) */
-	uint64_t rev;         /* 0 = latest; else exactly as of this revision (must be >= store_oldest) */
-	struct str start;     /* resume: packed position from ret_next of an earlier call; "" = begin */
-	size_t max_items;     /* per call; 0 = no limit */
-	size_t max_bytes;     /* sum of bodies per call; 0 = no limit */
+	struct str ns; /* "" = all namespaces (or cluster scope) */
+	uint64_t rev;  /* 0 = latest; else exactly as of this revision (must be >= store_oldest) */
+	struct str start; /* resume: packed position from ret_next of an earlier call; "" = begin */
+	size_t max_items; /* per call; 0 = no limit */
+	size_t max_bytes; /* sum of bodies per call; 0 = no limit */
 };
 /* store_list: calls fn for each object in key order (ns, name); fn returns false to stop: the
  * item it was called with counts as delivered. Values are mapped bytes, valid only within fn (copy or write out).
  * ret_rev: the revision the result is of. ret_next: arena; where to go on, STR_NONE = complete.
  * A long list is read in several calls at the same rev (first call: rev 0, then *ret_rev).
- * Errors: -ESTALE rev is out of the window (API: 410), -ERANGE rev is in the future, -EINVAL start. */
+ * fn must not write, wait or call the store. On an error drop what fn was called with. start may come
+ * from a client: it is checked, but does not grant anything outside res and ns.
+ * Errors: -EIO, -ENOMEM, -ESTALE rev is out of the window (API: 410), -ERANGE rev is in the future, -EINVAL start. */
 int store_list(struct store *s, const struct store_range *r, struct arena *a,
 	bool (*fn)(void *arg, struct store_key key, const struct store_value *v), void *arg,
 	uint64_t *ret_rev, struct str *ret_next);
@@ -158,7 +176,7 @@ struct store_event {
 	enum store_event_kind kind;
 	struct store_key key;
 	struct store_value value;
-	struct str prev_body;  /* "" for ADDED; its rv digits are the old ones */
+	struct str prev_body; /* "" for ADDED; its rv digits are the old ones */
 	uint32_t prev_rv_offset;
 	struct str prev_attrs;
 	uint64_t rev;
@@ -173,20 +191,24 @@ struct str store_event_slot(const struct store_event *ev, unsigned slot,
 struct store_watch;
 struct store_watch_spec {
 	uint32_t res;
-	struct str ns;       /* "" = all */
-	struct str name;     /* "" = all: one object otherwise (chained: costs only its own events) */
-	struct str field;    /* "" or an indexed field that must equal `value` before or after, chained */
+	struct str ns;   /* "" = all */
+	struct str name; /* "" = all: one object otherwise (chained: costs only its own events) */
+	struct str
+		field; /* "" or an indexed field that must equal `value` before or after, chained */
 	struct str value;
-	uint64_t from_rev;   /* events with revision > from_rev; 0 = from now */
-	struct loop *loop;   /* callbacks run here */
-	/* wake: there is something to take (or the cursor advanced for a bookmark). Level-triggered:
-	 * called again only after store_watch_take gave NULL. */
+	uint64_t from_rev; /* events with revision > from_rev; 0 = from now */
+	struct loop *loop; /* callbacks run here */
+	/* wake: there is something to take. Level-triggered: called again only after store_watch_take gave
+	 * NULL, then when something new may be there (also once after open when from_rev is behind). The
+	 * cursor advances silently: for bookmarks ask store_watch_cursor by a timer. */
 	void (*wake)(void *arg);
 	void *arg;
 };
 /* store_watch_open: a cursor and a filter, not a queue. Returns owned.
+ * The strings of spec are copied. Open, take, cursor and close of one watch: all on spec->loop.
  * Errors: -ESTALE from_rev older than the window (410), -ENOMEM. A from_rev in the future waits. */
-int store_watch_open(struct store *s, const struct store_watch_spec *spec, struct store_watch **ret);
+int store_watch_open(
+	struct store *s, const struct store_watch_spec *spec, struct store_watch **ret);
 /* store_watch_take: the next event for this watcher (referenced: unref it), or NULL = nothing now.
  * -ESTALE in *ret_error when the cursor fell out of ring and history: the watch is over. */
 const struct store_event *store_watch_take(struct store_watch *w, int *ret_error);
@@ -195,7 +217,9 @@ uint64_t store_watch_cursor(const struct store_watch *w);
 void store_watch_close(struct store_watch *w);
 
 /* ---- upkeep ---- */
-/* store_backup: one consistent copy written to fd path; runs on the calling task. */
+/* store_backup: one consistent copy (as of one revision) is written to the file `path`, synced and put
+ * in place by rename; runs on the calling task (loop_blocking). To restore, lay it as data.mdb into an
+ * empty store folder. Errors: -ESTALE the window was shorter than the copy took, -errno of files. */
 int store_backup(struct store *s, const char *path, struct err *e);
 struct store_stats {
 	uint64_t commits, groups, objects, bytes, history_bytes, watchers, events;
