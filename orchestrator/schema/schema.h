@@ -40,6 +40,10 @@ struct i64_pair { /* map<string,Time> */
 	struct str key;
 	int64_t value;
 };
+struct doc_pair { /* maps of free values */
+	struct str key;
+	struct doc *value;
+};
 struct int_or_str {
 	bool has;    /* false: absent */
 	bool is_str; /* s counts, else i */
@@ -131,7 +135,8 @@ struct schema_type {
 	const struct schema_inline *inlines;
 	uint16_t n_fields, n_numbers, n_inlines;
 	uint16_t size;       /* of the C struct; 0 = none (run-time types) */
-	uint16_t hook;       /* 1-based index into the default hooks; 0 = none */
+	/* defaults that `= value` cannot say: after the type's own, before those of its members */
+	void (*hook)(struct arena *a, struct doc *d);
 	bool map_atomic;
 	bool preserve_unknown; /* run-time types: unknown members stay */
 	bool root;             /* has kind and apiVersion */

@@ -55,13 +55,9 @@ size_t schema_prune(const struct schema_type *t, struct doc *d);
  * then the hook of the type. Idempotent. Fields behind gates that are off are dropped.
  * Defaults that hold on create only are the kinds' business. 0 or -ENOMEM. */
 int schema_default(struct arena *a, const struct schema_type *t, struct doc *d);
-/* A default hook: what `= value` cannot say. Runs after the members of d had theirs when `after`, else
- * before them. d is a DOC_MAP of type t. Table: defaults_hooks.c, one row per type. */
-typedef void schema_default_fn(struct arena *a, struct doc *d);
-struct schema_default_hook {
-	const char *group, *version, *type;
-	schema_default_fn *before, *after;
-};
+/* A type marked `hook` in its kind file has a function schema_hook_<struct name>(a, d) for what `= value`
+ * cannot say (defaults_*.c): d is a DOC_MAP of that type whose own `= value` defaults are applied;
+ * those of its members come afterwards. */
 
 /* schema_order: canonical form: members in declared order, maps sorted by key, zero values written or
  * dropped by the emit rules; kind and apiVersion first. In place. 0 or -ENOMEM. */

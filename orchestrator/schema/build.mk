@@ -1,0 +1,27 @@
+# Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+#
+# schema: the kind files are compiled on the build host into gen/kinds (headers and tables.c), which
+# every folder that speaks of objects includes as "kinds/<group>_<version>.h".
+
+LIBS += orchestrator/schema
+KINDS := admissionregistration_v1 apiextensions_v1 apiregistration_v1 apps_v1 authentication_v1 \
+	authorization_v1 autoscaling_v1 autoscaling_v2 batch_v1 certificates_v1 coordination_v1 core_v1 \
+	discovery_v1 events_v1 flowcontrol_v1 meta_v1 networking_v1 node_v1 policy_v1 rbac_v1 \
+	resource_v1 scheduling_v1 scheduling_v1alpha3 storage_v1 storagemigration_v1
+KIND_FILES := $(KINDS:%=orchestrator/schema/kinds/%.schema) orchestrator/schema/projections.schema
+GEN_orchestrator/schema := $(KINDS:%=$(O)/gen/kinds/%.h) $(O)/gen/kinds/projections_v1.h
+SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/format.c
+DEPS_orchestrator/schema := storage/store base
+
+SCHEMAC := orchestrator/schema/compile/main.c orchestrator/schema/compile/parse.c \
+	orchestrator/schema/compile/link.c orchestrator/schema/compile/emit_structs.c \
+	orchestrator/schema/compile/emit_tables.c orchestrator/schema/format.c base/arena.c base/buf.c \
+	base/str.c base/err.c
+$(O)/host/schemac: $(SCHEMAC) orchestrator/schema/compile/model.h orchestrator/schema/schema.h \
+		orchestrator/schema/schema_value.h base/arena.h base/buf.h base/str.h
+	$(call say,HOSTCC,$@)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTCFLAGS) $(SCHEMAC) -o $@
+$(O)/gen/kinds/.made: $(O)/host/schemac $(KIND_FILES)
+	$(call say,SCHEMA,$(@D))
+	$(Q)mkdir -p $(@D) && $(O)/host/schemac $(@D) $(KIND_FILES) && touch $@
+$(GEN_orchestrator/schema) $(O)/gen/kinds/tables.c: $(O)/gen/kinds/.made ;
