@@ -170,8 +170,8 @@ format_v6(const uint8_t *b, char *out)
 		i += len > 0 ? len - 1 : 0;
 	}
 	if (best == 0 && best_len == 5 && group[5] == 0xffff)
-		return (size_t)snprintf(out, IP_TEXT_MAX, "::ffff:%u.%u.%u.%u", b[12], b[13],
-			b[14], b[15]);
+		return (size_t)snprintf(
+			out, IP_TEXT_MAX, "::ffff:%u.%u.%u.%u", b[12], b[13], b[14], b[15]);
 	for (int i = 0; i < 8; i++) {
 		if (i == best) {
 			n += (size_t)snprintf(out + n, IP_TEXT_MAX - n, "::");
@@ -188,8 +188,8 @@ size_t
 ip_format(const struct ip_addr *a, char out[IP_TEXT_MAX])
 {
 	if (a->family == 4)
-		return (size_t)snprintf(out, IP_TEXT_MAX, "%u.%u.%u.%u", a->b[0], a->b[1], a->b[2],
-			a->b[3]);
+		return (size_t)snprintf(
+			out, IP_TEXT_MAX, "%u.%u.%u.%u", a->b[0], a->b[1], a->b[2], a->b[3]);
 	if (a->family == 6)
 		return format_v6(a->b, out);
 	out[0] = '\0';

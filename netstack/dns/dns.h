@@ -23,11 +23,11 @@
 struct dns_zone;
 
 struct dns_zone_config {
-	const char *domain; /* "cluster.local" (no final dot needed) */
-	uint32_t ttl_s;     /* of positive and negative answers; 0 = 5 */
+	const char *domain;                 /* "cluster.local" (no final dot needed) */
+	uint32_t ttl_s;                     /* of positive and negative answers; 0 = 5 */
 	const struct ip_addr *server_addrs; /* of ns.dns.<domain>; may be none */
 	size_t n_server_addrs;
-	bool pod_names;     /* a-b-c-d.<namespace>.pod.<domain> are answered from the name itself */
+	bool pod_names; /* a-b-c-d.<namespace>.pod.<domain> are answered from the name itself */
 };
 
 /* One named port. */
@@ -40,7 +40,7 @@ struct dns_port {
 /* One ready address behind a headless service. */
 struct dns_endpoint {
 	struct ip_addr addr;
-	struct str hostname; /* "" = made from the address: 10-0-0-1 */
+	struct str hostname;          /* "" = made from the address: 10-0-0-1 */
 	const struct dns_port *ports; /* its own port numbers; NULL = the service's */
 	size_t n_ports;
 };
@@ -56,7 +56,8 @@ struct dns_service {
 	bool headless;
 	const struct dns_port *ports;
 	size_t n_ports;
-	const struct dns_endpoint *endpoints; /* headless only; callers leave out what is not ready */
+	const struct dns_endpoint
+		*endpoints; /* headless only; callers leave out what is not ready */
 	size_t n_endpoints;
 	struct str external_name; /* host name */
 };
@@ -70,8 +71,8 @@ int dns_zone_service_set(struct dns_zone *z, const struct dns_service *s);
 /* dns_zone_service_del: an absent one is no error. */
 void dns_zone_service_del(struct dns_zone *z, struct str ns, struct str name);
 /* dns_zone_services: calls fn for each service; fn may delete that one. */
-void dns_zone_services(struct dns_zone *z, void (*fn)(void *arg, struct str ns, struct str name),
-	void *arg);
+void dns_zone_services(
+	struct dns_zone *z, void (*fn)(void *arg, struct str ns, struct str name), void *arg);
 /* dns_zone_reverse: answer NXDOMAIN for reverse names inside the prefix instead of forwarding them.
  * At most 64 prefixes. Errors: -ENOSPC. */
 int dns_zone_reverse(struct dns_zone *z, const struct ip_prefix *p);
@@ -98,16 +99,17 @@ struct dns_server_config {
 	struct dns_zone *zone; /* borrowed until dns_server_free; change it on the loop */
 	const int *udp_fds;    /* bound, taken */
 	size_t n_udp_fds;
-	const int *tcp_fds;    /* listening, taken */
+	const int *tcp_fds; /* listening, taken */
 	size_t n_tcp_fds;
-	const struct dns_upstream *upstreams; /* copied; none = names outside the zone are refused */
+	const struct dns_upstream
+		*upstreams; /* copied; none = names outside the zone are refused */
 	size_t n_upstreams;
-	size_t cache_entries;      /* 0 = 4096 */
-	uint32_t cache_max_ttl_s;  /* 0 = 30 */
-	uint32_t max_inflight;     /* forwarded queries at a time; 0 = 1024 */
-	uint32_t max_tcp_clients;  /* 0 = 256 */
-	int64_t try_timeout_ns;    /* of one upstream; 0 = 2 s */
-	unsigned tries;            /* over all upstreams; 0 = 3 */
+	size_t cache_entries;     /* 0 = 4096 */
+	uint32_t cache_max_ttl_s; /* 0 = 30 */
+	uint32_t max_inflight;    /* forwarded queries at a time; 0 = 1024 */
+	uint32_t max_tcp_clients; /* 0 = 256 */
+	int64_t try_timeout_ns;   /* of one upstream; 0 = 2 s */
+	unsigned tries;           /* over all upstreams; 0 = 3 */
 };
 
 struct dns_server;
@@ -115,8 +117,8 @@ struct dns_server;
 /* dns_server_new: serves on loop l from now on. At most 16 descriptors of each kind and 8 upstreams.
  * Needs the system calls socket, connect, bind, sendto/recvfrom/sendmmsg/recvmmsg, accept4, close on
  * top of the loop's own. Errors: -errno; then no descriptor was taken. */
-int dns_server_new(struct loop *l, const struct dns_server_config *c, struct dns_server **ret,
-	struct err *e);
+int dns_server_new(
+	struct loop *l, const struct dns_server_config *c, struct dns_server **ret, struct err *e);
 void dns_server_free(struct dns_server *s);
 /* dns_server_upstreams: replaces the upstream resolvers; the cache is emptied. */
 int dns_server_upstreams(struct dns_server *s, const struct dns_upstream *u, size_t n);

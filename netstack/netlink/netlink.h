@@ -34,10 +34,11 @@ struct nl_allow {
  * sticky in out.failed (no memory, or a nest over 64 KB) and nl_commit refuses the batch. */
 struct nl_batch {
 	struct buf out;
-	uint32_t n;     /* messages begun */
-	size_t msg_at;  /* offset of the message being written */
+	uint32_t n;    /* messages begun */
+	size_t msg_at; /* offset of the message being written */
 	struct nl_allow allow[NL_ALLOW_MAX];
 	uint32_t n_allow;
+	bool transaction; /* between nft_begin and nft_end: two border messages */
 	/* an open element list (nft_elems_begin) */
 	size_t elems_at;
 	char elems_table[32], elems_set[32];
@@ -63,8 +64,8 @@ void nl_allow_error(struct nl_batch *b, int code);
 /* Attributes of the open message: payload padded to 4. */
 void nl_attr(struct nl_batch *b, uint16_t type, const void *p, size_t n);
 void nl_attr_u8(struct nl_batch *b, uint16_t type, uint8_t v);
-void nl_attr_u16(struct nl_batch *b, uint16_t type, uint16_t v);   /* host order */
-void nl_attr_u32(struct nl_batch *b, uint16_t type, uint32_t v);   /* host order */
+void nl_attr_u16(struct nl_batch *b, uint16_t type, uint16_t v); /* host order */
+void nl_attr_u32(struct nl_batch *b, uint16_t type, uint32_t v); /* host order */
 void nl_attr_be16(struct nl_batch *b, uint16_t type, uint16_t v);
 void nl_attr_be32(struct nl_batch *b, uint16_t type, uint32_t v);
 void nl_attr_be64(struct nl_batch *b, uint16_t type, uint64_t v);
@@ -144,8 +145,8 @@ struct nl_monitor {
 };
 /* nl_monitor_start: groups are RTNLGRP_* numbers. Messages are delivered in the order of the kernel, at
  * most 64 datagrams a turn. Errors: -errno. */
-int nl_monitor_start(struct nl_monitor *m, struct loop *l, int protocol, const int *groups,
-	size_t n_groups);
+int nl_monitor_start(
+	struct nl_monitor *m, struct loop *l, int protocol, const int *groups, size_t n_groups);
 void nl_monitor_stop(struct nl_monitor *m);
 
 #include "netstack/netlink/conntrack.h"

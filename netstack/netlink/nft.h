@@ -33,8 +33,8 @@ struct nft_hook {
 	const char *type; /* "nat", "filter" */
 };
 /* hook NULL: a chain that is only jumped to. Base chains have policy accept. */
-void nft_chain_add(struct nl_batch *b, const char *table, const char *chain,
-	const struct nft_hook *hook);
+void nft_chain_add(
+	struct nl_batch *b, const char *table, const char *chain, const struct nft_hook *hook);
 /* nft_rules_flush: removes all rules of the chain (chain NULL: of the table). */
 void nft_rules_flush(struct nl_batch *b, const char *table, const char *chain);
 
@@ -57,11 +57,10 @@ struct nft_set {
 	const char *table, *name;
 	enum nft_type key[NFT_PARTS_MAX];  /* up to the first NFT_T_NONE */
 	enum nft_type data[NFT_PARTS_MAX]; /* empty = a set; {NFT_T_VERDICT} = a verdict map */
-	bool interval;   /* elements are ranges; with several key parts each part is one */
-	bool dynamic;    /* changed by the packet path; also timed */
+	bool interval;      /* elements are ranges; with several key parts each part is one */
+	bool dynamic;       /* changed by the packet path; also timed */
 	uint32_t timeout_s; /* default of elements; 0 = none (dynamic without: elements stay) */
-	uint32_t size;   /* most elements; 0 = no limit */
-	uint32_t id;     /* unique in the batch: rules of the same batch may refer to a new set */
+	uint32_t size;      /* most elements; 0 = no limit */
 };
 void nft_set_add(struct nl_batch *b, const struct nft_set *s);
 /* nft_set_flush: removes all elements. */
@@ -75,12 +74,12 @@ size_t nft_parts_len(const enum nft_type *parts);
 void nft_elems_add_begin(struct nl_batch *b, const char *table, const char *set);
 void nft_elems_del_begin(struct nl_batch *b, const char *table, const char *set);
 /* key and data: as laid out in registers. data NULL: none (sets, deletions of map elements). */
-void nft_elem(struct nl_batch *b, const void *key, size_t key_len, const void *data,
-	size_t data_len);
+void nft_elem(
+	struct nl_batch *b, const void *key, size_t key_len, const void *data, size_t data_len);
 /* An element of a verdict map: NFT_GOTO or NFT_JUMP with a chain, or NF_ACCEPT / NF_DROP /
  * NFT_RETURN with chain NULL. */
-void nft_elem_verdict(struct nl_batch *b, const void *key, size_t key_len, int32_t code,
-	const char *chain);
+void nft_elem_verdict(
+	struct nl_batch *b, const void *key, size_t key_len, int32_t code, const char *chain);
 /* A range of a set of one interval part: [key, next). next NULL: to the end of the space. */
 void nft_elem_range(struct nl_batch *b, const void *key, const void *next, size_t key_len);
 /* A range in a set of several interval parts: every part from..to, both inclusive. */
@@ -111,14 +110,13 @@ void nft_x_cmp(struct nl_batch *b, uint32_t op, unsigned sreg, const void *p, si
 /* dreg = (sreg & mask) ^ xor, n bytes. */
 void nft_x_bitwise(struct nl_batch *b, unsigned sreg, unsigned dreg, const void *mask,
 	const void *xor_bits, size_t n);
-/* set_id: of a set made in the same batch, or 0. dreg 0: membership only; invert: absent matches. */
-void nft_x_lookup(struct nl_batch *b, const char *set, uint32_t set_id, unsigned sreg, unsigned dreg,
-	bool invert);
+/* dreg 0: membership only; invert: absent matches. The set may be new in the same batch. */
+void nft_x_lookup(struct nl_batch *b, const char *set, unsigned sreg, unsigned dreg, bool invert);
 /* A verdict map decides: the rule continues behind on a miss. */
-void nft_x_vmap(struct nl_batch *b, const char *set, uint32_t set_id, unsigned sreg);
+void nft_x_vmap(struct nl_batch *b, const char *set, unsigned sreg);
 /* op: NFT_DYNSET_OP_*; sreg_data 0 = a set. timeout_ms 0 = the set's own. */
-void nft_x_dynset(struct nl_batch *b, uint32_t op, const char *set, uint32_t set_id,
-	unsigned sreg_key, unsigned sreg_data, uint64_t timeout_ms);
+void nft_x_dynset(struct nl_batch *b, uint32_t op, const char *set, unsigned sreg_key,
+	unsigned sreg_data, uint64_t timeout_ms);
 /* numgen: dreg = random or running number modulo `modulus`. */
 void nft_x_numgen(struct nl_batch *b, unsigned dreg, uint32_t modulus, bool random);
 void nft_x_jhash(struct nl_batch *b, unsigned sreg, size_t len, unsigned dreg, uint32_t modulus,
@@ -139,8 +137,8 @@ void nft_x_verdict(struct nl_batch *b, int32_t code, const char *chain);
 /* ---- reading, for tests and diagnosis ---- */
 
 /* nft_elems_count: how many elements the set has in the kernel. -ENOENT: no such table or set. */
-int nft_elems_count(struct nl_sock *s, const char *table, const char *set, size_t *ret_n,
-	struct err *e);
+int nft_elems_count(
+	struct nl_sock *s, const char *table, const char *set, size_t *ret_n, struct err *e);
 /* nft_table_exists: 1, 0, or -errno. */
 int nft_table_exists(struct nl_sock *s, const char *table, struct err *e);
 

@@ -27,7 +27,7 @@
 #include "netstack/netlink/netlink.h"
 
 enum {
-	PODNET_KEY_MAX = 64,   /* a pod's key (its UID), bytes with NUL */
+	PODNET_KEY_MAX = 64,    /* a pod's key (its UID), bytes with NUL */
 	PODNET_CHILD_MAX = 768, /* bytes of the messages a pod's child carries */
 	PODNET_PODS_MAX = 4096, /* numbers used at most, however large the ranges */
 };
@@ -35,9 +35,9 @@ enum {
 /* What a pod has; plain data, copied freely (also across fork). */
 struct podnet_pod {
 	char key[PODNET_KEY_MAX];
-	uint32_t number;      /* >= 2 */
-	char ifname[16];      /* host end, "kp<number>"; the pod's end is "eth0" */
-	int host_index;       /* chosen interface indices */
+	uint32_t number; /* >= 2 */
+	char ifname[16]; /* host end, "kp<number>"; the pod's end is "eth0" */
+	int host_index;  /* chosen interface indices */
 	int pod_index;
 	struct ip_addr v4, v6; /* either may be none when the node has no such range */
 	uint8_t host_mac[RT_MAC_LEN], pod_mac[RT_MAC_LEN];
@@ -87,8 +87,8 @@ int podnet_pod_get(const struct podnet *pn, const char *key, struct podnet_pod *
 /* podnet_pod_attach: makes the host side; the other end goes to the network namespace of process pid
  * (netns_fd < 0) or to netns_fd. Calling it again for an attached pod is an error.
  * Errors: -EEXIST the veth is there; -ESRCH the process is gone; -errno. Nothing is left behind. */
-int podnet_pod_attach(struct podnet *pn, const struct podnet_pod *pod, int pid, int netns_fd,
-	struct err *e);
+int podnet_pod_attach(
+	struct podnet *pn, const struct podnet_pod *pod, int pid, int netns_fd, struct err *e);
 /* podnet_child_apply: runs in the pod's network namespace, in a forked child: lo up, addresses, routes,
  * neighbours. Only system calls, no allocation. 0 or -errno. */
 int podnet_child_apply(const struct podnet_pod *pod);
@@ -110,7 +110,8 @@ struct podnet_node {
 /* podnet_node_set: makes or changes the routes to the node's pods, and excepts the node's addresses from
  * masquerade. podnet_node_del: removes them. Unchanged = nothing is sent.
  * Errors: -errno. */
-int podnet_node_set(struct podnet *pn, const char *name, const struct podnet_node *n, struct err *e);
+int podnet_node_set(
+	struct podnet *pn, const char *name, const struct podnet_node *n, struct err *e);
 int podnet_node_del(struct podnet *pn, const char *name, struct err *e);
 /* podnet_nodes_synced: all nodes have been set: routes that an earlier process made and nobody claims
  * are removed. */

@@ -25,11 +25,11 @@ enum {
 };
 
 enum proxy_ep_flags {
-	PROXY_EP_LOCAL = 1,       /* runs on this node */
-	PROXY_EP_READY = 2,       /* takes new connections */
-	PROXY_EP_SERVING = 4,     /* would, but is terminating: used only when none is ready */
+	PROXY_EP_LOCAL = 1,   /* runs on this node */
+	PROXY_EP_READY = 2,   /* takes new connections */
+	PROXY_EP_SERVING = 4, /* would, but is terminating: used only when none is ready */
 	PROXY_EP_TERMINATING = 8,
-	PROXY_EP_FAR = 16,        /* topology hints keep it from this node (Cluster policy only) */
+	PROXY_EP_FAR = 16, /* topology hints keep it from this node (Cluster policy only) */
 };
 
 struct proxy_endpoint {
@@ -50,7 +50,7 @@ struct proxy_service {
 	size_t n_lb_ips;
 	const struct ip_prefix *lb_source_ranges; /* none = everybody; for lb_ips only */
 	size_t n_lb_source_ranges;
-	uint16_t node_port; /* 0 = none */
+	uint16_t node_port;  /* 0 = none */
 	bool external_local; /* externalTrafficPolicy: Local */
 	bool internal_local; /* internalTrafficPolicy: Local */
 	uint32_t affinity_s; /* ClientIP affinity for so many seconds; 0 = none */
