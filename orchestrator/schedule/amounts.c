@@ -8,25 +8,36 @@
 #define DEFAULT_MEM (200ll << 20)
 
 static int64_t *
-scalar_slot(struct amounts *x, struct str name)
+scalar_slot(struct amounts *x, uint64_t id)
 {
 	for (size_t i = 0; i < x->n_scalars; i++)
-		if (str_eq(x->scalars[i].name, name))
+		if (x->scalars[i].id == id)
 			return &x->scalars[i].n;
 	if (x->n_scalars == SCALARS_MAX)
 		return NULL;
-	x->scalars[x->n_scalars].name = name;
+	x->scalars[x->n_scalars].id = id;
+	x->scalars[x->n_scalars].name = STR_NONE;
 	x->scalars[x->n_scalars].n = 0;
 	return &x->scalars[x->n_scalars++].n;
 }
 
 int64_t
-amounts_scalar(const struct amounts *x, struct str name)
+amounts_scalar(const struct amounts *x, uint64_t id)
 {
 	for (size_t i = 0; i < x->n_scalars; i++)
-		if (str_eq(x->scalars[i].name, name))
+		if (x->scalars[i].id == id)
 			return x->scalars[i].n;
 	return 0;
+}
+
+/* names_take: what one container's amounts call their scalars goes on to the pod's. */
+static void
+names_take(struct amounts *x, const struct amounts *from)
+{
+	for (size_t i = 0; i < from->n_scalars; i++)
+		for (size_t k = 0; k < x->n_scalars; k++)
+			if (x->scalars[k].id == from->scalars[i].id && from->scalars[i].name.n)
+				x->scalars[k].name = from->scalars[i].name;
 }
 
 void
@@ -44,9 +55,11 @@ amounts_of_list(const struct str_pair *list, size_t n, struct amounts *ret)
 		} else if (str_eq(name, STR("pods"))) {
 			ret->pods = quantity_value_of(value, 0);
 		} else {
-			int64_t *slot = scalar_slot(ret, name);
-			if (slot)
+			int64_t *slot = scalar_slot(ret, hash_fnv64a(name));
+			if (slot) {
 				*slot = quantity_value_of(value, 0);
+				ret->scalars[ret->n_scalars - 1].name = name;
+			}
 		}
 	}
 }
@@ -59,7 +72,7 @@ amounts_add(struct amounts *x, const struct amounts *y, int sign)
 	x->disk_bytes += sign * y->disk_bytes;
 	x->pods += sign * y->pods;
 	for (size_t i = 0; i < y->n_scalars; i++) {
-		int64_t *slot = scalar_slot(x, y->scalars[i].name);
+		int64_t *slot = scalar_slot(x, y->scalars[i].id);
 		if (slot)
 			*slot += sign * y->scalars[i].n;
 	}
@@ -74,7 +87,7 @@ amounts_max(struct amounts *x, const struct amounts *y)
 	MAX_OF(disk_bytes);
 #undef MAX_OF
 	for (size_t i = 0; i < y->n_scalars; i++) {
-		int64_t *slot = scalar_slot(x, y->scalars[i].name);
+		int64_t *slot = scalar_slot(x, y->scalars[i].id);
 		if (slot && *slot < y->scalars[i].n)
 			*slot = y->scalars[i].n;
 	}
@@ -99,6 +112,7 @@ amounts_of_pod(const struct core_v1_pod *pod, struct amounts *ret_ask, struct am
 	for (size_t i = 0; i < pod->spec.n_containers; i++) {
 		container_ask(&pod->spec.containers[i], &one, &one_nz);
 		amounts_add(&ask, &one, 1);
+		names_take(&ask, &one);
 		amounts_add(&nonzero, &one_nz, 1);
 	}
 	/* A sidecar runs beside what starts after it; an ordinary init container beside sidecars only. */
@@ -109,6 +123,7 @@ amounts_of_pod(const struct core_v1_pod *pod, struct amounts *ret_ask, struct am
 		amounts_add(&one_nz, &side_nz, 1);
 		amounts_max(&init, &one);
 		amounts_max(&init_nz, &one_nz);
+		names_take(&init, &one);
 		if (str_eq(c->restart_policy, STR("Always"))) {
 			side = one;
 			side_nz = one_nz;
@@ -117,6 +132,7 @@ amounts_of_pod(const struct core_v1_pod *pod, struct amounts *ret_ask, struct am
 	amounts_add(&ask, &side, 1);
 	amounts_add(&nonzero, &side_nz, 1);
 	amounts_max(&ask, &init);
+	names_take(&ask, &init);
 	amounts_max(&nonzero, &init_nz);
 	amounts_of_list(pod->spec.overhead, pod->spec.n_overhead, &one);
 	amounts_add(&ask, &one, 1);

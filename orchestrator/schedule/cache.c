@@ -91,9 +91,6 @@ cache_pod_take(struct sched_pod *p)
 	amounts_add(&n->used, &p->ask, -1);
 	amounts_add(&n->used_nonzero, &p->ask_nonzero, -1);
 	p->node = NULL;
-	/* Names of scalars are borrowed from objects that may go with their pods. */
-	if (!n->pods)
-		n->used = n->used_nonzero = (struct amounts){0};
 	node_drop(p->s, n);
 }
 

@@ -183,10 +183,12 @@ fit_filter(struct cycle *c, size_t row, const struct sched_node *n)
 	if (ask->disk_bytes > 0 && ask->disk_bytes > have->disk_bytes - used->disk_bytes)
 		return "Insufficient ephemeral-storage";
 	for (size_t i = 0; i < ask->n_scalars; i++) {
-		struct str name = ask->scalars[i].name;
+		uint64_t id = ask->scalars[i].id;
 		if (ask->scalars[i].n > 0 &&
-			ask->scalars[i].n > amounts_scalar(have, name) - amounts_scalar(used, name))
-			return arena_fmt(c->a, "Insufficient " STR_FMT, STR_ARG(name)).p;
+			ask->scalars[i].n > amounts_scalar(have, id) - amounts_scalar(used, id))
+			return arena_fmt(c->a, "Insufficient " STR_FMT,
+				STR_ARG(ask->scalars[i].name))
+				.p;
 	}
 	return NULL;
 }

@@ -478,32 +478,45 @@ spec_changed(const struct informer_obj *old, const struct informer_obj *new_)
 		x->spec.n_scheduling_gates != y->spec.n_scheduling_gates;
 }
 
-/* pod_place: where a pod of this state belongs: on its node, in the queue, or nowhere. */
+/* pod_place: where a pod of this state belongs: with its node, in the queue, or nowhere. */
 static void
-pod_place(struct scheduler *s, struct sched_pod *p, bool fresh)
+pod_place(struct scheduler *s, struct sched_pod *p, bool wake)
 {
 	const struct core_v1_pod *pod = pod_of(p);
 	if (pod->spec.node_name.n) {
 		heap_remove(s, p);
 		loop_timer_cancel(&p->timer);
-		struct sched_node *n = cache_node(s, pod->spec.node_name);
-		if (p->node != n) {
-			cache_pod_take(p);
-			n = cache_node(s, pod->spec.node_name);
-			if (n)
-				cache_pod_put(p, n);
-		}
 		if (p->state != POD_BINDING)
 			p->state = POD_BOUND;
-		return;
-	}
-	if (pod->spec.n_scheduling_gates) {
+	} else if (pod->spec.n_scheduling_gates) {
 		heap_remove(s, p);
 		p->state = POD_GATED;
-		return;
-	}
-	if (fresh || p->state == POD_GATED)
+	} else if (wake || p->state == POD_GATED) {
 		heap_add(s, p);
+	}
+}
+
+/* pod_take_state: the pod's newest object; its share of the node it is on, or assumed on, is counted
+ * anew. */
+static void
+pod_take_state(struct scheduler *s, struct sched_pod *p, const struct informer_obj *o)
+{
+	char name[254] = "";
+	const struct core_v1_pod *pod = o->obj;
+	const struct informer_obj *was = p->obj;
+	if (p->node)
+		str_copy_c(p->node->name, name, sizeof(name));
+	cache_pod_take(p);
+	p->obj = informer_obj_ref(o);
+	if (was)
+		informer_obj_unref(was);
+	amounts_of_pod(pod, &p->ask, &p->ask_nonzero);
+	struct str where = pod->spec.node_name;
+	if (!where.n && p->state == POD_BINDING)
+		where = str_c(name);
+	struct sched_node *n = where.n ? cache_node(s, where) : NULL;
+	if (n)
+		cache_pod_put(p, n);
 }
 
 static void
@@ -528,27 +541,9 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 		p = pod_make(s, new_);
 	if (!p)
 		return;
-	bool respec = fresh || spec_changed(p->obj, new_);
-	struct sched_node *node = p->node;
-	if (respec && node)
-		cache_pod_take(p); /* with the old amounts */
-	const struct informer_obj *was = p->obj;
-	p->obj = informer_obj_ref(new_);
-	if (was)
-		informer_obj_unref(was);
-	/* Names of extended resources are slices of the object: always counted from the newest one. */
-	if (!respec && node)
-		cache_pod_take(p);
-	amounts_of_pod(pod, &p->ask, &p->ask_nonzero);
-	if (node) {
-		struct str name = pod->spec.node_name.n ? pod->spec.node_name : STR_NONE;
-		struct sched_node *back = name.n ? cache_node(s, name) : NULL;
-		if (!back && p->state == POD_BINDING)
-			back = node;
-		if (back)
-			cache_pod_put(p, back);
-	}
-	pod_place(s, p, fresh || (respec && p->state == POD_HOPELESS));
+	bool wake = fresh || (p->state == POD_HOPELESS && spec_changed(p->obj, new_));
+	pod_take_state(s, p, new_);
+	pod_place(s, p, wake);
 	if (fresh && pod->spec.node_name.n)
 		changed(s, CHANGE_POD_ADDED);
 }

@@ -19,7 +19,8 @@
 struct amounts {
 	int64_t cpu_mcpu, mem_bytes, disk_bytes, pods;
 	struct {
-		struct str name; /* borrowed from an object that outlives the amounts */
+		uint64_t id;     /* of the resource's name: hash_fnv64a */
+		struct str name; /* only in what one pod asks for, borrowed from the pod; else none */
 		int64_t n;
 	} scalars[SCALARS_MAX];
 	size_t n_scalars;
@@ -122,7 +123,7 @@ extern const size_t n_plugins;
 void amounts_of_pod(const struct core_v1_pod *pod, struct amounts *ask, struct amounts *nonzero);
 void amounts_of_list(const struct str_pair *list, size_t n, struct amounts *ret);
 void amounts_add(struct amounts *x, const struct amounts *y, int sign);
-int64_t amounts_scalar(const struct amounts *x, struct str name);
+int64_t amounts_scalar(const struct amounts *x, uint64_t id);
 
 /* ---- cache.c ---- */
 struct sched_node *cache_node(struct scheduler *s, struct str name); /* made when missing */
