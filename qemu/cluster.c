@@ -66,7 +66,7 @@ cluster_fabric(const struct cluster *c, const char *command, struct buf *out, st
 
 struct argv {
 	struct arena *a;
-	char *v[CLUSTER_NODES_MAX * 2 + 32];
+	const char *v[CLUSTER_NODES_MAX * 2 + 32];
 	size_t n;
 };
 
@@ -75,8 +75,8 @@ put_option(struct argv *x, const char *name, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	x->v[x->n++] = (char *)name;
-	x->v[x->n++] = (char *)arena_vfmt(x->a, fmt, ap).p;
+	x->v[x->n++] = name;
+	x->v[x->n++] = arena_vfmt(x->a, fmt, ap).p;
 	va_end(ap);
 }
 
@@ -127,8 +127,8 @@ fabric_start(struct cluster *c, struct err *e)
 	int ready[2];
 	if (!x.a || pipe2(ready, O_CLOEXEC) < 0)
 		return err_errno(e, -errno, "starting the fabric");
-	x.v[x.n++] = (char *)"/proc/self/exe";
-	x.v[x.n++] = (char *)"fabric";
+	x.v[x.n++] = "/proc/self/exe";
+	x.v[x.n++] = "fabric";
 	put_option(&x, "--dir", "%s", c->run_dir);
 	for (unsigned i = 0; i < c->n_nodes; i++) {
 		const struct cluster_node *n = &c->nodes[i];

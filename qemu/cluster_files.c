@@ -24,8 +24,10 @@ cluster_layout(struct cluster *c)
 	for (unsigned i = 0; i < c->n_nodes; i++) {
 		struct cluster_node *n = &c->nodes[i];
 		static const uint8_t prefix[4] = {0x52, 0x54, 0x00, 0x77};
+		char path[sizeof(n->dir)];
 		snprintf(n->name, sizeof(n->name), "node-%u", i + 1);
-		snprintf(n->dir, sizeof(n->dir), "%s/%s", c->dir, n->name);
+		snprintf(path, sizeof(path), "%s/node-%u", c->dir, i + 1);
+		memcpy(n->dir, path, sizeof(path));
 		memcpy(n->mac, prefix, sizeof(prefix));
 		n->mac[4] = 1;
 		n->mac[5] = (uint8_t)(11 + i);
@@ -218,14 +220,14 @@ disk_make(const char *path, unsigned gib, struct err *e)
 {
 	if (disk_exists(path))
 		return 0;
-	char tmp[700];
+	char tmp[800];
 	snprintf(tmp, sizeof(tmp), "%s.new", path);
 	_cleanup_fd_ int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)gib << 30) < 0)
 		return err_errno(e, -errno, "making the disk '%s'", path);
-	char log[700];
+	char log[800];
 	snprintf(log, sizeof(log), "%s.log", path);
-	char *argv[] = {"mke2fs", "-q", "-F", "-t", "ext4", "-L", "keelson-data", "-E",
+	const char *argv[] = {"mke2fs", "-q", "-F", "-t", "ext4", "-L", "keelson-data", "-E",
 		"lazy_itable_init=1,lazy_journal_init=1", tmp, NULL};
 	pid_t pid = process_start(argv, log, -1, NULL);
 	int status = -1;

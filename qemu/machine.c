@@ -58,7 +58,7 @@ process_pid(const char *pid_path)
 }
 
 pid_t
-process_start(char *const argv[], const char *log_path, int ready_fd, const char *pid_path)
+process_start(const char *const argv[], const char *log_path, int ready_fd, const char *pid_path)
 {
 	_cleanup_fd_ int log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	_cleanup_fd_ int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -71,7 +71,7 @@ process_start(char *const argv[], const char *log_path, int ready_fd, const char
 		dup2(null_fd, 0);
 		dup2(ready_fd >= 0 ? ready_fd : log_fd, 1);
 		dup2(log_fd, 2);
-		execvp(argv[0], argv);
+		execvp(argv[0], (char *const *)(uintptr_t)argv); /* execvp changes none of them */
 		int code = errno;
 		ssize_t n = write(failed[1], &code, sizeof(code));
 		_exit(n == sizeof(code) ? 127 : 126);
@@ -149,8 +149,8 @@ trial_boot(const char *kernel, const char *tmp_dir)
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return false;
 	snprintf(log, sizeof(log), "%s/kvm-probe.log", tmp_dir);
-	char *argv[] = {QEMU, "-M", "microvm", "-accel", "kvm", "-cpu", "host", "-m", "128", "-nodefaults",
-		"-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", (char *)kernel, "-append",
+	const char *argv[] = {QEMU, "-M", "microvm", "-accel", "kvm", "-cpu", "host", "-m", "128", "-nodefaults",
+		"-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-append",
 		"console=ttyS0 earlyprintk=ttyS0 panic=-1", NULL};
 	pid_t pid = process_start(argv, log, out[1], NULL);
 	close(out[1]);
@@ -209,7 +209,7 @@ tsc_khz(void)
 
 #define ARGS_MAX 64
 struct args {
-	char *v[ARGS_MAX];
+	const char *v[ARGS_MAX];
 	size_t n;
 	struct arena *a;
 };
@@ -222,7 +222,7 @@ arg_add(struct args *x, const char *fmt, ...)
 	struct str s = arena_vfmt(x->a, fmt, ap);
 	va_end(ap);
 	BUG_ON(x->n + 1 >= ARGS_MAX);
-	x->v[x->n++] = (char *)s.p;
+	x->v[x->n++] = s.p;
 	x->v[x->n] = NULL;
 }
 

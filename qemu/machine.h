@@ -46,7 +46,7 @@ enum backend machine_backend(enum backend wanted, const char *kernel, const char
 /* process_start: argv in the background, own session, standard output and error appended to log_path,
  * standard output to `ready_fd` instead when >= 0. Returns the pid or -errno. pid_path (may be NULL) gets
  * "pid start-time". */
-pid_t process_start(char *const argv[], const char *log_path, int ready_fd, const char *pid_path);
+pid_t process_start(const char *const argv[], const char *log_path, int ready_fd, const char *pid_path);
 /* process_pid: the process of a pid file that is still the same one, or -ESRCH. */
 pid_t process_pid(const char *pid_path);
 /* process_kill: signal, wait until gone (SIGKILL after timeout). */

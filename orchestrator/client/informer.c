@@ -14,6 +14,9 @@
 #include "base/rand.h"
 #include "orchestrator/schema/schema.h"
 
+#include "kinds/meta_v1.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PAGE 500

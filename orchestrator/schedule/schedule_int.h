@@ -161,10 +161,11 @@ pod_of(const struct sched_pod *p)
 {
 	return p->obj->obj;
 }
+/* node_of: only nodes that have their object are filtered and scored. */
 static inline const struct core_v1_node *
 node_of(const struct sched_node *n)
 {
-	return n->obj ? n->obj->obj : NULL;
+	return n->obj->obj;
 }
 
 #endif
