@@ -243,6 +243,16 @@ doc_is_empty(const struct doc *d)
 	return d->type == DOC_STR ? d->s.n == 0 : is_parent(d) && d->n == 0;
 }
 
+/* names: how many different names a map has. */
+static size_t
+names(const struct doc *map)
+{
+	size_t n = map->n;
+	for (const struct doc *d = map->dups ? map->first : NULL; d; d = d->next)
+		n -= d->dup;
+	return n;
+}
+
 static bool equal_at(const struct doc *x, const struct doc *y, unsigned depth);
 
 /* maps_equal: y's members are looked up in order first (the usual case), then by name. */
@@ -304,7 +314,7 @@ equal_at(const struct doc *x, const struct doc *y, unsigned depth)
 				return false;
 		return true;
 	case DOC_MAP:
-		return x->n == y->n && maps_equal(x, y, depth);
+		return names(x) == names(y) && maps_equal(x, y, depth);
 	}
 	return false;
 }

@@ -21,7 +21,7 @@ struct doc {
 	enum doc_type type;
 	bool dup;          /* a member of the same name stands before this one */
 	bool dups;         /* of a DOC_MAP: may have members with dup set (doc_get must see all) */
-	uint32_t line;     /* 1-based line in a YAML source; 0 = unknown */
+	uint32_t line;     /* 1-based line within its YAML document; 0 = unknown */
 	struct str key;    /* name within a DOC_MAP */
 	struct doc *next;  /* sibling */
 	union {
@@ -47,7 +47,8 @@ struct doc_limits {
 int doc_parse_json(struct arena *a, struct str text, const struct doc_limits *lim, struct doc **ret,
 	struct err *e);
 /* doc_parse_yaml: the next document of a stream: *rest is advanced past it; -ENODATA at the end.
- * A JSON text is YAML. Aliases are copied and count against max_nodes. Errors as above. */
+ * Documents of nothing but blanks and comments are passed over. A JSON text is YAML. Aliases are
+ * copied and count against max_nodes; merge keys are resolved. Errors as above ("yaml: line 3: ..."). */
 int doc_parse_yaml(struct arena *a, struct str *rest, const struct doc_limits *lim,
 	struct doc **ret, struct err *e);
 /* doc_write_json: compact, members in order, encoding/json's forms of strings and numbers, but

@@ -14,6 +14,8 @@ int doc_mark_dups(struct doc *map);
 ptrdiff_t json_explain(struct str text, char *room, size_t size);
 /* doc_put_double: v as encoding/json prints a float64. */
 void doc_put_double(struct buf *b, double v);
+/* yaml_resolve: what the unquoted text s means when it is no string: sets type and value of d. */
+bool yaml_resolve(struct str s, struct doc *d);
 /* doc_thread_end: gives the calling thread's scratch block back. Call it last. */
 void doc_thread_end(void);
 /* doc_limits_of: the limits with defaults filled in and max_depth capped. */
