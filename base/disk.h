@@ -1,7 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * disk: files of the control side. Real: the kernel's. Simulated: in memory, and what was not synced
- * is lost at disk_sim_power_cut. LMDB is compiled with its writes and syncs mapped to disk_lmdb_*. */
+ * disk: files of the control side. Real: the kernel's. Simulated: the kernel's too (LMDB maps them into
+ * memory), but every sector written and not synced is remembered, and may be as it was before after
+ * disk_sim_power_cut. LMDB is compiled with its writes and syncs mapped to disk_lmdb_*. */
 #ifndef BASE_DISK_H
 #define BASE_DISK_H
 
@@ -37,9 +38,17 @@ ssize_t disk_lmdb_pwrite(int fd, const void *p, size_t n, off_t at);
 ssize_t disk_lmdb_pwritev(int fd, const struct iovec *iov, int n, off_t at);
 int disk_lmdb_fdatasync(int fd);
 
-/* disk_set_hooks: observe or fail writes and syncs (fault tests, simulation); NULL restores.
+/* disk_set_hooks (one set of hooks a process; set while no other thread writes): observe or fail writes and syncs (fault tests, simulation); NULL restores.
  * before(arg, op, fd, at, n): 0 = go on, negative errno = the call fails with it. */
 enum disk_op { DISK_WRITE, DISK_SYNC };
 void disk_set_hooks(int (*before)(void *arg, enum disk_op op, int fd, off_t at, size_t n), void *arg);
+
+/* disk_sim_start: from now on remember what is not synced (takes the hooks). disk_sim_power_cut: each
+ * 512-byte sector written since its file's last sync is, by the seed's coin (base/rand.h), the old or
+ * the new one; a file that grew may have its old size. The owners of the files must have closed them.
+ * disk_sim_stop: forgets all and restores the hooks. 0, -ENOMEM, -EIO. */
+int disk_sim_start(void);
+int disk_sim_power_cut(void);
+void disk_sim_stop(void);
 
 #endif

@@ -43,7 +43,7 @@ TEST(yaml_errors)
 		{"a: b: c", "yaml: mapping values are not allowed in this context"},
 		{"a: 1\n b: 2", "yaml: line 2: mapping values are not allowed in this context"},
 		{"a: 1\nb: [1, 2\nc: 3", "yaml: line 2: did not find expected ',' or ']'"},
-		{"a: 1\n\tb: 2", "yaml: line 2: found character that cannot start any token"},
+		{"a: 1\n\tb: 2", "yaml: line 2: found a tab character that violates indentation"},
 		{"a: *x", "yaml: unknown anchor 'x' referenced"},
 		{"a: &x [*x]", "yaml: anchor 'x' value contains itself"},
 		{"[a]: 1", "yaml: line 1: invalid map key"},
