@@ -33,6 +33,7 @@
 
 #include <sys/types.h>
 
+struct http_client;
 struct runtime;
 
 #define RUNTIME_ID_LEN 64
@@ -86,6 +87,8 @@ struct runtime_config {
 	const struct runtime_registry *registries;
 	size_t n_registries;
 	unsigned max_parallel_pulls; /* layer downloads at a time; 0 = 4 */
+	/* The role's HTTP client (same loop, with its resolver), kept until runtime_free; NULL: no pulls. */
+	struct http_client *http;
 	/* Events; may be NULL. Not called for anything the caller itself removed. */
 	void (*on_event)(void *arg, const struct runtime_event *ev);
 	void *arg;

@@ -20,6 +20,7 @@
 #define OPAQUE ".wh..wh..opq"
 #define OPAQUE_XATTR "trusted.overlay.opaque"
 #define COPY_CHUNK 65536
+#define FILE_MAX (1ull << 43)
 
 struct dir_time {
 	char *name;
@@ -35,6 +36,9 @@ struct extract {
 	struct err err;
 	int parent;            /* open folder of the last entry */
 	char parent_name[TAR_NAME_MAX + 1];
+	char path[TAR_NAME_MAX + 1];  /* of the entry, cut into parts while it is worked on */
+	char whole[TAR_NAME_MAX + 1]; /* the same, left whole */
+	char link[TAR_NAME_MAX + 1];
 	int file;              /* being written */
 	uint64_t file_size;
 	struct tar_entry meta; /* of `file`: applied at its end; xattrs copied below */
@@ -330,11 +334,9 @@ file_begin(struct extract *x, const char *base, const struct tar_entry *t)
 {
 	struct tar_xattr *copy = ARENA_ARRAY(x->a, struct tar_xattr, t->n_xattrs);
 
-	if (t->size > x->max_bytes || x->bytes + 0 > x->max_bytes - t->size) {
-		/* A sparse file may be large and cost little: what counts is what is written. */
-		if (t->size > (1ull << 44))
-			return refuse(x, "file too large", t->name);
-	}
+	/* A sparse file may be large and cost little: what counts against max_bytes is what is written. */
+	if (t->size > FILE_MAX)
+		return refuse(x, "file too large", t->name);
 	x->file = openat(x->parent, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		0600);
 	if (x->file < 0)
@@ -427,23 +429,22 @@ static int
 make_link(struct extract *x, const char *base, const struct tar_entry *t)
 {
 	_cleanup_fd_ int up = -1;
-	char path[TAR_NAME_MAX + 1];
-	char whole[TAR_NAME_MAX + 1];
 	char *slash = NULL;
-	int rc = clean(x, t->link, path);
+	int rc = clean(x, t->link, x->link);
 
 	if (rc)
 		return rc;
-	str_copy_c(str_c(path), whole, sizeof(whole));
-	slash = strrchr(path, '/');
+	slash = strrchr(x->link, '/');
 	if (slash)
 		*slash = '\0';
-	up = fs_open_in(x->root, slash ? path : "", O_PATH | O_DIRECTORY);
-	if (up >= 0 && linkat(up, slash ? slash + 1 : path, x->parent, base, 0) == 0)
+	up = fs_open_in(x->root, slash ? x->link : "", O_PATH | O_DIRECTORY);
+	if (up >= 0 && linkat(up, slash ? slash + 1 : x->link, x->parent, base, 0) == 0)
 		return 0;
 	if (errno != ENOENT && errno != ENOTDIR)
 		return fail(x, "linking", t->name);
-	return link_from_below(x, whole, base, t);
+	if (slash)
+		*slash = '/';
+	return link_from_below(x, x->link, base, t);
 }
 
 static int
@@ -498,24 +499,22 @@ static int
 on_entry(void *arg, const struct tar_entry *t)
 {
 	struct extract *x = arg;
-	char path[TAR_NAME_MAX + 1];
-	char whole[TAR_NAME_MAX + 1];
 	const char *base = NULL;
 	bool opaque = false;
 	int rc = 0;
 
 	arena_clear(x->a);
-	rc = clean(x, t->name, path);
+	rc = clean(x, t->name, x->path);
 	if (rc)
 		return rc;
-	if (!*path) { /* the root itself */
+	if (!*x->path) { /* the root itself */
 		if (t->type == TAR_DIR && (fchown(x->root, t->uid, t->gid) ||
 			fchmod(x->root, t->mode)))
 			return fail(x, "setting the owner of", STR("/"));
 		return 0;
 	}
-	str_copy_c(str_c(path), whole, sizeof(whole));
-	rc = parent_open(x, path, &base);
+	str_copy_c(str_c(x->path), x->whole, sizeof(x->whole));
+	rc = parent_open(x, x->path, &base);
 	if (rc)
 		return rc;
 	rc = count_inode(x);
@@ -530,7 +529,7 @@ on_entry(void *arg, const struct tar_entry *t)
 	case TAR_FILE:
 		return file_begin(x, base, t);
 	case TAR_DIR:
-		return make_dir(x, base, whole, t, opaque);
+		return make_dir(x, base, x->whole, t, opaque);
 	case TAR_HARDLINK:
 		return make_link(x, base, t);
 	case TAR_SYMLINK:
