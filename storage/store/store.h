@@ -76,8 +76,8 @@ int store_open(const struct store_config *cfg, struct store **ret, struct err *e
  * closed before, events unreferenced; no call may be running on another thread. */
 void store_close(struct store *s);
 /* store_resource: number (>= 1) of a resource named "<group>/<plural>" ("" group: "/pods"); made when
- * new. Stable over restarts. From any thread; a new one costs a commit and may wait for one that runs
- * (so: at start, and when a CRD comes). < 0: -errno; -ENFILE more than 4096 of them. */
+ * new. Stable over restarts once something was committed. From any thread, at any time; costs no commit.
+ * < 0: -ENOMEM, -ENFILE more than 4096 of them. */
 int store_resource(struct store *s, struct str name);
 /* store_rev: revision of the last committed transaction (atomic read, any thread). An empty store has
  * revision 1; a store restored from a backup starts far above what was ever handed out. */
@@ -184,7 +184,8 @@ struct store_event {
 const struct store_event *store_event_ref(const struct store_event *ev);
 void store_event_unref(const struct store_event *ev);
 /* store_event_slot: bytes cached on the event under a small number (0..3), made once by make(arg) on
- * first use; thread-safe; lives as long as the event. For "encode once for all watchers". */
+ * first use; thread-safe; lives as long as the event. For "encode once for all watchers". STR_NONE = no
+ * memory (or make failed its buffer); nothing is kept then. */
 struct str store_event_slot(const struct store_event *ev, unsigned slot,
 	void (*make)(void *arg, const struct store_event *ev, struct buf *out), void *arg);
 
@@ -217,9 +218,10 @@ uint64_t store_watch_cursor(const struct store_watch *w);
 void store_watch_close(struct store_watch *w);
 
 /* ---- upkeep ---- */
-/* store_backup: one consistent copy (as of one revision) is written to the file `path`, synced and put
- * in place by rename; runs on the calling task (loop_blocking). To restore, lay it as data.mdb into an
- * empty store folder. Errors: -ESTALE the window was shorter than the copy took, -errno of files. */
+/* store_backup: one consistent copy, as of one revision, is written to the new file `path` and synced;
+ * runs on the calling task (loop_blocking). On an error no file is left. To restore, lay it as data.mdb
+ * into an empty store folder. Errors: -EEXIST, -ESTALE the window was shorter than the copy took,
+ * -ENOMEM, -EIO, -errno of files. */
 int store_backup(struct store *s, const char *path, struct err *e);
 struct store_stats {
 	uint64_t commits, groups, objects, bytes, history_bytes, watchers, events;

@@ -1,0 +1,7 @@
+LIBS += storage/store
+SRC_storage/store := storage/store/backup.c storage/store/engine_local.c storage/store/event.c \
+	storage/store/expire.c storage/store/history.c storage/store/history_read.c \
+	storage/store/hub.c storage/store/hub_wake.c storage/store/key.c storage/store/list.c \
+	storage/store/store.c storage/store/table.c storage/store/value.c storage/store/watch.c \
+	storage/store/writer.c
+DEPS_storage/store := base
