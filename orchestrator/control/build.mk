@@ -1,0 +1,5 @@
+# The controllers.
+LIBS += orchestrator/control
+SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_table.c part.c \
+	replicaset.c deployment.c deployment_rollout.c deployment_status.c)
+DEPS_orchestrator/control := orchestrator/client orchestrator/schema base

@@ -1,0 +1,13 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * control_table: every controller there is, one row each. */
+#include "orchestrator/control/control.h"
+
+extern const struct controller deployment_controller;
+extern const struct controller replicaset_controller;
+
+const struct controller *const controllers[] = {
+	&deployment_controller,
+	&replicaset_controller,
+	NULL,
+};
