@@ -11,7 +11,7 @@
 #   UNIT_netstack/http := tests/unit/netstack/http/server_test.c ...   one program each
 #   FUZZ_netstack/http := tests/fuzz/http1.c           libFuzzer targets; corpus in tests/fuzz/corpus/<name>
 #   BENCH_netstack/http := tests/bench/http.c          programs that print figures
-#   PROGS += keelctl; MAIN_keelctl := qemu/keelctl.c; DEPS_keelctl := qemu
+#   PROGS += keelctl; MAIN_keelctl := qemu/keelctl.c; DEPS_keelctl := qemu; WHOLE_keelctl := ...
 #   SUITES += api                                      `make suite-api` is part of `make test`
 #   DATA_x/test.c := build/bin/y                       what a test program wants to be there when it runs
 
@@ -56,7 +56,7 @@ CC_asan := $(CCACHE) gcc
 CFLAGS_asan := -O1 $(COMMON) $(WARN) $(WARN_GCC) $(SAN) -DKEELSON_ASAN $(call INC,asan)
 LDFLAGS_asan := $(SAN) -pthread -Wl,--gc-sections
 CC_fuzz := $(CCACHE) clang
-CFLAGS_fuzz := -O1 $(COMMON) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -DKEELSON_ASAN \
+CFLAGS_fuzz := -O1 $(filter-out -ftrivial-auto-var-init=zero,$(COMMON)) $(WARN) $(SAN) -fsanitize=fuzzer-no-link -DKEELSON_ASAN \
 	-Wno-unknown-warning-option $(call INC,fuzz)
 LDFLAGS_fuzz := $(SAN) -fsanitize=fuzzer -pthread
 HOSTCFLAGS := -O1 $(COMMON) $(WARN) $(WARN_GCC) -I. -I$(O)/gen
@@ -93,6 +93,7 @@ PROGS :=
 SUITES := lint unit asan
 include $(wildcard */build.mk */*/build.mk)
 
+comma := ,
 flat = $(subst /,-,$1)
 # closure: the folders and all they need, in any order (a cycle does no harm), of those that exist.
 closure = $(if $(filter-out $1,$(foreach d,$1,$(DEPS_$d))),$(call closure,$(sort $1 $(foreach d,$1,$(DEPS_$d)))),$(filter $(LIBS),$1))
@@ -124,12 +125,13 @@ $(call archives,$1,$2): $(call objs,$1,$(SRC_$2))
 endef
 $(foreach v,$(VARIANTS),$(foreach l,$(LIBS),$(eval $(call lib_rules,$v,$l))))
 
-# 1 variant, 2 program's file, 3 main source, 4 folders, 5 objects linked before all else
+# 1 variant, 2 program's file, 3 main source, 4 folders, 5 objects before all else, 6 folders to link whole
 define link_rules
 $(call objs,$1,$3): | $(foreach d,$(call closure,$4),$(GEN_$d))
 $2: $(call objs,$1,$3) $(call archives,$1,$(call closure,$4)) | $(call depstamps,$(LIBC_$1))
 	$$(call say,LINK,$$@)
 	$(Q)mkdir -p $$(@D) && $$(CC_$1) $(call objs,$1,$3) $5 \
+		$(if $6,-Wl$(comma)--whole-archive $(call archives,$1,$(filter $(LIBS),$6)) -Wl$(comma)--no-whole-archive) \
 		-Wl,--start-group $(call archives,$1,$(call closure,$4)) -L$(O)/deps/$(LIBC_$1)/lib \
 		$(DEPLIBS) -Wl,--end-group $(LDFLAGS_$1) -lm -o $$@
 -include $(patsubst %.o,%.d,$(call objs,$1,$3))
@@ -138,8 +140,8 @@ endef
 # ---- programs ---------------------------------------------------------------------------------
 
 MIMALLOC := $(O)/deps/musl/lib/mimalloc.o
-$(foreach p,$(PROGS),$(eval $(call link_rules,musl,$(O)/bin/$p,$(MAIN_$p),$(DEPS_$p),$(MIMALLOC))))
-$(foreach p,$(PROGS),$(eval $(call link_rules,asan,$(O)/asan/bin/$p,$(MAIN_$p),$(DEPS_$p))))
+$(foreach p,$(PROGS),$(eval $(call link_rules,musl,$(O)/bin/$p,$(MAIN_$p),$(DEPS_$p),$(MIMALLOC),$(WHOLE_$p))))
+$(foreach p,$(PROGS),$(eval $(call link_rules,asan,$(O)/asan/bin/$p,$(MAIN_$p),$(DEPS_$p),,$(WHOLE_$p))))
 .PHONY: all programs asan-programs libs FORCE
 libs: $(foreach l,$(LIBS),$(call archives,musl,$l))
 programs: $(PROGS:%=$(O)/bin/%)

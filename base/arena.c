@@ -433,8 +433,8 @@ arena_push(struct arena *a, void **ptr, size_t *count, size_t size)
 		size_t bytes = 0;
 		if (__builtin_mul_overflow(n ? 2 * n : 1, size, &bytes))
 			return arena_fail(a);
-		void *p = n ? arena_grow(a, *ptr, n * size, bytes) :
-			      arena_alloc_raw(a, bytes, ALIGN);
+		void *p = n ? arena_grow(a, *ptr, n * size, bytes)
+			    : arena_alloc_raw(a, bytes, ALIGN);
 		if (!p)
 			return NULL;
 		*ptr = p;

@@ -224,9 +224,14 @@ static const struct {
 	struct str name;
 	int64_t ns;
 } units[] = {
-	{STR_INIT("ns"), 1}, {STR_INIT("us"), NS_PER_US}, {STR_INIT("\xc2\xb5s"), NS_PER_US},
-	{STR_INIT("\xce\xbcs"), NS_PER_US}, {STR_INIT("ms"), NS_PER_MS}, {STR_INIT("s"), NS_PER_SEC},
-	{STR_INIT("m"), 60 * NS_PER_SEC}, {STR_INIT("h"), 3600 * NS_PER_SEC},
+	{STR_INIT("ns"), 1},
+	{STR_INIT("us"), NS_PER_US},
+	{STR_INIT("\xc2\xb5s"), NS_PER_US},
+	{STR_INIT("\xce\xbcs"), NS_PER_US},
+	{STR_INIT("ms"), NS_PER_MS},
+	{STR_INIT("s"), NS_PER_SEC},
+	{STR_INIT("m"), 60 * NS_PER_SEC},
+	{STR_INIT("h"), 3600 * NS_PER_SEC},
 };
 
 /* take_unit: the unit's name is all up to the next digit or point. 0 = unknown. */

@@ -212,7 +212,8 @@ disk_read_file(const char *path, size_t max, struct buf *b)
 	}
 }
 
-static int
+/* Not inlined: two paths are too much for one frame on a small stack. */
+__attribute__((noinline)) static int
 sync_folder_of(const char *path)
 {
 	char folder[PATH_MAX];
@@ -233,7 +234,8 @@ disk_write_file(const char *path, struct str content, mode_t mode)
 	int n = snprintf(tmp, sizeof(tmp), "%s.new", path);
 	if (n < 0 || (size_t)n >= sizeof(tmp))
 		return -ENAMETOOLONG;
-	_cleanup_fd_ int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	_cleanup_fd_ int fd = open(
+		tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
 	struct iovec iov = {(void *)(uintptr_t)content.p, content.n};

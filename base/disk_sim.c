@@ -86,7 +86,8 @@ remember(struct sim_file *f, off_t number)
 	if (!s)
 		return -ENOMEM;
 	s->number = number;
-	if (pread(f->fd, s->old, SECTOR, number * SECTOR) < 0 || map_put(&f->dirty, key, s, NULL) < 0) {
+	if (pread(f->fd, s->old, SECTOR, number * SECTOR) < 0 ||
+		map_put(&f->dirty, key, s, NULL) < 0) {
 		free(s);
 		return -EIO;
 	}

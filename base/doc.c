@@ -173,7 +173,8 @@ doc_at(const struct doc *d, const char *path)
 		} else if (path[0] == '[') {
 			uint64_t i = 0;
 			end = strchr(path, ']');
-			if (!end || str_to_u64(str_from(path + 1, (size_t)(end - path - 1)), &i) < 0)
+			if (!end ||
+				str_to_u64(str_from(path + 1, (size_t)(end - path - 1)), &i) < 0)
 				return NULL;
 			at = at->type == DOC_LIST ? doc_index(at, i) : NULL;
 			path = end + 1;

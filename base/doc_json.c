@@ -168,7 +168,8 @@ struct level {
 
 /* build: yyjson's array is the tree in pre-order (a key in front of its value), so one pass does it. */
 static int
-build(struct arena *a, yyjson_doc *in, const struct doc_limits *lim, struct doc **ret, struct err *e)
+build(struct arena *a, yyjson_doc *in, const struct doc_limits *lim, struct doc **ret,
+	struct err *e)
 {
 	struct level stack[DOC_MAX_WALK];
 	size_t depth = 0, nodes = 0;
@@ -182,8 +183,8 @@ build(struct arena *a, yyjson_doc *in, const struct doc_limits *lim, struct doc 
 			v++;
 		}
 		if (++nodes > lim->max_nodes)
-			return err_set(e, -E2BIG, R_BAD_REQUEST, "document has more than %zu values",
-				lim->max_nodes);
+			return err_set(e, -E2BIG, R_BAD_REQUEST,
+				"document has more than %zu values", lim->max_nodes);
 		struct doc *d = arena_alloc(a, sizeof(*d));
 		if (!d)
 			return err_set(e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE,
@@ -199,7 +200,8 @@ build(struct arena *a, yyjson_doc *in, const struct doc_limits *lim, struct doc 
 			d->type = unsafe_yyjson_is_obj(v) ? DOC_MAP : DOC_LIST;
 			if (depth == lim->max_depth)
 				return err_set(e, -E2BIG, R_BAD_REQUEST,
-					"document is nested deeper than %zu levels", lim->max_depth);
+					"document is nested deeper than %zu levels",
+					lim->max_depth);
 			stack[depth++] = (struct level){d, unsafe_yyjson_get_len(v)};
 		} else {
 			fill(d, v);
@@ -220,23 +222,26 @@ doc_parse_json(struct arena *a, struct str text, const struct doc_limits *lim, s
 	struct err *e)
 {
 	struct doc_limits limits = doc_limits_of(lim);
-	char *copy = text.n < SIZE_MAX - 8 ? arena_alloc_raw(a, text.n + YYJSON_PADDING_SIZE, 1) : NULL;
+	char *copy = text.n < SIZE_MAX - 8 ? arena_alloc_raw(a, text.n + YYJSON_PADDING_SIZE, 1)
+					   : NULL;
 	if (!copy)
-		return err_set(e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE, "document needs too much memory");
+		return err_set(
+			e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE, "document needs too much memory");
 	if (text.n)
 		memcpy(copy, text.p, text.n);
 	memset(copy + text.n, 0, YYJSON_PADDING_SIZE);
 	const yyjson_alc alc = {scratch_malloc, scratch_realloc, scratch_free, NULL};
 	yyjson_read_err why = {0};
-	yyjson_doc *in = text.n ?
-		yyjson_read_opts(copy, text.n, YYJSON_READ_INSITU, &alc, &why) : NULL;
+	yyjson_doc *in = text.n ? yyjson_read_opts(copy, text.n, YYJSON_READ_INSITU, &alc, &why)
+				: NULL;
 	if (in) {
 		int rc = build(a, in, &limits, ret, e);
 		yyjson_doc_free(in);
 		return rc;
 	}
 	if (why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-		return err_set(e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE, "document needs too much memory");
+		return err_set(
+			e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE, "document needs too much memory");
 	char room[128];
 	ptrdiff_t at = json_explain(text, room, sizeof(room));
 	if (at < 0)
@@ -265,8 +270,13 @@ static size_t
 put_escape(struct buf *b, struct str s)
 {
 	static const char hex[] = "0123456789abcdef";
-	static const char names[] = {['"'] = '"', ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r',
-		['\t'] = 't', ['\b'] = 'b', ['\f'] = 'f'};
+	static const char names[] = {['"'] = '"',
+		['\\'] = '\\',
+		['\n'] = 'n',
+		['\r'] = 'r',
+		['\t'] = 't',
+		['\b'] = 'b',
+		['\f'] = 'f'};
 	unsigned char c = (unsigned char)s.p[0];
 	if (c < 0x80) {
 		if (c < sizeof(names) && names[c]) {
@@ -319,9 +329,9 @@ doc_json_string(struct buf *b, struct str s)
 	buf_char(b, '"');
 }
 
-/* put_exponent: d.ddd e x as encoding/json has it: one digit at least, sign always. */
+/* put_scientific: d.ddde+x as encoding/json has it: one digit at least, sign always. */
 static void
-put_scientific(struct buf *b, const char *digits, size_t n, int exponent)
+put_scientific(struct buf *b, const char *digits, size_t n, int64_t exponent)
 {
 	buf_char(b, digits[0]);
 	if (n > 1) {
@@ -329,12 +339,13 @@ put_scientific(struct buf *b, const char *digits, size_t n, int exponent)
 		buf_add(b, digits + 1, n - 1);
 	}
 	buf_char(b, 'e');
-	buf_char(b, exponent < 0 ? '-' : '+');
-	buf_u64(b, (uint64_t)(exponent < 0 ? -exponent : exponent));
+	if (exponent >= 0)
+		buf_char(b, '+');
+	buf_i64(b, exponent);
 }
 
 static void
-put_zeros(struct buf *b, int n)
+put_zeros(struct buf *b, int64_t n)
 {
 	for (; n > 0; n--)
 		buf_char(b, '0');
@@ -366,7 +377,9 @@ doc_put_double(struct buf *b, double v)
 			digits[n++] = *p;
 	while (n > 1 && digits[n - 1] == '0')
 		n--;
-	int exponent = *p == 'e' ? (int)strtol(p + 1, NULL, 10) : 0;
+	int64_t exponent = 0; /* printed with its sign and at least two digits */
+	if (p[0] == 'e' && str_to_i64(str_c(p + 2), &exponent) == 0 && p[1] == '-')
+		exponent = -exponent;
 	if (v != 0 && (fabs(v) < 1e-6 || fabs(v) >= 1e21)) {
 		put_scientific(b, digits, n, exponent);
 	} else if (exponent < 0) {
@@ -376,7 +389,7 @@ doc_put_double(struct buf *b, double v)
 	} else {
 		size_t whole = n < (size_t)exponent + 1 ? n : (size_t)exponent + 1;
 		buf_add(b, digits, whole);
-		put_zeros(b, exponent + 1 - (int)whole);
+		put_zeros(b, exponent + 1 - (int64_t)whole);
 		if (n > whole) {
 			buf_char(b, '.');
 			buf_add(b, digits + whole, n - whole);

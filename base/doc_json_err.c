@@ -22,8 +22,15 @@ struct scan {
 static void
 quote_char(unsigned char c, char *out, size_t size)
 {
-	static const char named[] = {['\a'] = 'a', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\v'] = 'v',
-		['\f'] = 'f', ['\r'] = 'r', ['\''] = '\'', ['\\'] = '\\'};
+	static const char named[] = {['\a'] = 'a',
+		['\b'] = 'b',
+		['\t'] = 't',
+		['\n'] = 'n',
+		['\v'] = 'v',
+		['\f'] = 'f',
+		['\r'] = 'r',
+		['\''] = '\'',
+		['\\'] = '\\'};
 	if (c < sizeof(named) && named[c])
 		snprintf(out, size, "'\\%c'", named[c]);
 	else if (c < 0x20 || c == 0x7f)
@@ -217,7 +224,8 @@ scan_after(struct scan *p)
 			return !map || scan_key(p);
 		}
 		if (c != (map ? '}' : ']'))
-			return wrong(p, map ? "after object key:value pair" : "after array element");
+			return wrong(
+				p, map ? "after object key:value pair" : "after array element");
 		p->at++;
 		p->depth--;
 	}

@@ -156,24 +156,42 @@ static const struct {
 	bool b;
 	double d;
 } words[] = {
-	{STR_INIT("y"), DOC_BOOL, true, 0}, {STR_INIT("Y"), DOC_BOOL, true, 0},
-	{STR_INIT("yes"), DOC_BOOL, true, 0}, {STR_INIT("Yes"), DOC_BOOL, true, 0},
-	{STR_INIT("YES"), DOC_BOOL, true, 0}, {STR_INIT("true"), DOC_BOOL, true, 0},
-	{STR_INIT("True"), DOC_BOOL, true, 0}, {STR_INIT("TRUE"), DOC_BOOL, true, 0},
-	{STR_INIT("on"), DOC_BOOL, true, 0}, {STR_INIT("On"), DOC_BOOL, true, 0},
-	{STR_INIT("ON"), DOC_BOOL, true, 0}, {STR_INIT("n"), DOC_BOOL, false, 0},
-	{STR_INIT("N"), DOC_BOOL, false, 0}, {STR_INIT("no"), DOC_BOOL, false, 0},
-	{STR_INIT("No"), DOC_BOOL, false, 0}, {STR_INIT("NO"), DOC_BOOL, false, 0},
-	{STR_INIT("false"), DOC_BOOL, false, 0}, {STR_INIT("False"), DOC_BOOL, false, 0},
-	{STR_INIT("FALSE"), DOC_BOOL, false, 0}, {STR_INIT("off"), DOC_BOOL, false, 0},
-	{STR_INIT("Off"), DOC_BOOL, false, 0}, {STR_INIT("OFF"), DOC_BOOL, false, 0},
-	{STR_INIT(""), DOC_NULL, false, 0}, {STR_INIT("~"), DOC_NULL, false, 0},
-	{STR_INIT("null"), DOC_NULL, false, 0}, {STR_INIT("Null"), DOC_NULL, false, 0},
-	{STR_INIT("NULL"), DOC_NULL, false, 0}, {STR_INIT(".nan"), DOC_DOUBLE, false, NAN},
-	{STR_INIT(".NaN"), DOC_DOUBLE, false, NAN}, {STR_INIT(".NAN"), DOC_DOUBLE, false, NAN},
-	{STR_INIT(".inf"), DOC_DOUBLE, false, INFINITY}, {STR_INIT(".Inf"), DOC_DOUBLE, false, INFINITY},
-	{STR_INIT(".INF"), DOC_DOUBLE, false, INFINITY}, {STR_INIT("+.inf"), DOC_DOUBLE, false, INFINITY},
-	{STR_INIT("+.Inf"), DOC_DOUBLE, false, INFINITY}, {STR_INIT("+.INF"), DOC_DOUBLE, false, INFINITY},
+	{STR_INIT("y"), DOC_BOOL, true, 0},
+	{STR_INIT("Y"), DOC_BOOL, true, 0},
+	{STR_INIT("yes"), DOC_BOOL, true, 0},
+	{STR_INIT("Yes"), DOC_BOOL, true, 0},
+	{STR_INIT("YES"), DOC_BOOL, true, 0},
+	{STR_INIT("true"), DOC_BOOL, true, 0},
+	{STR_INIT("True"), DOC_BOOL, true, 0},
+	{STR_INIT("TRUE"), DOC_BOOL, true, 0},
+	{STR_INIT("on"), DOC_BOOL, true, 0},
+	{STR_INIT("On"), DOC_BOOL, true, 0},
+	{STR_INIT("ON"), DOC_BOOL, true, 0},
+	{STR_INIT("n"), DOC_BOOL, false, 0},
+	{STR_INIT("N"), DOC_BOOL, false, 0},
+	{STR_INIT("no"), DOC_BOOL, false, 0},
+	{STR_INIT("No"), DOC_BOOL, false, 0},
+	{STR_INIT("NO"), DOC_BOOL, false, 0},
+	{STR_INIT("false"), DOC_BOOL, false, 0},
+	{STR_INIT("False"), DOC_BOOL, false, 0},
+	{STR_INIT("FALSE"), DOC_BOOL, false, 0},
+	{STR_INIT("off"), DOC_BOOL, false, 0},
+	{STR_INIT("Off"), DOC_BOOL, false, 0},
+	{STR_INIT("OFF"), DOC_BOOL, false, 0},
+	{STR_INIT(""), DOC_NULL, false, 0},
+	{STR_INIT("~"), DOC_NULL, false, 0},
+	{STR_INIT("null"), DOC_NULL, false, 0},
+	{STR_INIT("Null"), DOC_NULL, false, 0},
+	{STR_INIT("NULL"), DOC_NULL, false, 0},
+	{STR_INIT(".nan"), DOC_DOUBLE, false, NAN},
+	{STR_INIT(".NaN"), DOC_DOUBLE, false, NAN},
+	{STR_INIT(".NAN"), DOC_DOUBLE, false, NAN},
+	{STR_INIT(".inf"), DOC_DOUBLE, false, INFINITY},
+	{STR_INIT(".Inf"), DOC_DOUBLE, false, INFINITY},
+	{STR_INIT(".INF"), DOC_DOUBLE, false, INFINITY},
+	{STR_INIT("+.inf"), DOC_DOUBLE, false, INFINITY},
+	{STR_INIT("+.Inf"), DOC_DOUBLE, false, INFINITY},
+	{STR_INIT("+.INF"), DOC_DOUBLE, false, INFINITY},
 	{STR_INIT("-.inf"), DOC_DOUBLE, false, -INFINITY},
 	{STR_INIT("-.Inf"), DOC_DOUBLE, false, -INFINITY},
 	{STR_INIT("-.INF"), DOC_DOUBLE, false, -INFINITY},
@@ -199,8 +217,9 @@ yaml_resolve(struct str s, struct doc *d)
 
 struct frame {
 	struct doc *node;
-	struct str key;     /* of a map: the key that waits for its value; .p == NULL: a key comes next */
-	bool merge;         /* that key was << */
+	struct str
+		key; /* of a map: the key that waits for its value; .p == NULL: a key comes next */
+	bool merge;  /* that key was << */
 };
 
 struct yaml {
@@ -231,7 +250,8 @@ static struct doc *
 yaml_node(struct yaml *y, enum doc_type type, uint32_t line, int *ret_rc)
 {
 	if (++y->nodes > y->lim.max_nodes) {
-		*ret_rc = yaml_fail(y, -E2BIG, "document contains excessive aliasing or too many values");
+		*ret_rc = yaml_fail(
+			y, -E2BIG, "document contains excessive aliasing or too many values");
 		return NULL;
 	}
 	struct doc *d = arena_alloc(y->a, sizeof(*d));
@@ -312,8 +332,8 @@ yaml_merge(struct yaml *y, struct doc *map, struct doc *v)
 		m = next;
 	}
 	if (bad)
-		return yaml_fail(y, -EINVAL,
-			"map merge requires map or sequence of maps as the value");
+		return yaml_fail(
+			y, -EINVAL, "map merge requires map or sequence of maps as the value");
 	for (; maps; maps = maps->next) {
 		for (struct doc *m = maps->first; m;) {
 			struct doc *next = m->next;
@@ -365,7 +385,9 @@ yaml_key(struct yaml *y, struct frame *up, const struct doc *d, bool merge)
 		}
 		if (!isfinite(d->d))
 			snprintf(text, sizeof(text), "%s",
-				isnan(d->d) ? ".nan" : d->d < 0 ? "-.inf" : ".inf");
+				isnan(d->d)        ? ".nan"
+					: d->d < 0 ? "-.inf"
+						   : ".inf");
 		up->key = arena_str(y->a, str_c(text));
 		break;
 	case DOC_NULL:
@@ -383,8 +405,18 @@ key_is_due(const struct yaml *y)
 		!y->stack[y->depth - 1].key.p;
 }
 
-enum tag_kind { TAG_NONE, TAG_STR, TAG_BINARY, TAG_BOOL, TAG_INT, TAG_FLOAT, TAG_NULL, TAG_TIMESTAMP,
-	TAG_MERGE, TAG_OTHER };
+enum tag_kind {
+	TAG_NONE,
+	TAG_STR,
+	TAG_BINARY,
+	TAG_BOOL,
+	TAG_INT,
+	TAG_FLOAT,
+	TAG_NULL,
+	TAG_TIMESTAMP,
+	TAG_MERGE,
+	TAG_OTHER
+};
 
 static enum tag_kind
 tag_of(const yaml_char_t *tag)
@@ -408,8 +440,11 @@ tag_of(const yaml_char_t *tag)
 static int
 yaml_tagged(struct yaml *y, enum tag_kind tag, struct doc *d)
 {
-	static const enum tag_kind of_type[] = {[DOC_NULL] = TAG_NULL, [DOC_BOOL] = TAG_BOOL,
-		[DOC_INT] = TAG_INT, [DOC_DOUBLE] = TAG_FLOAT, [DOC_STR] = TAG_STR};
+	static const enum tag_kind of_type[] = {[DOC_NULL] = TAG_NULL,
+		[DOC_BOOL] = TAG_BOOL,
+		[DOC_INT] = TAG_INT,
+		[DOC_DOUBLE] = TAG_FLOAT,
+		[DOC_STR] = TAG_STR};
 	if (of_type[d->type] == tag || (tag == TAG_TIMESTAMP && d->type == DOC_STR))
 		return 0;
 	if (tag == TAG_FLOAT && d->type == DOC_INT) {
@@ -435,7 +470,8 @@ yaml_scalar(struct yaml *y, const yaml_event_t *ev, uint32_t line)
 	struct buf bytes = {.a = y->a};
 	if (tag == TAG_BINARY) {
 		if (base64_decode(&bytes, raw) < 0 || !str_is_utf8(buf_view(&bytes)))
-			return yaml_fail_line(y, line, "!!binary value contains invalid base64 data");
+			return yaml_fail_line(
+				y, line, "!!binary value contains invalid base64 data");
 		raw = buf_view(&bytes);
 	}
 	if (!resolvable || !yaml_resolve(raw, d)) {
@@ -451,8 +487,10 @@ yaml_scalar(struct yaml *y, const yaml_event_t *ev, uint32_t line)
 	if (key_is_due(y))
 		return yaml_key(y, &y->stack[y->depth - 1], d, merge);
 	if (d->type == DOC_DOUBLE && !isfinite(d->d))
-		return yaml_fail_line(y, line, isnan(d->d) ? "unsupported value: NaN" :
-			d->d < 0 ? "unsupported value: -Inf" : "unsupported value: +Inf");
+		return yaml_fail_line(y, line,
+			isnan(d->d)        ? "unsupported value: NaN"
+				: d->d < 0 ? "unsupported value: -Inf"
+					   : "unsupported value: +Inf");
 	if (y->depth == 0)
 		y->empty = implicit && raw.n == 0;
 	yaml_place(y, d);
@@ -479,8 +517,8 @@ yaml_open(struct yaml *y, enum doc_type type, const yaml_char_t *anchor, uint32_
 	if (key_is_due(y))
 		return yaml_fail_line(y, line, "invalid map key");
 	if (y->depth >= y->lim.max_depth)
-		return err_set(y->e, -E2BIG, R_BAD_REQUEST, "yaml: document is nested deeper than %zu levels",
-			y->lim.max_depth);
+		return err_set(y->e, -E2BIG, R_BAD_REQUEST,
+			"yaml: document is nested deeper than %zu levels", y->lim.max_depth);
 	struct doc *d = yaml_node(y, type, line, &rc);
 	if (!d || (rc = yaml_remember(y, anchor, d)) < 0)
 		return rc;
@@ -610,7 +648,8 @@ doc_parse_yaml(struct arena *a, struct str *rest, const struct doc_limits *lim, 
 	if (str_starts(*rest, STR("\xef\xbb\xbf")))
 		*rest = str_sub(*rest, 3, SIZE_MAX);
 	while (stream_next(rest, &text)) {
-		if (str_starts(str_trim(text), STR("{")) && doc_parse_json(a, text, lim, ret, NULL) == 0)
+		if (str_starts(str_trim(text), STR("{")) &&
+			doc_parse_json(a, text, lim, ret, NULL) == 0)
 			return 0;
 		struct yaml *y = ARENA_NEW(a, struct yaml);
 		if (!y)

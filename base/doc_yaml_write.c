@@ -59,7 +59,8 @@ is_other(struct str s)
 {
 	struct doc d = {0};
 	bool date = s.n >= 8 && s.p[4] == '-' && s.p[0] >= '0' && s.p[0] <= '9';
-	return yaml_resolve(s, &d) || is_base60(s) || date || str_eq(s, STR("<<")) || str_eq(s, STR("="));
+	return yaml_resolve(s, &d) || is_base60(s) || date || str_eq(s, STR("<<")) ||
+		str_eq(s, STR("="));
 }
 
 static bool

@@ -78,7 +78,8 @@ world_del(struct world *w, struct loop *l)
 	for (size_t i = 0; i < w->n_loops; i++) {
 		if (w->loops[i] != l)
 			continue;
-		memmove(&w->loops[i], &w->loops[i + 1], (w->n_loops - i - 1) * sizeof(struct loop *));
+		memmove(&w->loops[i], &w->loops[i + 1],
+			(w->n_loops - i - 1) * sizeof(struct loop *));
 		w->n_loops--;
 		return;
 	}

@@ -29,7 +29,8 @@ thread_start(size_t stack_bytes, void *(*fn)(void *), void *arg, pthread_t *ret)
 	sigfillset(&all);
 	if (pthread_attr_init(&attr) != 0)
 		return -ENOMEM;
-	pthread_attr_setstacksize(&attr, (stack_bytes ? stack_bytes : STACK_DEFAULT) * STACK_FACTOR);
+	pthread_attr_setstacksize(
+		&attr, (stack_bytes ? stack_bytes : STACK_DEFAULT) * STACK_FACTOR);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int rc = pthread_create(ret, &attr, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -85,8 +86,8 @@ loop_task_start(struct world *w, const char *name, size_t stack_bytes,
 		return -ENOMEM;
 	}
 	*l->task = (struct loop_task){.main_fn = main_fn, .exit_fn = exit_fn, .arg = arg};
-	int rc = w ? loop_post(l, task_begin_simulated, l) :
-		     thread_start(stack_bytes, task_thread, l, &l->task->thread);
+	int rc = w ? loop_post(l, task_begin_simulated, l)
+		   : thread_start(stack_bytes, task_thread, l, &l->task->thread);
 	if (rc < 0) {
 		loop_free(l);
 		return rc;
@@ -127,7 +128,8 @@ static struct {
 	pthread_cond_t sent; /* a job's end was told */
 	struct job *first, *last;
 	unsigned threads, idle;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER,
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	.more = PTHREAD_COND_INITIALIZER,
 	.sent = PTHREAD_COND_INITIALIZER};
 
 static void *

@@ -32,12 +32,33 @@ written(struct arena *a, const struct doc *d)
 TEST(json_round_trip_keeps_order_and_values)
 {
 	static const char *const texts[] = {
-		"null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808", "1.5",
-		"0.1", "1e-7", "1e+21", "100000000000000000000", "123456789.125", "0.000001", "-2.5e-9",
-		"\"\"", "\"abc\"", "\"a\\\"b\\\\c\\n\\t\\r\\b\\f\\u0001\"", "[]", "{}", "[1,[2,[3]],{}]",
-		"{\"b\":1,\"a\":{\"z\":[],\"y\":null}}", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"",
-		"\"\\u2028\\u2029\"", "\"12345678901234567890123456789012\"",
-		"\"1234567\\\"90123456\\\\8901234567890\"", "\"<a>&\"",
+		"null",
+		"true",
+		"false",
+		"0",
+		"-1",
+		"9223372036854775807",
+		"-9223372036854775808",
+		"1.5",
+		"0.1",
+		"1e-7",
+		"1e+21",
+		"100000000000000000000",
+		"123456789.125",
+		"0.000001",
+		"-2.5e-9",
+		"\"\"",
+		"\"abc\"",
+		"\"a\\\"b\\\\c\\n\\t\\r\\b\\f\\u0001\"",
+		"[]",
+		"{}",
+		"[1,[2,[3]],{}]",
+		"{\"b\":1,\"a\":{\"z\":[],\"y\":null}}",
+		"\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"",
+		"\"\\u2028\\u2029\"",
+		"\"12345678901234567890123456789012\"",
+		"\"1234567\\\"90123456\\\\8901234567890\"",
+		"\"<a>&\"",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct arena *a = arena_new(0);
@@ -51,12 +72,21 @@ TEST(json_normalizes_numbers_and_escapes_as_encoding_json)
 	static const struct {
 		const char *in, *out;
 	} rows[] = {
-		{"1.0", "1"}, {"1E2", "100"}, {"18446744073709551615", "18446744073709552000"},
-		{"1e20", "100000000000000000000"}, {"12345678901234567890123", "1.2345678901234568e+22"},
-		{"0.0000001", "1e-7"}, {"\"\\u00e9\\/\"", "\"\xc3\xa9/\""}, {"\"\\u007f\"", "\"\x7f\""},
-		{" [ 1 , 2 ] ", "[1,2]"}, {"\"\\ud83d\\ude00\"", "\"\xf0\x9f\x98\x80\""},
-		{"5e-324", "5e-324"}, {"1.7976931348623157e308", "1.7976931348623157e+308"},
-		{"0.30000000000000004", "0.30000000000000004"}, {"-0.0", "-0"}, {"1e5", "100000"},
+		{"1.0", "1"},
+		{"1E2", "100"},
+		{"18446744073709551615", "18446744073709552000"},
+		{"1e20", "100000000000000000000"},
+		{"12345678901234567890123", "1.2345678901234568e+22"},
+		{"0.0000001", "1e-7"},
+		{"\"\\u00e9\\/\"", "\"\xc3\xa9/\""},
+		{"\"\\u007f\"", "\"\x7f\""},
+		{" [ 1 , 2 ] ", "[1,2]"},
+		{"\"\\ud83d\\ude00\"", "\"\xf0\x9f\x98\x80\""},
+		{"5e-324", "5e-324"},
+		{"1.7976931348623157e308", "1.7976931348623157e+308"},
+		{"0.30000000000000004", "0.30000000000000004"},
+		{"-0.0", "-0"},
+		{"1e5", "100000"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct arena *a = arena_new(0);
@@ -68,7 +98,9 @@ TEST(json_normalizes_numbers_and_escapes_as_encoding_json)
 TEST(json_writer_replaces_bytes_that_are_not_utf8)
 {
 	struct buf b = BUF_INIT;
-	doc_json_string(&b, STR("a\xff" "b\xe2\x82"));
+	doc_json_string(&b,
+		STR("a\xff"
+		    "b\xe2\x82"));
 	CHECK_STR(buf_view(&b), "\"a\\ufffdb\\ufffd\\ufffd\"");
 	buf_release(&b);
 }
@@ -91,15 +123,18 @@ TEST(json_errors_in_the_words_of_encoding_json)
 		{"{", "unexpected end of JSON input (offset 1)"},
 		{"x", "invalid character 'x' looking for beginning of value (offset 0)"},
 		{"[1,]", "invalid character ']' looking for beginning of value (offset 3)"},
-		{"{\"a\":1,}", "invalid character '}' looking for beginning of object key string (offset 7)"},
-		{"{a:1}", "invalid character 'a' looking for beginning of object key string (offset 1)"},
+		{"{\"a\":1,}",
+			"invalid character '}' looking for beginning of object key string (offset 7)"},
+		{"{a:1}",
+			"invalid character 'a' looking for beginning of object key string (offset 1)"},
 		{"{\"a\" 1}", "invalid character '1' after object key (offset 5)"},
 		{"{\"a\":1 2}", "invalid character '2' after object key:value pair (offset 7)"},
 		{"[1 2]", "invalid character '2' after array element (offset 3)"},
 		{"1 2", "invalid character '2' after top-level value (offset 2)"},
 		{"\"a\nb\"", "invalid character '\\n' in string literal (offset 2)"},
 		{"\"\\x\"", "invalid character 'x' in string escape code (offset 2)"},
-		{"\"\\u12g4\"", "invalid character 'g' in \\u hexadecimal character escape (offset 5)"},
+		{"\"\\u12g4\"",
+			"invalid character 'g' in \\u hexadecimal character escape (offset 5)"},
 		{"-x", "invalid character 'x' in numeric literal (offset 1)"},
 		{"1.x", "invalid character 'x' after decimal point in numeric literal (offset 2)"},
 		{"1ex", "invalid character 'x' in exponent of numeric literal (offset 2)"},
@@ -123,8 +158,8 @@ TEST(json_errors_in_the_words_of_encoding_json)
 TEST(json_refuses_what_is_not_utf8_or_not_finite)
 {
 	static const struct str texts[] = {STR_INIT("\"\xff\""), STR_INIT("\"\xc0\x80\""),
-		STR_INIT("1e999"), STR_INIT("\"\\ud800\""), STR_INIT("NaN"), STR_INIT("\xef\xbb\xbf{}"),
-		STR_INIT("[1]\0")};
+		STR_INIT("1e999"), STR_INIT("\"\\ud800\""), STR_INIT("NaN"),
+		STR_INIT("\xef\xbb\xbf{}"), STR_INIT("[1]\0")};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct arena *a = arena_new(0);
 		struct doc *d = NULL;
@@ -188,7 +223,7 @@ TEST(json_duplicates_are_flagged_and_the_last_wins)
 	CHECK(d->last->dup);
 	CHECK_INT(doc_get_int(d, STR("k0"), -1), 999);
 	size_t flagged = 0;
-	DOC_EACH(m, d)
+	DOC_EACH (m, d)
 		flagged += m->dup;
 	CHECK_INT(flagged, 1);
 	arena_free(a);
@@ -208,7 +243,8 @@ TEST(json_tree_does_not_need_the_text)
 TEST(access_accepts_anything)
 {
 	struct arena *a = arena_new(0);
-	struct doc *d = parse(a, "{\"spec\":{\"containers\":[{\"image\":\"x\"},{\"image\":\"y\"}],"
+	struct doc *d = parse(a,
+		"{\"spec\":{\"containers\":[{\"image\":\"x\"},{\"image\":\"y\"}],"
 		"\"app.kubernetes.io/name\":\"n\",\"replicas\":3,\"half\":0.5,\"whole\":2.0,\"on\":true}}");
 	CHECK_STR(doc_as_str(doc_at(d, "spec.containers[1].image")), "y");
 	CHECK_STR(doc_as_str(doc_at(d, "spec[\"app.kubernetes.io/name\"]")), "n");
@@ -261,7 +297,8 @@ TEST(change_in_place)
 TEST(copy_outlives_its_source)
 {
 	struct arena *a = arena_new(0), *c = arena_new(0);
-	struct doc *copy = doc_copy(c, doc_get(parse(a, "{\"x\":{\"a\":[1,\"two\",null,true,0.5]}}"), STR("x")));
+	struct doc *copy = doc_copy(
+		c, doc_get(parse(a, "{\"x\":{\"a\":[1,\"two\",null,true,0.5]}}"), STR("x")));
 	arena_free(a);
 	CHECK(!str_is_set(copy->key));
 	CHECK_STR(written(c, copy), "{\"a\":[1,\"two\",null,true,0.5]}");
@@ -274,10 +311,16 @@ TEST(equal_without_regard_to_member_order)
 		const char *x, *y;
 		bool same;
 	} rows[] = {
-		{"{\"a\":1,\"b\":[1,2]}", "{\"b\":[1,2],\"a\":1}", true}, {"[1,2]", "[2,1]", false},
-		{"1", "1.0", true}, {"1", "\"1\"", false}, {"{\"a\":1}", "{\"a\":1,\"b\":2}", false},
-		{"{\"a\":null}", "{\"b\":null}", false}, {"{\"a\":1,\"a\":2}", "{\"a\":3,\"a\":2}", true},
-		{"[1]", "[1,2]", false}, {"null", "null", true}, {"\"a\"", "\"a\"", true},
+		{"{\"a\":1,\"b\":[1,2]}", "{\"b\":[1,2],\"a\":1}", true},
+		{"[1,2]", "[2,1]", false},
+		{"1", "1.0", true},
+		{"1", "\"1\"", false},
+		{"{\"a\":1}", "{\"a\":1,\"b\":2}", false},
+		{"{\"a\":null}", "{\"b\":null}", false},
+		{"{\"a\":1,\"a\":2}", "{\"a\":3,\"a\":2}", true},
+		{"[1]", "[1,2]", false},
+		{"null", "null", true},
+		{"\"a\"", "\"a\"", true},
 		{"true", "false", false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -323,10 +366,18 @@ TEST(proto_fields_both_ways)
 TEST(proto_malformed)
 {
 	static const struct str texts[] = {
-		STR_INIT("\x00\x01"), STR_INIT("\x0b"), STR_INIT("\x0c"), STR_INIT("\x0e\x01"),
-		STR_INIT("\x12\x05" "abc"), STR_INIT("\x08"), STR_INIT("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
-		STR_INIT("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), STR_INIT("\x09\x01\x02"),
-		STR_INIT("\x0d\x01"), STR_INIT("\xff\xff\xff\xff\xff\x01\x00"),
+		STR_INIT("\x00\x01"),
+		STR_INIT("\x0b"),
+		STR_INIT("\x0c"),
+		STR_INIT("\x0e\x01"),
+		STR_INIT("\x12\x05"
+			 "abc"),
+		STR_INIT("\x08"),
+		STR_INIT("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+		STR_INIT("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+		STR_INIT("\x09\x01\x02"),
+		STR_INIT("\x0d\x01"),
+		STR_INIT("\xff\xff\xff\xff\xff\x01\x00"),
 	};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct reader r = reader_of(texts[i]);

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 
 static char trace[256];
+static char letters[] = "abcdefghijklmnopqrstuvwxyz";
+#define LETTER(c) (&letters[(c) - 'a'])
 
 static void
 note(char c)
@@ -58,21 +60,28 @@ TEST(turn_has_a_fixed_order)
 	int io[2], child[2];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, io) == 0);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, child) == 0);
-	struct loop_fd a = {.fd = io[0], .events = EPOLLIN, .prio = LOOP_PRIO_IO, .fn = note_fd, .arg = "i"};
-	struct loop_fd b = {
-		.fd = child[0], .events = EPOLLIN, .prio = LOOP_PRIO_CHILD, .fn = note_fd, .arg = "c"};
+	struct loop_fd a = {.fd = io[0],
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_IO,
+		.fn = note_fd,
+		.arg = LETTER('i')};
+	struct loop_fd b = {.fd = child[0],
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_CHILD,
+		.fn = note_fd,
+		.arg = LETTER('c')};
 	CHECK_INT(loop_fd_add(l, &a), 0);
 	CHECK_INT(loop_fd_add(l, &b), 0);
 	CHECK_INT(write(io[1], "x", 1), 1);
 	CHECK_INT(write(child[1], "x", 1), 1);
-	struct loop_timer t = {.fn = note_timer, .arg = "t"};
+	struct loop_timer t = {.fn = note_timer, .arg = LETTER('t')};
 	loop_timer_set(l, &t, 1);
-	struct loop_work w = {.fn = note_work, .arg = "w"};
+	struct loop_work w = {.fn = note_work, .arg = LETTER('w')};
 	loop_defer(l, &w);
 	loop_defer(l, &w);
-	CHECK_INT(loop_post(l, note_char, "m"), 0);
-	CHECK_INT(loop_before_wait(l, note_char, "h"), 0);
-	loop_free_later(l, note_char, "d");
+	CHECK_INT(loop_post(l, note_char, LETTER('m')), 0);
+	CHECK_INT(loop_before_wait(l, note_char, LETTER('h')), 0);
+	loop_free_later(l, note_char, LETTER('d'));
 	CHECK_INT(loop_turn(l, -1), 5);
 	CHECK_STR(trace, "cimtwhd");
 	CHECK_INT(loop_turn(l, 0), 0);
@@ -104,8 +113,13 @@ TEST(callback_may_delete_a_ready_watcher)
 	int s[2], r[2];
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, r) == 0);
-	struct loop_fd a = {.fd = s[0], .events = EPOLLIN, .prio = LOOP_PRIO_CHILD, .fn = kill_victim};
-	struct loop_fd b = {.fd = r[0], .events = EPOLLIN, .prio = LOOP_PRIO_IO, .fn = note_fd, .arg = "b"};
+	struct loop_fd a = {
+		.fd = s[0], .events = EPOLLIN, .prio = LOOP_PRIO_CHILD, .fn = kill_victim};
+	struct loop_fd b = {.fd = r[0],
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_IO,
+		.fn = note_fd,
+		.arg = LETTER('b')};
 	victim = &b;
 	CHECK_INT(loop_fd_add(l, &a), 0);
 	CHECK_INT(loop_fd_add(l, &b), 0);
@@ -135,11 +149,11 @@ TEST(timers_fire_in_order_of_deadline_then_arming)
 {
 	trace[0] = '\0';
 	struct loop *l = loop_new(NULL, "test");
-	static char names[] = "abcdefghijklmnopqrstuvwxyz";
 	struct loop_timer t[26] = {0};
 	for (int i = 0; i < 26; i++) {
-		t[i] = (struct loop_timer){.fn = note_timer, .arg = &names[i]};
-		loop_timer_set(l, &t[i], 100 - i / 2 * 2); /* pairs with one deadline, later pairs first */
+		t[i] = (struct loop_timer){.fn = note_timer, .arg = &letters[i]};
+		loop_timer_set(
+			l, &t[i], 100 - i / 2 * 2); /* pairs with one deadline, later pairs first */
 	}
 	for (int i = 0; i < 26; i += 6)
 		loop_timer_cancel(&t[i]);
@@ -171,7 +185,7 @@ TEST(what_arms_itself_waits_for_the_next_turn)
 	trace[0] = '\0';
 	struct loop *l = loop_new(NULL, "test");
 	struct loop_timer t = {.fn = again};
-	struct loop_work w = {.fn = again_work}, x = {.fn = note_work, .arg = "x"};
+	struct loop_work w = {.fn = again_work}, x = {.fn = note_work, .arg = LETTER('x')};
 	loop_timer_set(l, &t, 0);
 	loop_defer(l, &w);
 	loop_defer(l, &x);
@@ -191,7 +205,7 @@ TEST(timer_sleeps_about_as_long_as_it_should)
 {
 	trace[0] = '\0';
 	struct loop *l = loop_new(NULL, "test");
-	struct loop_timer t = {.fn = note_timer, .arg = "t"};
+	struct loop_timer t = {.fn = note_timer, .arg = LETTER('t')};
 	int64_t from = clock_mono_ns();
 	loop_timer_after(l, &t, 3 * NS_PER_MS);
 	while (trace[0] == '\0')
@@ -339,8 +353,11 @@ sim_play(uint64_t seed, struct buf *log)
 	struct world *w = world_new(seed, 0);
 	struct player p[5] = {0};
 	for (int i = 0; i < 5; i++) {
-		p[i] = (struct player){.loop = loop_new(w, "player"), .peer = &p[(i + 1) % 5], .log = log,
-			.id = i, .timer = {.fn = sim_timer, .arg = &p[i]}};
+		p[i] = (struct player){.loop = loop_new(w, "player"),
+			.peer = &p[(i + 1) % 5],
+			.log = log,
+			.id = i,
+			.timer = {.fn = sim_timer, .arg = &p[i]}};
 		CHECK_INT(loop_post(p[i].loop, sim_move, &p[i]), 0);
 	}
 	CHECK_INT(world_run(w, INT64_MAX, NULL, NULL), 0);

@@ -69,10 +69,11 @@ TEST(yaml_errors)
 
 TEST(yaml_stream)
 {
-	static const char text[] = "# head\n%YAML 1.1\n---\na: 1\n---\n# nothing\n---\nb: |\n  x\n  --- y\n"
+	static const char text[] =
+		"# head\n%YAML 1.1\n---\na: 1\n---\n# nothing\n---\nb: |\n  x\n  --- y\n"
 		"...\n--- \"s\"\n---\n{\"j\": [1]}\n---\nnull\n--- # end\n";
-	static const char *const want[] = {"{\"a\":1}", "{\"b\":\"x\\n--- y\\n\"}", "\"s\"",
-		"{\"j\":[1]}", "null"};
+	static const char *const want[] = {
+		"{\"a\":1}", "{\"b\":\"x\\n--- y\\n\"}", "\"s\"", "{\"j\":[1]}", "null"};
 	struct arena *a = arena_new(0);
 	struct str rest = str_c(text);
 	struct doc *d = NULL;
@@ -89,7 +90,8 @@ TEST(yaml_stream)
 	CHECK_INT(doc_parse_yaml(a, &rest, NULL, &d, NULL), -ENODATA);
 	rest = STR("# only this\n\n---\n...\n---\n");
 	CHECK_INT(doc_parse_yaml(a, &rest, NULL, &d, NULL), -ENODATA);
-	rest = STR("\xef\xbb\xbf" "a: 1\r\nb: 2\r\n");
+	rest = STR("\xef\xbb\xbf"
+		   "a: 1\r\nb: 2\r\n");
 	CHECK_INT(doc_parse_yaml(a, &rest, NULL, &d, NULL), 0);
 	CHECK_INT(doc_get_int(d, STR("b"), 0), 2);
 	arena_free(a);
@@ -143,10 +145,14 @@ TEST(yaml_written_as_kubectl_prints_it)
 {
 	struct arena *a = arena_new(0);
 	struct doc *d = NULL;
-	CHECK_INT(doc_parse_json(a, STR("{\"apiVersion\":\"v1\",\"empty\":{},\"none\":[],\"s\":\"\","
-		"\"spec\":{\"containers\":[{\"args\":[\"-c\",\"a: b\"],\"name\":\"x\"},{\"name\":\"yes\"}],"
-		"\"n\":[[1,2],[]]},\"text\":\"one\\ntwo\\n\",\"t2\":\"one\\ntwo\",\"t3\":\"\\tx\","
-		"\"num\":\"1\",\"it's\":\"# it's\",\"z\":null,\"f\":0.5,\"b\":true}"), NULL, &d, NULL), 0);
+	CHECK_INT(
+		doc_parse_json(a,
+			STR("{\"apiVersion\":\"v1\",\"empty\":{},\"none\":[],\"s\":\"\","
+			    "\"spec\":{\"containers\":[{\"args\":[\"-c\",\"a: b\"],\"name\":\"x\"},{\"name\":\"yes\"}],"
+			    "\"n\":[[1,2],[]]},\"text\":\"one\\ntwo\\n\",\"t2\":\"one\\ntwo\",\"t3\":\"\\tx\","
+			    "\"num\":\"1\",\"it's\":\"# it's\",\"z\":null,\"f\":0.5,\"b\":true}"),
+			NULL, &d, NULL),
+		0);
 	struct buf b = {.a = a};
 	doc_write_yaml(&b, d);
 	CHECK_STR(buf_view(&b),
@@ -182,10 +188,11 @@ TEST(yaml_written_as_kubectl_prints_it)
 
 TEST(yaml_written_reads_back)
 {
-	static const char *const parts[] = {"", "a", " ", "\n", ":", "#", "-", "'", "\"", "1", "0x1", "yes",
-		"~", ": ", " #", "[", "{", "|", "\t", "\x7f", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf",
-		"\xc3\xa9", "<<", "1:30", "2001-01-01", "%", "@", "*", "&", "!", "?", "---", "...", "\\",
-		"=", ",", ".5", "1e3", "\r", "null", "-", "- "};
+	static const char *const parts[] = {"", "a", " ", "\n", ":", "#", "-", "'", "\"", "1",
+		"0x1", "yes", "~", ": ", " #", "[", "{", "|", "\t", "\x7f", "\xc2\x85",
+		"\xe2\x80\xa8", "\xef\xbb\xbf", "\xc3\xa9", "<<", "1:30", "2001-01-01", "%", "@",
+		"*", "&", "!", "?", "---", "...", "\\", "=", ",", ".5", "1e3", "\r", "null", "-",
+		"- "};
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		for (size_t k = 0; k < ARRAY_LEN(parts); k++) {
 			for (size_t m = 0; m < ARRAY_LEN(parts); m += 3) {
@@ -200,7 +207,8 @@ TEST(yaml_written_reads_back)
 				struct err e = {0};
 				doc_write_yaml(&b, d);
 				struct str rest = buf_view(&b);
-				if (doc_parse_yaml(a, &rest, NULL, &back, &e) < 0 || !doc_equal(d, back))
+				if (doc_parse_yaml(a, &rest, NULL, &back, &e) < 0 ||
+					!doc_equal(d, back))
 					printf("     %s\n%.*s", e.msg, STR_ARG(buf_view(&b)));
 				CHECK(doc_equal(d, back));
 				arena_free(a);
