@@ -127,6 +127,9 @@ void nft_x_dnat(struct nl_batch *b, uint32_t family, unsigned reg_addr, unsigned
 void nft_x_masq(struct nl_batch *b);
 /* fib: dreg = type of the address (RTN_LOCAL = 2 ...); flags NFTA_FIB_F_SADDR or _DADDR. */
 void nft_x_fib_type(struct nl_batch *b, uint32_t flags, unsigned dreg);
+/* fib: dreg = index of the link the address would be routed to, 0 = none; flags may add _IIF: only the
+ * link the packet came by counts. */
+void nft_x_fib_oif(struct nl_batch *b, uint32_t flags, unsigned dreg);
 /* reject: ICMP port unreachable of the packet's own family. */
 void nft_x_reject(struct nl_batch *b);
 void nft_x_tcp_reset(struct nl_batch *b);

@@ -221,15 +221,27 @@ nft_x_masq(struct nl_batch *b)
 	x_end(b, n);
 }
 
-void
-nft_x_fib_type(struct nl_batch *b, uint32_t flags, unsigned dreg)
+static void
+fib(struct nl_batch *b, uint32_t result, uint32_t flags, unsigned dreg)
 {
 	struct nests n = x_begin(b, "fib");
 
 	nl_attr_be32(b, NFTA_FIB_DREG, dreg);
-	nl_attr_be32(b, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	nl_attr_be32(b, NFTA_FIB_RESULT, result);
 	nl_attr_be32(b, NFTA_FIB_FLAGS, flags);
 	x_end(b, n);
+}
+
+void
+nft_x_fib_type(struct nl_batch *b, uint32_t flags, unsigned dreg)
+{
+	fib(b, NFT_FIB_RESULT_ADDRTYPE, flags, dreg);
+}
+
+void
+nft_x_fib_oif(struct nl_batch *b, uint32_t flags, unsigned dreg)
+{
+	fib(b, NFT_FIB_RESULT_OIF, flags, dreg);
 }
 
 void

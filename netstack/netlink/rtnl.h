@@ -15,7 +15,7 @@ enum { RT_NAME_MAX = 16, RT_MAC_LEN = 6 };
 struct rt_veth {
 	const char *name;      /* host end, <= 15 characters */
 	const char *peer_name; /* other end */
-	int index, peer_index; /* chosen indices, 0 = the kernel's choice */
+	int index, peer_index; /* chosen indices, 0 = the kernel's choice; peer_index needs index */
 	uint8_t mac[RT_MAC_LEN], peer_mac[RT_MAC_LEN];
 	uint32_t mtu;       /* both ends, 0 = default */
 	int peer_netns_fd;  /* namespace of the other end; -1: use peer_netns_pid */

@@ -7,13 +7,13 @@
  * that leaves the cluster is masqueraded.
  *
  * Flow of one pod:
- *   podnet_pod_reserve                       a number is taken: names, addresses, MACs are known
- *   (the child is cloned with CLONE_NEWNET and waits on a pipe)
- *   podnet_pod_attach(pn, pod, pid)          host side: veth, routes, neighbours; one batch
- *   (the child is told) podnet_child_apply   inside: lo, addresses, routes; allocates nothing
- *   podnet_pod_release                       the veth goes, then the number is free
- * attach and child_apply may run in either order for lo, but the pod's end must be there before
- * child_apply: tell the child after attach has returned.
+ *   podnet_pod_reserve   a number is taken: names, addresses, MACs are known
+ *   (the child is cloned with CLONE_NEWNET, does its mounts, then waits on a pipe)
+ *   podnet_pod_attach    veth, both ends configured and ready to carry packets; then the child is told
+ *   podnet_pod_release   the veth goes, then the number is free
+ * The child itself does nothing: its side is configured through a socket opened in its namespace, and
+ * attach returns only when both ends pass packets (a veth whose other end has just come up drops them
+ * for a moment, and a lost first SYN costs a second).
  *
  * Invariant: a number is free only when no pod holds it and its veth is gone from the kernel. All state
  * that matters is in the kernel (link names carry the number, aliases the pod's key): a killed node
@@ -28,7 +28,6 @@
 
 enum {
 	PODNET_KEY_MAX = 64,    /* a pod's key (its UID), bytes with NUL */
-	PODNET_CHILD_MAX = 768, /* bytes of the messages a pod's child carries */
 	PODNET_PODS_MAX = 4096, /* numbers used at most, however large the ranges */
 };
 
@@ -42,8 +41,6 @@ struct podnet_pod {
 	struct ip_addr v4, v6; /* either may be none when the node has no such range */
 	uint8_t host_mac[RT_MAC_LEN], pod_mac[RT_MAC_LEN];
 	uint32_t mtu;
-	char child[PODNET_CHILD_MAX]; /* sealed netlink messages for podnet_child_apply */
-	uint32_t child_len;
 };
 
 struct podnet_config {
@@ -84,15 +81,13 @@ int podnet_sysctls(const char *root, const char *uplink, struct err *e);
 int podnet_pod_reserve(struct podnet *pn, const char *key, struct podnet_pod *ret, struct err *e);
 /* podnet_pod_get: the pod that holds the key. -ENOENT. */
 int podnet_pod_get(const struct podnet *pn, const char *key, struct podnet_pod *ret);
-/* podnet_pod_attach: makes the host side; the other end goes to the network namespace of process pid
- * (netns_fd < 0) or to netns_fd. Calling it again for an attached pod is an error.
+/* podnet_pod_attach: makes the pod's network: lo, eth0, addresses and routes in the network namespace of
+ * process pid (netns_fd < 0) or in netns_fd, link, routes and neighbours here.
  * Errors: -EEXIST the veth is there; -ESRCH the process is gone; -errno. Nothing is left behind. */
 int podnet_pod_attach(
 	struct podnet *pn, const struct podnet_pod *pod, int pid, int netns_fd, struct err *e);
-/* podnet_child_apply: runs in the pod's network namespace, in a forked child: lo up, addresses, routes,
- * neighbours. Only system calls, no allocation. 0 or -errno. */
-int podnet_child_apply(const struct podnet_pod *pod);
-/* podnet_child_loopback: only lo up (a pod without ranges). */
+/* podnet_child_loopback: only lo up, in the calling process's namespace (a pod that must do without
+ * podnet). Only system calls, no allocation: may run in a forked child. 0 or -errno. */
 int podnet_child_loopback(void);
 /* podnet_pod_release: deletes the veth and frees the number. An unknown key is a success. */
 int podnet_pod_release(struct podnet *pn, const char *key, struct err *e);
