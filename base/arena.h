@@ -45,7 +45,8 @@ struct str arena_str(struct arena *a, struct str s);
 char *arena_cstr(struct arena *a, struct str s);
 /* arena_fmt: printf into the arena, NUL-terminated. STR_NONE = failed. */
 struct str arena_fmt(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-struct str arena_vfmt(struct arena *a, const char *fmt, va_list ap);
+struct str arena_vfmt(struct arena *a, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 /* arena_cat: the parts one behind the other. */
 struct str arena_cat(struct arena *a, const struct str *parts, size_t n);
 

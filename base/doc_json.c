@@ -20,6 +20,7 @@
 #define DEFAULT_NODES 1000000
 #define SCRATCH_KEEP ((size_t)1 << 20)
 #define PAIRWISE_MAX 16
+#define NODES_PER_LOT 64
 
 struct doc_limits
 doc_limits_of(const struct doc_limits *lim)
@@ -49,9 +50,8 @@ mark_dups_hashed(struct doc *map)
 		size_t at = hash_bytes(d->key.p, d->key.n) & (cap - 1);
 		while (slots[at] && !str_eq(slots[at]->key, d->key))
 			at = (at + 1) & (cap - 1);
-		if (slots[at]) {
+		if (slots[at])
 			d->dup = map->dups = true;
-		}
 		slots[at] = d;
 	}
 	free(slots);
@@ -63,10 +63,19 @@ doc_mark_dups(struct doc *map)
 {
 	if (map->n > PAIRWISE_MAX)
 		return mark_dups_hashed(map);
-	for (struct doc *d = map->first; d; d = d->next)
-		for (const struct doc *before = map->first; before != d; before = before->next)
-			if (before->key.n == d->key.n && str_eq(before->key, d->key))
+	uint64_t seen = 0; /* one bit of 64 a name: most names need no comparison at all */
+	for (struct doc *d = map->first; d; d = d->next) {
+		unsigned char ends[2] = {0};
+		if (d->key.n) {
+			ends[0] = (unsigned char)d->key.p[0];
+			ends[1] = (unsigned char)d->key.p[d->key.n - 1];
+		}
+		uint64_t bit = (uint64_t)1 << ((d->key.n * 7 + ends[0] + ends[1] * 3U) & 63);
+		for (const struct doc *m = map->first; (seen & bit) && m != d; m = m->next)
+			if (m->key.n == d->key.n && str_eq(m->key, d->key))
 				d->dup = map->dups = true;
+		seen |= bit;
+	}
 	return 0;
 }
 
@@ -166,53 +175,98 @@ struct level {
 	size_t left; /* members or items still to come */
 };
 
+struct builder {
+	struct arena *a;
+	struct doc_limits lim;
+	struct doc *spare; /* nodes are taken from the arena in lots */
+	size_t n_spare, n_nodes;
+	size_t depth;
+	struct level stack[DOC_MAX_WALK];
+};
+
+/* node_new: a zeroed node; *left is how many values may still come. */
+static inline struct doc *
+node_new(struct builder *b, size_t left)
+{
+	if (b->n_spare == 0) {
+		b->n_spare = left < NODES_PER_LOT ? left : NODES_PER_LOT;
+		b->spare = arena_alloc_raw(
+			b->a, b->n_spare * sizeof(struct doc), _Alignof(struct doc));
+		if (!b->spare)
+			return NULL;
+	}
+	b->n_spare--;
+	struct doc *d = b->spare++;
+	*d = (struct doc){0};
+	return d;
+}
+
+static int
+too_big(struct err *e)
+{
+	return err_set(e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE, "document needs too much memory");
+}
+
+/* build_one: the value at v (with its key in front of it in a map) into the tree. */
+static int
+build_one(struct builder *b, yyjson_val **v, const yyjson_val *end, struct doc **ret, struct err *e)
+{
+	struct level *up = b->depth ? &b->stack[b->depth - 1] : NULL;
+	struct str key = STR_NONE;
+	if (up && up->parent->type == DOC_MAP) {
+		key = str_from(unsafe_yyjson_get_str(*v), unsafe_yyjson_get_len(*v));
+		(*v)++;
+	}
+	if (++b->n_nodes > b->lim.max_nodes)
+		return err_set(e, -E2BIG, R_BAD_REQUEST, "document has more than %zu values",
+			b->lim.max_nodes);
+	struct doc *d = node_new(b, (size_t)(end - *v));
+	if (!d)
+		return too_big(e);
+	d->key = key;
+	if (up) {
+		*(up->parent->last ? &up->parent->last->next : &up->parent->first) = d;
+		up->parent->last = d;
+		up->parent->n++;
+		up->left--;
+	} else {
+		*ret = d;
+	}
+	if (unsafe_yyjson_is_ctn(*v)) {
+		d->type = unsafe_yyjson_is_obj(*v) ? DOC_MAP : DOC_LIST;
+		if (b->depth == b->lim.max_depth)
+			return err_set(e, -E2BIG, R_BAD_REQUEST,
+				"document is nested deeper than %zu levels", b->lim.max_depth);
+		b->stack[b->depth++] = (struct level){d, unsafe_yyjson_get_len(*v)};
+	} else {
+		fill(d, *v);
+	}
+	(*v)++;
+	return 0;
+}
+
 /* build: yyjson's array is the tree in pre-order (a key in front of its value), so one pass does it. */
 static int
 build(struct arena *a, yyjson_doc *in, const struct doc_limits *lim, struct doc **ret,
 	struct err *e)
 {
-	struct level stack[DOC_MAX_WALK];
-	size_t depth = 0, nodes = 0;
+	struct builder b;
+	b.a = a;
+	b.lim = *lim;
+	b.n_spare = b.n_nodes = b.depth = 0;
 	yyjson_val *v = yyjson_doc_get_root(in);
+	const yyjson_val *end = v + yyjson_doc_get_val_count(in);
 	struct doc *root = NULL;
 	do {
-		struct str key = STR_NONE;
-		struct level *up = depth ? &stack[depth - 1] : NULL;
-		if (up && up->parent->type == DOC_MAP) {
-			key = str_from(unsafe_yyjson_get_str(v), unsafe_yyjson_get_len(v));
-			v++;
-		}
-		if (++nodes > lim->max_nodes)
-			return err_set(e, -E2BIG, R_BAD_REQUEST,
-				"document has more than %zu values", lim->max_nodes);
-		struct doc *d = arena_alloc(a, sizeof(*d));
-		if (!d)
-			return err_set(e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE,
-				"document needs too much memory");
-		d->key = key;
-		if (up) {
-			doc_append(up->parent, d);
-			up->left--;
-		} else {
-			root = d;
-		}
-		if (unsafe_yyjson_is_ctn(v)) {
-			d->type = unsafe_yyjson_is_obj(v) ? DOC_MAP : DOC_LIST;
-			if (depth == lim->max_depth)
-				return err_set(e, -E2BIG, R_BAD_REQUEST,
-					"document is nested deeper than %zu levels",
-					lim->max_depth);
-			stack[depth++] = (struct level){d, unsafe_yyjson_get_len(v)};
-		} else {
-			fill(d, v);
-		}
-		v++;
-		while (depth && stack[depth - 1].left == 0) {
-			struct doc *done = stack[--depth].parent;
+		int rc = build_one(&b, &v, end, &root, e);
+		if (rc < 0)
+			return rc;
+		while (b.depth && b.stack[b.depth - 1].left == 0) {
+			struct doc *done = b.stack[--b.depth].parent;
 			if (done->type == DOC_MAP && done->n > 1 && doc_mark_dups(done) < 0)
-				return -ENOMEM;
+				return too_big(e);
 		}
-	} while (depth);
+	} while (b.depth);
 	*ret = root;
 	return 0;
 }
@@ -225,8 +279,7 @@ doc_parse_json(struct arena *a, struct str text, const struct doc_limits *lim, s
 	char *copy = text.n < SIZE_MAX - 8 ? arena_alloc_raw(a, text.n + YYJSON_PADDING_SIZE, 1)
 					   : NULL;
 	if (!copy)
-		return err_set(
-			e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE, "document needs too much memory");
+		return too_big(e);
 	if (text.n)
 		memcpy(copy, text.p, text.n);
 	memset(copy + text.n, 0, YYJSON_PADDING_SIZE);
@@ -240,8 +293,7 @@ doc_parse_json(struct arena *a, struct str text, const struct doc_limits *lim, s
 		return rc;
 	}
 	if (why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-		return err_set(
-			e, -ENOMEM, R_REQUEST_ENTITY_TOO_LARGE, "document needs too much memory");
+		return too_big(e);
 	char room[128];
 	ptrdiff_t at = json_explain(text, room, sizeof(room));
 	if (at < 0)
@@ -302,29 +354,60 @@ put_escape(struct buf *b, struct str s)
 	return n;
 }
 
+/* copy_plain: s to out when all of it is plain; out has room for s. By words, the last one overlapping
+ * the one before, because musl's memcpy costs more than most strings here are worth. */
+static inline bool
+copy_plain(char *out, struct str s)
+{
+	uint64_t w = 0;
+	if (s.n < 8) {
+		bool good = true;
+		for (size_t i = 0; i < s.n; i++) {
+			out[i] = s.p[i];
+			good &= plain[(unsigned char)s.p[i]];
+		}
+		return good;
+	}
+	for (size_t i = 0; i + 8 < s.n; i += 8) {
+		memcpy(&w, s.p + i, 8);
+		if (!word_plain(w))
+			return false;
+		memcpy(out + i, &w, 8);
+	}
+	memcpy(&w, s.p + s.n - 8, 8);
+	memcpy(out + s.n - 8, &w, 8);
+	return word_plain(w);
+}
+
+/* put_string: s in quotes at out when it is plain; the end, or NULL when it is not. */
+static inline char *
+put_string(char *out, struct str s)
+{
+	*out = '"';
+	if (!copy_plain(out + 1, s))
+		return NULL;
+	out[s.n + 1] = '"';
+	return out + s.n + 2;
+}
+
 void
 doc_json_string(struct buf *b, struct str s)
 {
 	char *out = buf_reserve(b, s.n + 2);
 	if (!out)
 		return;
-	size_t i = 0;
-	*out++ = '"';
-	for (uint64_t w = 0; s.n - i >= 8; i += 8) {
-		memcpy(&w, s.p + i, 8);
-		if (!word_plain(w))
-			break;
-		memcpy(out + i, &w, 8);
+	if (put_string(out, s)) {
+		buf_commit(b, s.n + 2);
+		return;
 	}
-	for (; i < s.n && plain[(unsigned char)s.p[i]]; i++)
-		out[i] = s.p[i];
-	buf_commit(b, i + 1);
-	while (i < s.n) {
-		i += put_escape(b, str_sub(s, i, SIZE_MAX));
+	buf_char(b, '"');
+	for (size_t i = 0; i < s.n;) {
 		size_t from = i;
 		while (i < s.n && plain[(unsigned char)s.p[i]])
 			i++;
 		buf_add(b, s.p + from, i - from);
+		if (i < s.n)
+			i += put_escape(b, str_sub(s, i, SIZE_MAX));
 	}
 	buf_char(b, '"');
 }
@@ -411,6 +494,23 @@ newline(struct buf *b, int indent, unsigned depth)
 	buf_commit(b, n);
 }
 
+/* write_key: "key": in one piece when it is plain. */
+static void
+write_key(struct buf *b, struct str key, bool blank)
+{
+	char *out = buf_reserve(b, key.n + 4);
+	char *end = out ? put_string(out, key) : NULL;
+	if (end) {
+		*end++ = ':';
+		if (blank)
+			*end++ = ' ';
+		buf_commit(b, (size_t)(end - out));
+		return;
+	}
+	doc_json_string(b, key);
+	buf_add(b, ": ", blank ? 2 : 1);
+}
+
 static void
 write_at(struct buf *b, const struct doc *d, int indent, unsigned depth)
 {
@@ -444,10 +544,8 @@ write_at(struct buf *b, const struct doc *d, int indent, unsigned depth)
 		if (child != d->first)
 			buf_char(b, ',');
 		newline(b, indent, depth + 1);
-		if (map) {
-			doc_json_string(b, child->key);
-			buf_add(b, ": ", indent < 0 ? 1 : 2);
-		}
+		if (map)
+			write_key(b, child->key, indent >= 0);
 		write_at(b, child, indent, depth + 1);
 	}
 	if (d->first)

@@ -49,7 +49,7 @@ trim_utf8(char *msg, size_t size)
 		msg[n - 1] = '\0';
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 err_vprint(struct err *e, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);

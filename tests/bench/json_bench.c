@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #define ROUNDS 20000
+#define BATCH                                                                                      \
+	200 /* the best of many batches: what the code costs, not what the machine is busy with */
 
 static void
 make_pod(struct buf *b)
@@ -37,7 +39,7 @@ main(void)
 	make_pod(&pod);
 	struct arena *a = arena_new(0);
 	struct doc *d = NULL;
-	int64_t parse_ns = 0, write_ns = 0;
+	int64_t parse_ns = 0, write_ns = 0, best_parse_ns = INT64_MAX, best_write_ns = INT64_MAX;
 	for (int i = 0; i < ROUNDS; i++) {
 		int64_t t0 = clock_mono_ns();
 		arena_clear(a);
@@ -48,9 +50,14 @@ main(void)
 		doc_write_json(&out, d);
 		parse_ns += t1 - t0;
 		write_ns += clock_mono_ns() - t1;
+		if (i % BATCH < BATCH - 1)
+			continue;
+		best_parse_ns = parse_ns < best_parse_ns ? parse_ns : best_parse_ns;
+		best_write_ns = write_ns < best_write_ns ? write_ns : best_write_ns;
+		parse_ns = write_ns = 0;
 	}
 	printf("json: %zu bytes, parse %.2f us, write %.2f us, same %s\n", pod.len,
-		(double)parse_ns / ROUNDS / 1000, (double)write_ns / ROUNDS / 1000,
+		(double)best_parse_ns / BATCH / 1000, (double)best_write_ns / BATCH / 1000,
 		str_eq(buf_view(&pod), buf_view(&out)) ? "yes" : "no");
 	arena_free(a);
 	buf_release(&pod);
