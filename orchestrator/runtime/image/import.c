@@ -401,7 +401,12 @@ add_next(struct import *m)
 static void
 import_done(void *arg)
 {
-	add_next(arg);
+	struct import *m = arg;
+
+	if (image_store_idle(m->s))
+		add_next(m);
+	else
+		arena_free(m->a);
 }
 
 int
@@ -413,8 +418,10 @@ image_import_start(struct image_store *s, struct str path, image_pulled_fn *done
 	if (m) {
 		*m = (struct import){.s = s, .a = a, .path = arena_cstr(a, path), .done = done,
 			.arg = arg, .dir = -1};
-		if (m->path && loop_blocking(s->loop, import_work, import_done, m) == 0)
+		if (m->path && loop_blocking(s->loop, import_work, import_done, m) == 0) {
+			s->busy++;
 			return 0;
+		}
 	}
 	arena_free(a);
 	return -ENOMEM;

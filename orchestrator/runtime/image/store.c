@@ -65,8 +65,19 @@ image_store_close(struct image_store *s)
 	if (!s)
 		return;
 	s->dead = true;
-	if (!s->saving)
+	if (!s->busy)
 		store_free(s);
+}
+
+bool
+image_store_idle(struct image_store *s)
+{
+	bool dead = s->dead;
+
+	s->busy--;
+	if (dead && !s->busy)
+		store_free(s);
+	return !dead;
 }
 
 struct image_layer *
@@ -280,14 +291,13 @@ save_done(void *arg)
 	buf_release(&j->text);
 	free(j);
 	s->saving = false;
-	if (s->dead) {
+	if (!image_store_idle(s)) {
 		while (w) {
 			struct save_wait *next = w->next;
 
 			free(w);
 			w = next;
 		}
-		store_free(s);
 		return;
 	}
 	if (s->dirty)
@@ -309,6 +319,7 @@ save_begin(struct image_store *s)
 		if (index_text(s, &j->text) == 0 &&
 			loop_blocking(s->loop, save_work, save_done, j) == 0) {
 			s->saving = true;
+			s->busy++;
 			return;
 		}
 		buf_release(&j->text);
@@ -450,9 +461,14 @@ add_done(void *arg)
 {
 	struct add_job *j = arg;
 	struct image_store *s = j->s;
-	struct image *i = map_get(&s->images, j->n.id);
+	struct image *i = NULL;
 	struct err e = {0};
 
+	if (!image_store_idle(s)) {
+		arena_free(j->a);
+		return;
+	}
+	i = map_get(&s->images, j->n.id);
 	if (j->rc) {
 		err_errno(&e, j->rc, "keeping the image configuration");
 	} else if (!i) {
@@ -502,6 +518,7 @@ image_store_add(struct image_store *s, const struct image_new *n, runtime_done_f
 		STR_ARG(str_sub(n->id, 7, SIZE_MAX))));
 	if (arena_failed(a) || loop_blocking(s->loop, add_work, add_done, j))
 		goto oom;
+	s->busy++;
 	return 0;
 oom:
 	arena_free(a);
@@ -543,7 +560,7 @@ remove_done(void *arg)
 
 	if (j->rc)
 		err_errno(&e, j->rc, "removing layers");
-	if (j->done)
+	if (image_store_idle(j->s) && j->done)
 		j->done(j->arg, j->rc ? &e : NULL);
 	close(j->dir);
 	free(j);
@@ -579,9 +596,11 @@ sweep(void *arg, const struct err *e)
 		map_del(&s->layers, chain);
 		free(l);
 	}
+	s->busy++;
 	if (loop_blocking(s->loop, remove_work, remove_done, j)) {
 		struct err oom = {0};
 
+		s->busy--;
 		err_set(&oom, -ENOMEM, R_INTERNAL_ERROR, "no memory");
 		if (j->done)
 			j->done(j->arg, &oom);
@@ -758,6 +777,8 @@ scratch_clean(struct image_store *s)
 		rc = -errno;
 	if (!rc)
 		rc = loop_blocking(s->loop, remove_work, remove_done, j);
+	if (!rc)
+		s->busy++;
 	if (rc) {
 		cleanup_fd(&j->dir);
 		free(j);

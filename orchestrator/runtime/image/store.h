@@ -41,14 +41,18 @@ struct image_store {
 	struct map images;  /* id -> struct image */
 	struct map layers;  /* chain hex -> struct image_layer */
 	bool saving, dirty, dead;
+	unsigned busy;      /* helper threads at work for it */
 	struct save_wait *waiting, *in_flight;
 };
 
 /* image_store_open: makes the folders, empties tmp and trash, reads the index (an image whose layers are not
  * all there is dropped). Blocks. Returns owned. */
 int image_store_open(struct loop *l, struct str data_dir, struct image_store **ret, struct err *e);
-/* image_store_close: frees once no write is under way. */
+/* image_store_close: frees once nothing is under way; no completion is called any more.
+ * image_store_idle: one helper thread's work has ended (busy was counted up when it began); false: the
+ * store is closed, forget the rest. */
 void image_store_close(struct image_store *s);
+bool image_store_idle(struct image_store *s);
 
 /* image_store_find: by reference or id ("sha256:..." or hex); NULL = none. */
 struct image *image_store_find(struct image_store *s, struct str ref);
