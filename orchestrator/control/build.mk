@@ -1,5 +1,6 @@
 # The controllers.
 LIBS += orchestrator/control
 SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_table.c part.c \
-	replicaset.c deployment.c deployment_rollout.c deployment_status.c)
+	replicaset.c deployment.c deployment_rollout.c deployment_status.c \
+	service_pods.c endpointslice.c endpoints.c)
 DEPS_orchestrator/control := orchestrator/client orchestrator/schema base

@@ -5,9 +5,13 @@
 
 extern const struct controller deployment_controller;
 extern const struct controller replicaset_controller;
+extern const struct controller endpointslice_controller;
+extern const struct controller endpoints_controller;
 
 const struct controller *const controllers[] = {
 	&deployment_controller,
 	&replicaset_controller,
+	&endpointslice_controller,
+	&endpoints_controller,
 	NULL,
 };
