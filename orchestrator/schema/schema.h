@@ -64,11 +64,11 @@ enum schema_form {
 	SCHEMA_MICROTIME, /* the same with 6 digits */
 	SCHEMA_DURATION,  /* Go duration text; int64 ns in structs */
 	SCHEMA_INTSTR,
-	SCHEMA_ANY,       /* any JSON value; protobuf: a message holding JSON text */
-	SCHEMA_OBJECT,    /* any JSON object (RawExtension, FieldsV1) */
+	SCHEMA_ANY,    /* any JSON value; protobuf: a message holding JSON text */
+	SCHEMA_OBJECT, /* any JSON object (RawExtension, FieldsV1) */
 	SCHEMA_STRUCT,
-	SCHEMA_OR_BOOL,   /* an object of `type` or a bool (CRD schemas) */
-	SCHEMA_OR_LIST,   /* an object of `type` or a list of them */
+	SCHEMA_OR_BOOL,    /* an object of `type` or a bool (CRD schemas) */
+	SCHEMA_OR_LIST,    /* an object of `type` or a list of them */
 	SCHEMA_OR_STRINGS, /* an object of `type` or a list of strings */
 	SCHEMA_FORM__COUNT
 };
@@ -83,20 +83,23 @@ enum schema_field_flags {
 	SCHEMA_REQUIRED = 1 << 1,  /* in OpenAPI's `required` */
 	SCHEMA_NEEDED = 1 << 2,    /* validation: absent or empty is "Required value" */
 	SCHEMA_IMMUTABLE = 1 << 3, /* validation: may not change on update */
-	SCHEMA_OFF = 1 << 4,       /* behind a feature gate that is off: dropped by schema_default */
-	SCHEMA_WRAPPED = 1 << 5,   /* protobuf wraps the list in a message {1: items} */
-	SCHEMA_INLINED = 1 << 6,   /* stands in a nested message in protobuf (schema_type.inlines) */
-	SCHEMA_OPEN_ENUM = 1 << 7, /* known values of an open set */
+	SCHEMA_OFF = 1 << 4,     /* behind a feature gate that is off: dropped by schema_default */
+	SCHEMA_WRAPPED = 1 << 5, /* protobuf wraps the list in a message {1: items} */
+	SCHEMA_INLINED = 1 << 6, /* stands in a nested message in protobuf (schema_type.inlines) */
+	SCHEMA_OPEN_ENUM = 1 << 7,    /* known values of an open set */
 	SCHEMA_CHECKED_ENUM = 1 << 8, /* validation: other values are "Unsupported value" */
-	SCHEMA_EMBEDDED = 1 << 9,  /* struct: held in place rather than by pointer */
+	SCHEMA_EMBEDDED = 1 << 9,     /* struct: held in place rather than by pointer */
 };
 enum schema_list { SCHEMA_LIST_PLAIN, SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
-enum schema_patch_strategy { SCHEMA_PATCH_MERGE = 1 << 0, SCHEMA_PATCH_RETAIN_KEYS = 1 << 1,
-	SCHEMA_PATCH_REPLACE = 1 << 2 };
+enum schema_patch_strategy {
+	SCHEMA_PATCH_MERGE = 1 << 0,
+	SCHEMA_PATCH_RETAIN_KEYS = 1 << 1,
+	SCHEMA_PATCH_REPLACE = 1 << 2
+};
 
 /* What only some fields have. */
 struct schema_rules {
-	const char *dflt;             /* JSON text; applied where the field is absent (zero if no PTR) */
+	const char *dflt; /* JSON text; applied where the field is absent (zero if no PTR) */
 	const char *const *enums;     /* NULL-terminated */
 	const char *merge_key;        /* strategic merge patch: NULL = none */
 	const char *const *list_keys; /* SCHEMA_LIST_MAP: NULL-terminated */
@@ -104,15 +107,15 @@ struct schema_rules {
 	uint8_t list;                 /* enum schema_list */
 	bool map_atomic;              /* maps and structs: x-kubernetes-map-type atomic */
 	bool has_min, has_max;
-	uint8_t format;               /* enum schema_format (schema_value.h); 0 = none */
-	int64_t min, max;             /* numbers */
+	uint8_t format;                 /* enum schema_format (schema_value.h); 0 = none */
+	int64_t min, max;               /* numbers */
 	uint32_t max_items, max_length; /* 0 = no limit */
 };
 
 struct schema_type;
 struct schema_field {
-	const char *name; /* JSON name, NUL, a line of description, NUL */
-	const struct schema_type *type; /* STRUCT and OR_* forms */
+	const char *name;                 /* JSON name, NUL, a line of description, NUL */
+	const struct schema_type *type;   /* STRUCT and OR_* forms */
 	const struct schema_rules *rules; /* NULL = none */
 	uint8_t name_len;
 	uint8_t form, shape, emit;
@@ -126,7 +129,7 @@ struct schema_inline {
 	const struct schema_type *type; /* its fields are also fields of the outer type */
 };
 struct schema_type {
-	const char *name;   /* "DeploymentSpec" */
+	const char *name;            /* "DeploymentSpec" */
 	const char *group, *version; /* "apps", "v1"; core: ""; package types: "meta" */
 	const char *description;
 	const struct schema_field *fields; /* declared order = order of JSON members */
@@ -134,10 +137,11 @@ struct schema_type {
 	const uint16_t *by_number;         /* indices of numbered fields sorted by number */
 	const struct schema_inline *inlines;
 	uint16_t n_fields, n_numbers, n_inlines;
-	uint16_t size;       /* of the C struct; 0 = none (run-time types) */
+	uint16_t size; /* of the C struct; 0 = none (run-time types) */
 	/* defaults that `= value` cannot say: after the type's own, before those of its members */
 	void (*hook)(struct arena *a, struct doc *d);
 	bool map_atomic;
+	bool defaults;         /* something below it has a default: schema_default must walk it */
 	bool preserve_unknown; /* run-time types: unknown members stay */
 	bool root;             /* has kind and apiVersion */
 };
@@ -153,7 +157,7 @@ enum schema_verb { /* bits */
 	SCHEMA_DELETECOLLECTION = 1 << 7,
 };
 struct schema_subresource {
-	const char *name;                  /* "scale" */
+	const char *name;                   /* "scale" */
 	const char *group, *version, *kind; /* of its bodies: "autoscaling", "v1", "Scale" */
 	const struct schema_type *type;
 	uint32_t verbs;
@@ -166,13 +170,15 @@ struct schema_column {
 struct schema_selectable {
 	const char *label; /* as clients write it */
 	const char *path;  /* member path, or "@function"; an alias has the path of what it means */
-	const char *attr;  /* name under which the value is indexed; the label itself but for aliases */
+	const char
+		*attr; /* name under which the value is indexed; the label itself but for aliases */
 };
 enum schema_kind_flags {
-	SCHEMA_KIND_SERVED = 1 << 0,     /* in discovery and routes */
-	SCHEMA_KIND_STORED = 1 << 1,     /* has objects in the store (not a review, not a binding) */
+	SCHEMA_KIND_SERVED = 1 << 0, /* in discovery and routes */
+	SCHEMA_KIND_STORED = 1 << 1, /* has objects in the store (not a review, not a binding) */
 	SCHEMA_KIND_STATUS_RESET = 1 << 2, /* status is dropped on create */
-	SCHEMA_KIND_GENERATION = 1 << 3, /* generation is 1 on create and raised when spec changes */
+	SCHEMA_KIND_GENERATION = 1
+		<< 3, /* generation is 1 on create and raised when spec changes */
 	SCHEMA_KIND_CREATE_ON_UPDATE = 1 << 4,
 	SCHEMA_KIND_NO_UNCONDITIONAL = 1 << 5, /* an update needs a resourceVersion */
 };
@@ -182,7 +188,7 @@ struct schema_kind {
 	const char *const *short_names; /* NULL-terminated */
 	const char *const *categories;  /* NULL-terminated */
 	const char *storage_hash;       /* storageVersionHash; "" = none */
-	const char *storage_group;      /* where its objects live when not here: events.k8s.io -> "" */
+	const char *storage_group; /* where its objects live when not here: events.k8s.io -> "" */
 	const struct schema_type *type;
 	const struct schema_subresource *subs;
 	const struct schema_column *columns; /* none: Name and Created At (custom: Name, Age) */
@@ -214,17 +220,18 @@ const struct schema *schema_extend(struct arena *a, const struct schema *base,
 	const struct schema_kind *const *kinds, size_t n);
 
 /* ---- lookup: NULL = unknown. group "" = core. O(log n) ---- */
-const struct schema_kind *schema_kind_find(const struct schema *s, struct str group, struct str version,
-	struct str kind);
+const struct schema_kind *schema_kind_find(
+	const struct schema *s, struct str group, struct str version, struct str kind);
 /* schema_resource_find: by plural; version "" = the preferred one. */
-const struct schema_kind *schema_resource_find(const struct schema *s, struct str group,
-	struct str version, struct str plural);
+const struct schema_kind *schema_resource_find(
+	const struct schema *s, struct str group, struct str version, struct str plural);
 /* schema_resource_any: by plural, singular, short name or kind, in any group (command lines). */
 const struct schema_kind *schema_resource_any(const struct schema *s, struct str name);
 /* schema_type_find: group "meta", version "v1", name "Status". */
-const struct schema_type *schema_type_find(const struct schema *s, struct str group, struct str version,
-	struct str name);
-const struct schema_subresource *schema_subresource_find(const struct schema_kind *k, struct str name);
+const struct schema_type *schema_type_find(
+	const struct schema *s, struct str group, struct str version, struct str name);
+const struct schema_subresource *schema_subresource_find(
+	const struct schema_kind *k, struct str name);
 const struct schema_field *schema_field_find(const struct schema_type *t, struct str name);
 const struct schema_field *schema_field_by_number(const struct schema_type *t, uint32_t number);
 /* schema_field_at: follows "spec.template.spec" (through lists and maps too). */
@@ -241,7 +248,8 @@ schema_field_description(const struct schema_field *f)
 }
 /* schema_api_version: "apps/v1", "v1". arena. schema_api_version_split: group and version of it. */
 struct str schema_api_version(struct arena *a, const char *group, const char *version);
-void schema_api_version_split(struct str api_version, struct str *ret_group, struct str *ret_version);
+void schema_api_version_split(
+	struct str api_version, struct str *ret_group, struct str *ret_version);
 
 #include "orchestrator/schema/schema_errors.h"
 #include "orchestrator/schema/schema_value.h"

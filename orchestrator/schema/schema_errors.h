@@ -11,6 +11,7 @@
 #define ORCHESTRATOR_SCHEMA_ERRORS_H
 
 #include "base/doc.h"
+#include "orchestrator/schema/schema_value.h"
 
 enum schema_cause {
 	SCHEMA_CAUSE_NOT_FOUND,     /* FieldValueNotFound:     Not found: value */
@@ -20,9 +21,9 @@ enum schema_cause {
 	SCHEMA_CAUSE_NOT_SUPPORTED, /* FieldValueNotSupported: Unsupported value: value: text */
 	SCHEMA_CAUSE_FORBIDDEN,     /* FieldValueForbidden:    Forbidden: text */
 	SCHEMA_CAUSE_TOO_LONG,      /* FieldValueTooLong:      Too long: text */
-	SCHEMA_CAUSE_TOO_MANY,      /* FieldValueTooMany:      Too many: n: must have at most m items */
-	SCHEMA_CAUSE_INTERNAL,      /* InternalError:          Internal error: text */
-	SCHEMA_CAUSE_TYPE_INVALID,  /* FieldValueTypeInvalid:  Invalid value: value: text */
+	SCHEMA_CAUSE_TOO_MANY, /* FieldValueTooMany:      Too many: n: must have at most m items */
+	SCHEMA_CAUSE_INTERNAL, /* InternalError:          Internal error: text */
+	SCHEMA_CAUSE_TYPE_INVALID, /* FieldValueTypeInvalid:  Invalid value: value: text */
 	SCHEMA_CAUSE__COUNT
 };
 /* schema_cause_reason: "FieldValueRequired"; static. */
@@ -49,8 +50,10 @@ void schema_error_fmt(struct schema_errors *errs, enum schema_cause cause, struc
 
 /* One helper for each common form. why may be NULL. */
 void schema_err_required(struct schema_errors *errs, struct str field, const char *why);
-void schema_err_invalid(struct schema_errors *errs, struct str field, struct str value, const char *why);
-void schema_err_invalid_int(struct schema_errors *errs, struct str field, int64_t value, const char *why);
+void schema_err_invalid(
+	struct schema_errors *errs, struct str field, struct str value, const char *why);
+void schema_err_invalid_int(
+	struct schema_errors *errs, struct str field, int64_t value, const char *why);
 void schema_err_forbidden(struct schema_errors *errs, struct str field, const char *why);
 void schema_err_duplicate(struct schema_errors *errs, struct str field, struct str value);
 void schema_err_not_found(struct schema_errors *errs, struct str field, struct str value);
@@ -58,8 +61,12 @@ void schema_err_too_long(struct schema_errors *errs, struct str field, size_t ma
 void schema_err_too_many(struct schema_errors *errs, struct str field, size_t n, size_t max);
 /* schema_err_unsupported: `Unsupported value: "x": supported values: "a", "b"`; ok is NULL-terminated, and
  * is shown sorted as upstream's sets are. */
-void schema_err_unsupported(struct schema_errors *errs, struct str field, struct str value,
-	const char *const *ok);
+void schema_err_unsupported(
+	struct schema_errors *errs, struct str field, struct str value, const char *const *ok);
+
+/* schema_err_format: one "Invalid value" for each fault of value; true when there is none. */
+bool schema_err_format(
+	struct schema_errors *errs, struct str field, enum schema_format f, struct str value);
 
 /* schema_path: a field path in the arena: printf("spec.containers[%zu].name"). schema_path_key:
  * base + "[" + key + "]". schema_path_child: base + "." + name ("" base: the name). */

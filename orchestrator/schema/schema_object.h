@@ -25,16 +25,16 @@ struct str schema_strict_join(struct arena *a, const struct schema_strict *st);
  * strict may be NULL (not asked for). Kind and apiVersion stay as sent: see schema_decode_gvk.
  * An empty body is -ENODATA. Errors: -EINVAL (e: R_BAD_REQUEST and Go's text of the syntax or type
  * error, without "Pod in version ... cannot be handled as a Pod: " in front), -E2BIG, -ENOMEM. */
-int schema_decode(struct arena *a, const struct schema_type *t, struct str body, enum schema_media media,
-	struct doc **ret, struct schema_strict *strict, struct err *e);
+int schema_decode(struct arena *a, const struct schema_type *t, struct str body,
+	enum schema_media media, struct doc **ret, struct schema_strict *strict, struct err *e);
 /* schema_decode_gvk: apiVersion and kind a body names, without decoding the rest; STR_NONE = not named.
  * Protobuf: of the envelope. JSON and YAML: of the top level. 0 or -EINVAL (e). */
 int schema_decode_gvk(struct arena *a, struct str body, enum schema_media media,
 	struct str *ret_api_version, struct str *ret_kind, struct err *e);
 /* schema_proto_parse: the message `raw` (without envelope) of type t -> document, in declared order,
  * zero values of optional fields dropped. schema_proto_envelope: "k8s\0" + Unknown; raw borrows body. */
-int schema_proto_parse(struct arena *a, const struct schema_type *t, struct str raw, struct doc **ret,
-	struct err *e);
+int schema_proto_parse(struct arena *a, const struct schema_type *t, struct str raw,
+	struct doc **ret, struct err *e);
 int schema_proto_envelope(struct str body, struct str *ret_api_version, struct str *ret_kind,
 	struct str *ret_raw, struct err *e);
 /* schema_is_proto: body begins with the envelope's magic. */
@@ -79,6 +79,10 @@ void schema_validate(const struct schema_kind *k, const struct doc *obj, const s
 /* schema_validate_type: the same for a part at `path`. */
 void schema_validate_type(const struct schema_type *t, const struct doc *d, const struct doc *old,
 	struct str path, struct schema_errors *errs);
+/* schema_validate_labels / _annotations: the same rules for a map elsewhere (pod templates). */
+void schema_validate_labels(const struct doc *labels, struct str path, struct schema_errors *errs);
+void schema_validate_annotations(
+	const struct doc *annotations, struct str path, struct schema_errors *errs);
 
 /* ---- structs ---- */
 /* schema_to_struct: d -> *out, a struct of t->size bytes (zeroed first). Everything is in a, strings are
@@ -88,8 +92,8 @@ void schema_validate_type(const struct schema_type *t, const struct doc *d, cons
 int schema_to_struct(struct arena *a, const struct schema_type *t, const struct doc *d, void *out);
 /* schema_parse_struct: JSON text -> struct; *ret is arena and points into text. Errors: also -EINVAL
  * syntax (e). */
-int schema_parse_struct(struct arena *a, const struct schema_type *t, struct str json, void **ret,
-	struct err *e);
+int schema_parse_struct(
+	struct arena *a, const struct schema_type *t, struct str json, void **ret, struct err *e);
 /* schema_from_struct: *in -> a new document with the emit rules applied (canonical order); strings are
  * borrowed. NULL = arena failed. */
 struct doc *schema_from_struct(struct arena *a, const struct schema_type *t, const void *in);

@@ -13,11 +13,11 @@
 /* schema_patch_json: patch is a list of operations, at most 10,000. -EINVAL: e is R_BAD_REQUEST for a body
  * that is no patch, R_INVALID for an operation that cannot be applied (the API answers 422); -E2BIG too
  * many operations or result too large (R_REQUEST_ENTITY_TOO_LARGE); -ENOMEM. */
-int schema_patch_json(struct arena *a, const struct doc *obj, const struct doc *patch, struct doc **ret,
-	struct err *e);
+int schema_patch_json(struct arena *a, const struct doc *obj, const struct doc *patch,
+	struct doc **ret, struct err *e);
 /* schema_patch_merge: RFC 7386. -EINVAL: patch is no object; -ENOMEM. */
-int schema_patch_merge(struct arena *a, const struct doc *obj, const struct doc *patch, struct doc **ret,
-	struct err *e);
+int schema_patch_merge(struct arena *a, const struct doc *obj, const struct doc *patch,
+	struct doc **ret, struct err *e);
 /* schema_patch_strategic: by the merge keys and strategies of t, with $patch, $setElementOrder/x,
  * $deleteFromPrimitiveList/x, $retainKeys. -EINVAL: R_BAD_REQUEST with upstream's text
  * (`map: map[...] does not contain declared merge key: name`); -ENOMEM. */

@@ -12,8 +12,8 @@
 
 /* schema_discovery_aggregated: APIGroupDiscoveryList for /api (core = true) or /apis. version: "v2" or
  * "v2beta1". */
-void schema_discovery_aggregated(const struct schema *s, bool core, const char *version,
-	struct buf *out);
+void schema_discovery_aggregated(
+	const struct schema *s, bool core, const char *version, struct buf *out);
 /* schema_discovery_versions: /api -> APIVersions. server: "host:port" for serverAddressByClientCIDRs. */
 void schema_discovery_versions(const struct schema *s, struct str server, struct buf *out);
 /* schema_discovery_groups: /apis -> APIGroupList. */
@@ -21,8 +21,8 @@ void schema_discovery_groups(const struct schema *s, struct buf *out);
 /* schema_discovery_group: /apis/G -> APIGroup. 0 or -ENOENT. */
 int schema_discovery_group(const struct schema *s, struct str group, struct buf *out);
 /* schema_discovery_resources: /api/v1, /apis/G/V -> APIResourceList. 0 or -ENOENT. */
-int schema_discovery_resources(const struct schema *s, struct str group, struct str version,
-	struct buf *out);
+int schema_discovery_resources(
+	const struct schema *s, struct str group, struct str version, struct buf *out);
 
 /* schema_openapi_v3_index: /openapi/v3. hash(arg, path) gives the hash of one document ("api/v1"). */
 void schema_openapi_v3_index(const struct schema *s, struct str (*hash)(void *arg, struct str path),

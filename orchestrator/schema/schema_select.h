@@ -9,7 +9,14 @@
 
 #include "orchestrator/schema/schema.h"
 
-enum selector_op { SELECT_IN, SELECT_NOT_IN, SELECT_EXISTS, SELECT_NOT_EXISTS, SELECT_GT, SELECT_LT };
+enum selector_op {
+	SELECT_IN,
+	SELECT_NOT_IN,
+	SELECT_EXISTS,
+	SELECT_NOT_EXISTS,
+	SELECT_GT,
+	SELECT_LT
+};
 struct selector_req {
 	struct str key;
 	enum selector_op op;
@@ -30,10 +37,12 @@ int selector_parse(struct arena *a, struct str s, struct selector *ret, struct e
  * nothing; an empty one everything. -EINVAL bad operator. */
 int selector_from_doc(struct arena *a, const struct doc *label_selector, struct selector *ret);
 /* selector_from_map: equality for each pair (Service, ReplicationController). */
-int selector_from_map(struct arena *a, const struct str_pair *pairs, size_t n, struct selector *ret);
+int selector_from_map(
+	struct arena *a, const struct str_pair *pairs, size_t n, struct selector *ret);
 struct meta_v1_label_selector;
 /* selector_from_struct: the generated struct; NULL selects nothing. */
-int selector_from_struct(struct arena *a, const struct meta_v1_label_selector *ls, struct selector *ret);
+int selector_from_struct(
+	struct arena *a, const struct meta_v1_label_selector *ls, struct selector *ret);
 /* selector_write: upstream's text ("a in (b,c),x=y", requirements sorted by key). arena. */
 struct str selector_write(struct arena *a, const struct selector *s);
 

@@ -26,9 +26,9 @@ enum schema_include { SCHEMA_INCLUDE_METADATA, SCHEMA_INCLUDE_OBJECT, SCHEMA_INC
  *   list_meta becomes metadata (resourceVersion, continue...); NULL = {}
  *   headers   false: columnDefinitions [] (later events of a watch)
  * arena; NULL = arena failed. */
-struct doc *schema_table(struct arena *a, const struct schema_kind *k, const struct doc *const *objs,
-	size_t n, const struct doc *list_meta, enum schema_include inc, bool headers, const char *version,
-	int64_t now_ns);
+struct doc *schema_table(struct arena *a, const struct schema_kind *k,
+	const struct doc *const *objs, size_t n, const struct doc *list_meta,
+	enum schema_include inc, bool headers, const char *version, int64_t now_ns);
 /* schema_table_columns / schema_table_row: its parts, for streamed lists. */
 struct doc *schema_table_columns(struct arena *a, const struct schema_kind *k);
 struct doc *schema_table_row(struct arena *a, const struct schema_kind *k, const struct doc *obj,

@@ -54,15 +54,15 @@ bool percent_ok(struct str s);
 /* ---- formats ---- */
 enum schema_format {
 	FORMAT_NONE,
-	FORMAT_DNS_LABEL,         /* RFC 1123 label */
-	FORMAT_DNS_SUBDOMAIN,     /* RFC 1123 subdomain */
+	FORMAT_DNS_LABEL,     /* RFC 1123 label */
+	FORMAT_DNS_SUBDOMAIN, /* RFC 1123 subdomain */
 	FORMAT_DNS1035_LABEL,
-	FORMAT_QUALIFIED_NAME,    /* [prefix/]name: label keys, resource names */
+	FORMAT_QUALIFIED_NAME, /* [prefix/]name: label keys, resource names */
 	FORMAT_LABEL_VALUE,
-	FORMAT_PATH_SEGMENT,      /* names of RBAC objects */
-	FORMAT_CONFIG_KEY,        /* keys of ConfigMaps and Secrets */
-	FORMAT_PORT,              /* 1..65535 (numbers) */
-	FORMAT_PORT_NAME,         /* IANA_SVC_NAME */
+	FORMAT_PATH_SEGMENT, /* names of RBAC objects */
+	FORMAT_CONFIG_KEY,   /* keys of ConfigMaps and Secrets */
+	FORMAT_PORT,         /* 1..65535 (numbers) */
+	FORMAT_PORT_NAME,    /* IANA_SVC_NAME */
 	FORMAT_IP,
 	FORMAT_CIDR,
 	FORMAT_PERCENT,
@@ -74,6 +74,10 @@ enum schema_format {
 /* format_check: NULL = good; else upstream's whole text (with the regex explanation); static or, where the
  * text names the value, arena. Several faults are joined by ", " as upstream's list would be. */
 const char *format_check(struct arena *a, enum schema_format f, struct str s);
+/* format_faults: the same texts one by one (each is a cause of its own upstream); returns how many. */
+#define FORMAT_FAULTS_MAX 6
+size_t format_faults(
+	struct arena *a, enum schema_format f, struct str s, const char *out[FORMAT_FAULTS_MAX]);
 /* format_name: "dns-label" as the kind files write it; format_find: the reverse, < 0 unknown. */
 const char *format_name(enum schema_format f);
 int format_find(struct str name);

@@ -62,7 +62,8 @@ map_type(struct buf *out, const struct ctype *t, const struct cfield *f)
 	case SCHEMA_STRING:
 	case SCHEMA_BYTES:
 	case SCHEMA_QUANTITY:
-		buf_cstr(out, f->shape == SCHEMA_MAP ? "struct str_pair *" : "struct str_list_pair *");
+		buf_cstr(out,
+			f->shape == SCHEMA_MAP ? "struct str_pair *" : "struct str_list_pair *");
 		break;
 	case SCHEMA_TIME:
 		buf_cstr(out, "struct i64_pair *");
@@ -135,7 +136,8 @@ emit_struct(struct buf *out, struct ctype *t)
 	if (t->n_fields == 0)
 		buf_cstr(out, "\tchar nothing;\n");
 	buf_cstr(out, "};\n");
-	buf_fmt(out, "extern const struct schema_type schema_type_" STR_FMT ";\n", STR_ARG(t->cname));
+	buf_fmt(out, "extern const struct schema_type schema_type_" STR_FMT ";\n",
+		STR_ARG(t->cname));
 }
 
 /* emit_pairs: {key, value} of maps whose values are structs; declared where first used. */
@@ -152,13 +154,18 @@ emit_pairs(struct model *m, struct buf *out, struct str label, struct str versio
 			for (size_t k = 0; k < m->types[j]->n_fields; k++) {
 				const struct cfield *f = &m->types[j]->fields[k];
 
-				used |= f->type == t && f->form == SCHEMA_STRUCT && f->shape == SCHEMA_MAP;
+				used |= f->type == t && f->form == SCHEMA_STRUCT &&
+					f->shape == SCHEMA_MAP;
 			}
 		if (!used)
 			continue;
-		buf_fmt(out, "\nstruct " STR_FMT "_pair {\n\tstruct str key;\n\tstruct " STR_FMT
-			" value;\n};\n", STR_ARG(t->cname), STR_ARG(t->cname));
-		buf_fmt(out, "_Static_assert(offsetof(struct " STR_FMT "_pair, value) == 16, \"pair\");\n",
+		buf_fmt(out,
+			"\nstruct " STR_FMT "_pair {\n\tstruct str key;\n\tstruct " STR_FMT
+			" value;\n};\n",
+			STR_ARG(t->cname), STR_ARG(t->cname));
+		buf_fmt(out,
+			"_Static_assert(offsetof(struct " STR_FMT
+			"_pair, value) == 16, \"pair\");\n",
 			STR_ARG(t->cname));
 	}
 }
@@ -182,7 +189,8 @@ emit_includes(struct model *m, struct buf *out, struct str label, struct str ver
 
 			if (u == NULL || (str_eq(u->label, label) && str_eq(u->version, version)))
 				continue;
-			inc = arena_fmt(m->a, STR_FMT "_" STR_FMT, STR_ARG(u->label), STR_ARG(u->version));
+			inc = arena_fmt(
+				m->a, STR_FMT "_" STR_FMT, STR_ARG(u->label), STR_ARG(u->version));
 			for (size_t k = 0; k < n; k++)
 				known |= str_eq(seen[k], inc);
 			if (known)
@@ -196,9 +204,13 @@ emit_includes(struct model *m, struct buf *out, struct str label, struct str ver
 void
 emit_structs(struct model *m, struct str label, struct str version, struct buf *out)
 {
-	buf_fmt(out, "/* Made by the schema compiler from kinds/" STR_FMT "_" STR_FMT
-		".schema: do not edit. */\n", STR_ARG(label), STR_ARG(version));
-	buf_fmt(out, "#ifndef KINDS_" STR_FMT "_" STR_FMT "_H\n#define KINDS_" STR_FMT "_" STR_FMT "_H\n\n",
+	buf_fmt(out,
+		"/* Made by the schema compiler from kinds/" STR_FMT "_" STR_FMT
+		".schema: do not edit. */\n",
+		STR_ARG(label), STR_ARG(version));
+	buf_fmt(out,
+		"#ifndef KINDS_" STR_FMT "_" STR_FMT "_H\n#define KINDS_" STR_FMT "_" STR_FMT
+		"_H\n\n",
 		STR_ARG(label), STR_ARG(version), STR_ARG(label), STR_ARG(version));
 	buf_cstr(out, "#include \"orchestrator/schema/schema.h\"\n");
 	emit_includes(m, out, label, version);

@@ -96,15 +96,17 @@ rules_of(struct emitter *e, const struct cfield *f)
 		buf_fmt(&b, " .max_length = %u,", f->max_length);
 	if (b.len == 0)
 		return STR("NULL");
-	return arena_fmt(e->m->a, "&r%zu", pooled(e, "struct schema_rules", "r",
-		arena_fmt(e->m->a, " = {" STR_FMT "}", STR_ARG(buf_view(&b)))));
+	return arena_fmt(e->m->a, "&r%zu",
+		pooled(e, "struct schema_rules", "r",
+			arena_fmt(e->m->a, " = {" STR_FMT "}", STR_ARG(buf_view(&b)))));
 }
 
 static bool
 aux_is_flag(const struct cfield *f)
 {
-	return (f->flags & SCHEMA_PTR) && (f->form == SCHEMA_BOOL || f->form == SCHEMA_INT32 ||
-		f->form == SCHEMA_INT64 || f->form == SCHEMA_DOUBLE || f->form == SCHEMA_DURATION);
+	return (f->flags & SCHEMA_PTR) &&
+		(f->form == SCHEMA_BOOL || f->form == SCHEMA_INT32 || f->form == SCHEMA_INT64 ||
+			f->form == SCHEMA_DOUBLE || f->form == SCHEMA_DURATION);
 }
 
 static void
@@ -120,12 +122,14 @@ emit_field(struct emitter *e, struct buf *out, const struct ctype *t, const stru
 		buf_fmt(out, ", &schema_type_" STR_FMT, STR_ARG(f->type->cname));
 	else
 		buf_cstr(out, ", NULL");
-	buf_fmt(out, ", " STR_FMT ", %zu, %d, %d, %d, %u, %u,\n\t\toffsetof(struct " STR_FMT ", " STR_FMT
-		"), ", STR_ARG(rules_of(e, f)), f->name.n, (int)f->form, (int)f->shape, f->emit, f->flags,
+	buf_fmt(out,
+		", " STR_FMT ", %zu, %d, %d, %d, %u, %u,\n\t\toffsetof(struct " STR_FMT ", " STR_FMT
+		"), ",
+		STR_ARG(rules_of(e, f)), f->name.n, (int)f->form, (int)f->shape, f->emit, f->flags,
 		f->number, STR_ARG(t->cname), STR_ARG(f->member));
 	if (aux)
-		buf_fmt(out, "offsetof(struct " STR_FMT ", %s" STR_FMT ")},\n", STR_ARG(t->cname), aux,
-			STR_ARG(f->member));
+		buf_fmt(out, "offsetof(struct " STR_FMT ", %s" STR_FMT ")},\n", STR_ARG(t->cname),
+			aux, STR_ARG(f->member));
 	else
 		buf_cstr(out, "0},\n");
 }
@@ -195,10 +199,12 @@ emit_type(struct emitter *e, const struct ctype *t)
 	buf_char(e->out, '\n');
 	buf_str(e->out, buf_view(&pool));
 	if (t->n_fields)
-		buf_fmt(e->out, "static const struct schema_field f_" STR_FMT "[] = {\n" STR_FMT "};\n",
+		buf_fmt(e->out,
+			"static const struct schema_field f_" STR_FMT "[] = {\n" STR_FMT "};\n",
 			STR_ARG(t->cname), STR_ARG(buf_view(&fields)));
 	if (t->n_inlines) {
-		buf_fmt(e->out, "static const struct schema_inline n_" STR_FMT "[] = {\n", STR_ARG(t->cname));
+		buf_fmt(e->out, "static const struct schema_inline n_" STR_FMT "[] = {\n",
+			STR_ARG(t->cname));
 		for (size_t i = 0; i < t->n_inlines; i++)
 			buf_fmt(e->out, "\t{%u, &schema_type_" STR_FMT "},\n", t->inlines[i].number,
 				STR_ARG(t->inlines[i].type->cname));
@@ -222,12 +228,16 @@ emit_type(struct emitter *e, const struct ctype *t)
 		STR_ARG(numbers));
 	if (t->n_inlines)
 		buf_fmt(e->out, ", .inlines = n_" STR_FMT, STR_ARG(t->cname));
-	buf_fmt(e->out, ",\n\t.n_fields = %zu, .n_numbers = %zu, .n_inlines = %zu, .size = sizeof(struct "
-		STR_FMT ")", t->n_fields, n_numbers, t->n_inlines, STR_ARG(t->cname));
+	buf_fmt(e->out,
+		",\n\t.n_fields = %zu, .n_numbers = %zu, .n_inlines = %zu, .size = sizeof(struct " STR_FMT
+		")",
+		t->n_fields, n_numbers, t->n_inlines, STR_ARG(t->cname));
 	if (t->hook && !t->projection_of)
 		buf_fmt(e->out, ",\n\t.hook = schema_hook_" STR_FMT, STR_ARG(t->cname));
 	if (t->map_atomic)
 		buf_cstr(e->out, ", .map_atomic = true");
+	if (t->defaults)
+		buf_cstr(e->out, ", .defaults = true");
 	if (t->root)
 		buf_cstr(e->out, ", .root = true");
 	buf_cstr(e->out, ",\n};\n");
@@ -259,7 +269,8 @@ emit_subs(struct emitter *e, const struct ckind *k)
 		quote(e->out, s->type->version);
 		buf_cstr(e->out, ", ");
 		quote(e->out, s->type->name);
-		buf_fmt(e->out, ", &schema_type_" STR_FMT ", 0x%x},\n", STR_ARG(s->type->cname), s->verbs);
+		buf_fmt(e->out, ", &schema_type_" STR_FMT ", 0x%x},\n", STR_ARG(s->type->cname),
+			s->verbs);
 	}
 	buf_cstr(e->out, "};\n");
 }
@@ -269,7 +280,8 @@ emit_columns(struct emitter *e, const struct ckind *k)
 {
 	if (k->n_columns == 0)
 		return;
-	buf_fmt(e->out, "static const struct schema_column c_" STR_FMT "[] = {\n", STR_ARG(k->type->cname));
+	buf_fmt(e->out, "static const struct schema_column c_" STR_FMT "[] = {\n",
+		STR_ARG(k->type->cname));
 	for (size_t i = 0; i < k->n_columns; i++) {
 		const struct ccolumn *c = &k->columns[i];
 
@@ -331,18 +343,20 @@ emit_kind(struct emitter *e, const struct ckind *k)
 	member(e->out, "singular", k->singular);
 	member(e->out, "storage_hash", k->hash);
 	member(e->out, "storage_group", k->storage_group);
-	buf_fmt(e->out, "\t.short_names = " STR_FMT ", .categories = " STR_FMT ",\n", STR_ARG(shorts),
-		STR_ARG(categories));
+	buf_fmt(e->out, "\t.short_names = " STR_FMT ", .categories = " STR_FMT ",\n",
+		STR_ARG(shorts), STR_ARG(categories));
 	buf_fmt(e->out, "\t.type = &schema_type_" STR_FMT ",\n", STR_ARG(cname));
 	if (k->n_subs)
-		buf_fmt(e->out, "\t.subs = u_" STR_FMT ", .n_subs = %zu,\n", STR_ARG(cname), k->n_subs);
+		buf_fmt(e->out, "\t.subs = u_" STR_FMT ", .n_subs = %zu,\n", STR_ARG(cname),
+			k->n_subs);
 	if (k->n_columns)
 		buf_fmt(e->out, "\t.columns = c_" STR_FMT ", .n_columns = %zu,\n", STR_ARG(cname),
 			k->n_columns);
 	if (k->n_selects)
-		buf_fmt(e->out, "\t.selectables = l_" STR_FMT ", .n_selectables = %zu,\n", STR_ARG(cname),
-			k->n_selects);
-	buf_fmt(e->out, "\t.flags = 0x%x, .verbs = 0x%x, .name_format = %u, .namespaced = %s,\n};\n",
+		buf_fmt(e->out, "\t.selectables = l_" STR_FMT ", .n_selectables = %zu,\n",
+			STR_ARG(cname), k->n_selects);
+	buf_fmt(e->out,
+		"\t.flags = 0x%x, .verbs = 0x%x, .name_format = %u, .namespaced = %s,\n};\n",
 		k->flags, k->verbs, k->name_format, k->namespaced ? "true" : "false");
 }
 
@@ -376,7 +390,8 @@ emit_lists(struct emitter *e)
 		buf_cstr(e->out, "},\n");
 		n_groups++;
 	}
-	buf_fmt(e->out, "};\n\nconst struct schema schema_tables = {kinds, %zu, types, %zu, groups, %zu};\n",
+	buf_fmt(e->out,
+		"};\n\nconst struct schema schema_tables = {kinds, %zu, types, %zu, groups, %zu};\n",
 		n_kinds, n_types, n_groups);
 }
 
@@ -387,9 +402,10 @@ emit_tables(struct model *m, struct buf *out)
 
 	buf_cstr(out, "/* Made by the schema compiler from kinds/: do not edit. */\n");
 	for (size_t i = 0; i < m->n_groups; i++)
-		buf_fmt(out, "#include \"kinds/" STR_FMT "_" STR_FMT ".h\"\n", STR_ARG(m->groups[i].label),
-			STR_ARG(m->groups[i].version));
-	buf_cstr(out, "#include \"kinds/projections_v1.h\"\n\nextern const struct schema schema_tables;\n");
+		buf_fmt(out, "#include \"kinds/" STR_FMT "_" STR_FMT ".h\"\n",
+			STR_ARG(m->groups[i].label), STR_ARG(m->groups[i].version));
+	buf_cstr(out,
+		"#include \"kinds/projections_v1.h\"\n\nextern const struct schema schema_tables;\n");
 	for (size_t i = 0; i < m->n_types; i++)
 		emit_type(&e, m->types[i]);
 	for (size_t i = 0; i < m->n_types; i++)

@@ -39,10 +39,49 @@ static const struct {
 
 /* Words a C member cannot be called: keywords, and macros of the C library and of gnu17. */
 static const char *const reserved[] = {
-	"auto", "bool", "break", "case", "char", "const", "continue", "default", "do", "double", "else",
-	"enum", "errno", "extern", "float", "for", "goto", "i386", "if", "inline", "int", "linux", "long",
-	"major", "minor", "register", "restrict", "return", "short", "signed", "sizeof", "static", "stderr",
-	"stdin", "stdout", "struct", "switch", "typedef", "union", "unix", "unsigned", "void", "volatile",
+	"auto",
+	"bool",
+	"break",
+	"case",
+	"char",
+	"const",
+	"continue",
+	"default",
+	"do",
+	"double",
+	"else",
+	"enum",
+	"errno",
+	"extern",
+	"float",
+	"for",
+	"goto",
+	"i386",
+	"if",
+	"inline",
+	"int",
+	"linux",
+	"long",
+	"major",
+	"minor",
+	"register",
+	"restrict",
+	"return",
+	"short",
+	"signed",
+	"sizeof",
+	"static",
+	"stderr",
+	"stdin",
+	"stdout",
+	"struct",
+	"switch",
+	"typedef",
+	"union",
+	"unix",
+	"unsigned",
+	"void",
+	"volatile",
 	"while",
 };
 
@@ -62,7 +101,8 @@ snake(struct arena *a, struct str s)
 		}
 		if (i && isupper((unsigned char)c) &&
 			(islower((unsigned char)prev) || isdigit((unsigned char)prev) ||
-				(isupper((unsigned char)prev) && islower((unsigned char)next) && !plural)))
+				(isupper((unsigned char)prev) && islower((unsigned char)next) &&
+					!plural)))
 			buf_char(&b, '_');
 		buf_char(&b, (char)tolower((unsigned char)c));
 	}
@@ -175,11 +215,19 @@ add_list_type(struct model *m, struct ctype *kind)
 	t->root = true;
 	t->description = arena_fmt(m->a, "a list of " STR_FMT " objects", STR_ARG(kind->name));
 	f = ARENA_PUSH(m->a, t->fields, t->n_fields);
-	*f = (struct cfield){.name = STR("metadata"), .type_text = STR("meta/v1/ListMeta"), .number = 1,
-		.emit = -1, .line = kind->line, .description = STR("revision and place in a paged list")};
+	*f = (struct cfield){.name = STR("metadata"),
+		.type_text = STR("meta/v1/ListMeta"),
+		.number = 1,
+		.emit = -1,
+		.line = kind->line,
+		.description = STR("revision and place in a paged list")};
 	f = ARENA_PUSH(m->a, t->fields, t->n_fields);
-	*f = (struct cfield){.name = STR("items"), .number = 2, .emit = -1, .line = kind->line,
-		.flags = SCHEMA_REQUIRED, .description = STR("the objects"),
+	*f = (struct cfield){.name = STR("items"),
+		.number = 2,
+		.emit = -1,
+		.line = kind->line,
+		.flags = SCHEMA_REQUIRED,
+		.description = STR("the objects"),
 		.type_text = arena_fmt(m->a, "[]" STR_FMT, STR_ARG(kind->name))};
 }
 
@@ -194,11 +242,14 @@ flatten(struct model *m, struct ctype *t)
 		return;
 	t->flattened = true;
 	if (t->root) {
-		*ARENA_PUSH(m->a, out, n) = (struct cfield){.name = STR("kind"), .member = STR("kind"),
+		*ARENA_PUSH(m->a, out, n) = (struct cfield){.name = STR("kind"),
+			.member = STR("kind"),
 			.emit = SCHEMA_OMITEMPTY,
-			.description = STR("what this object is; the server knows it from the URL too")};
+			.description = STR(
+				"what this object is; the server knows it from the URL too")};
 		*ARENA_PUSH(m->a, out, n) = (struct cfield){.name = STR("apiVersion"),
-			.member = STR("api_version"), .emit = SCHEMA_OMITEMPTY,
+			.member = STR("api_version"),
+			.emit = SCHEMA_OMITEMPTY,
 			.description = STR("group and version in which the object is written")};
 	}
 	for (size_t i = 0; i < t->n_fields; i++) {
@@ -248,7 +299,8 @@ project(struct model *m, struct ctype *t, struct ctype *of)
 
 			str_cut(t->paths[j].path, '.', &head, &rest);
 			if (field_named(of, head) == NULL)
-				die(t->file, t->paths[j].line, "unknown field '" STR_FMT "'", STR_ARG(head));
+				die(t->file, t->paths[j].line, "unknown field '" STR_FMT "'",
+					STR_ARG(head));
 			if (!str_eq(head, f->name))
 				continue;
 			if (mine == NULL) {
@@ -258,7 +310,8 @@ project(struct model *m, struct ctype *t, struct ctype *of)
 			if (!str_is_set(rest))
 				continue;
 			if (f->type == NULL)
-				die(t->file, t->paths[j].line, "'" STR_FMT "' has no members", STR_ARG(head));
+				die(t->file, t->paths[j].line, "'" STR_FMT "' has no members",
+					STR_ARG(head));
 			if (sub == NULL) {
 				sub = ARENA_NEW(m->a, struct ctype);
 				sub->file = t->file;
@@ -269,13 +322,37 @@ project(struct model *m, struct ctype *t, struct ctype *of)
 				sub->cname = arena_fmt(m->a, STR_FMT "_" STR_FMT, STR_ARG(t->cname),
 					STR_ARG(snake(m->a, f->name)));
 			}
-			*ARENA_PUSH(m->a, sub->paths, sub->n_paths) =
-				(struct cpath){rest, t->paths[j].line};
+			*ARENA_PUSH(m->a, sub->paths, sub->n_paths) = (struct cpath){
+				rest, t->paths[j].line};
 		}
 		if (sub) {
 			project(m, sub, f->type);
 			mine->type = sub;
 			*ARENA_PUSH(m->a, m->types, m->n_types) = sub;
+		}
+	}
+}
+
+/* mark_defaults: types that have a default, or hold one that has, until nothing changes. */
+static void
+mark_defaults(struct model *m)
+{
+	bool changed = true;
+
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < m->n_types; i++) {
+			struct ctype *t = m->types[i];
+			bool now = t->hook;
+
+			for (size_t j = 0; j < t->n_fields; j++) {
+				const struct cfield *f = &t->fields[j];
+
+				now |= f->dflt.n || (f->flags & SCHEMA_OFF) ||
+					(f->type && f->type->defaults);
+			}
+			changed |= now != t->defaults;
+			t->defaults = now;
 		}
 	}
 }
@@ -308,8 +385,9 @@ link_names(struct model *m)
 		struct ctype *t = m->types[i];
 
 		if (!t->projection_of)
-			t->cname = arena_fmt(m->a, STR_FMT "_" STR_FMT "_" STR_FMT, STR_ARG(t->label),
-				STR_ARG(t->version), STR_ARG(snake(m->a, t->name)));
+			t->cname = arena_fmt(m->a, STR_FMT "_" STR_FMT "_" STR_FMT,
+				STR_ARG(t->label), STR_ARG(t->version),
+				STR_ARG(snake(m->a, t->name)));
 		for (size_t j = 0; j < i; j++)
 			if (str_eq(m->types[j]->cname, t->cname))
 				die(t->file, t->line, "the type '" STR_FMT "' is there already",
@@ -343,9 +421,11 @@ model_link(struct model *m)
 	for (size_t i = 0; i < m->n_types; i++)
 		for (size_t j = 0; j < m->types[i]->n_fields; j++)
 			for (size_t k = 0; k < j; k++)
-				if (str_eq(m->types[i]->fields[j].name, m->types[i]->fields[k].name))
+				if (str_eq(m->types[i]->fields[j].name,
+					    m->types[i]->fields[k].name))
 					die(m->types[i]->file, m->types[i]->fields[j].line,
 						"the field stands twice");
+	mark_defaults(m);
 	qsort(m->types, m->n_types, sizeof(*m->types), type_cmp);
 	qsort(m->groups, m->n_groups, sizeof(*m->groups), group_cmp);
 }

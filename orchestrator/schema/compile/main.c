@@ -66,8 +66,10 @@ main(int argc, char **argv)
 
 		buf_init_arena(&b, m.a);
 		emit_structs(&m, label, version, &b);
-		write_file(m.a, argv[1], arena_fmt(m.a, STR_FMT "_" STR_FMT ".h", STR_ARG(label),
-			STR_ARG(version)).p, &b);
+		write_file(m.a, argv[1],
+			arena_fmt(m.a, STR_FMT "_" STR_FMT ".h", STR_ARG(label), STR_ARG(version))
+				.p,
+			&b);
 	}
 	buf_init_arena(&b, m.a);
 	emit_tables(&m, &b);

@@ -48,7 +48,7 @@ struct ctype {
 	size_t n_fields;
 	struct cinline *inlines;
 	size_t n_inlines;
-	bool root, map_atomic, hook;
+	bool root, map_atomic, hook, defaults;
 	struct ckind *kind;
 	struct ctype *projection_of;
 	struct cpath *paths; /* of a projection */
@@ -110,7 +110,8 @@ void model_parse(struct model *m, struct str file, struct str text);
  * types of projections, names C structs and members, sorts. */
 void model_link(struct model *m);
 /* model_type: exact type or NULL. group as in the tables. */
-struct ctype *model_type(const struct model *m, struct str group, struct str version, struct str name);
+struct ctype *model_type(
+	const struct model *m, struct str group, struct str version, struct str name);
 /* emit_structs: the header of one group and version. emit_tables: the one C file of tables. */
 void emit_structs(struct model *m, struct str label, struct str version, struct buf *out);
 void emit_tables(struct model *m, struct buf *out);

@@ -454,7 +454,8 @@ open_projection(struct line *l)
 	if (!take_word(l, "of") || !str_cut(next_word(l, "a type"), '/', &group, &rest) ||
 		!str_cut(rest, '/', &version, &name))
 		die(l->file, l->no, "a projection is: projection name of group/version/Type");
-	t->projection_of = model_type(l->m, str_eq_c(group, "core") ? STR("") : group, version, name);
+	t->projection_of = model_type(
+		l->m, str_eq_c(group, "core") ? STR("") : group, version, name);
 	if (t->projection_of == NULL)
 		die(l->file, l->no, "unknown type (projections come last)");
 	*ARENA_PUSH(l->m->a, l->m->types, l->m->n_types) = t;
@@ -485,8 +486,8 @@ parse_inner(struct line *l, struct ctype *t)
 	char c = l->words[0].p[0];
 
 	if (t->projection_of)
-		*ARENA_PUSH(l->m->a, t->paths, t->n_paths) =
-			(struct cpath){next_word(l, "a path"), l->no};
+		*ARENA_PUSH(l->m->a, t->paths, t->n_paths) = (struct cpath){
+			next_word(l, "a path"), l->no};
 	else if (c == '-' || (c >= '0' && c <= '9'))
 		parse_field(l, t);
 	else if (t->kind)
