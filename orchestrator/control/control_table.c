@@ -7,11 +7,17 @@ extern const struct controller deployment_controller;
 extern const struct controller replicaset_controller;
 extern const struct controller endpointslice_controller;
 extern const struct controller endpoints_controller;
+extern const struct controller namespace_controller;
+extern const struct controller serviceaccount_controller;
+extern const struct controller rootca_controller;
 
 const struct controller *const controllers[] = {
 	&deployment_controller,
 	&replicaset_controller,
 	&endpointslice_controller,
 	&endpoints_controller,
+	&namespace_controller,
+	&serviceaccount_controller,
+	&rootca_controller,
 	NULL,
 };
