@@ -58,7 +58,6 @@ static const struct setting settings[] = {
 	{"vm/max_map_count", "262144"},
 	{"kernel/pid_max", "4194304"},
 	{"kernel/printk", "4 4 1 7"},
-	{"kernel/core_pattern", "core"},
 	{"kernel/yama/ptrace_scope", "1"},
 	{"fs/inotify/max_user_instances", "8192"},
 	{"fs/inotify/max_user_watches", "524288"},

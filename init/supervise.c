@@ -20,8 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RAN_LONG_NS NS_PER_SEC
-#define DELAY_FIRST_NS (50 * NS_PER_MS)
+/* So many restarts in such a time happen at once; more of them wait, longer and longer. */
+#define BURST 10
+#define BURST_NS (10 * NS_PER_SEC)
+#define DELAY_FIRST_NS (100 * NS_PER_MS)
 #define DELAY_MAX_NS (5 * NS_PER_SEC)
 #define REAP_PER_TURN 256
 /* How long each step of stopping may take before the next one begins. */
@@ -219,12 +221,16 @@ role_ended(struct role_state *r, int status)
 	}
 	role_log_end(r, status, ran_ns);
 	r->restarts++;
-	if (ran_ns >= RAN_LONG_NS)
+	int64_t now_ns = r->started_ns + ran_ns;
+	if (now_ns - r->burst_ns > BURST_NS || ran_ns > BURST_NS) {
+		r->burst_ns = now_ns;
+		r->burst = 0;
 		r->delay_ns = 0;
-	else if (r->delay_ns == 0)
-		r->delay_ns = DELAY_FIRST_NS;
-	else
-		r->delay_ns = r->delay_ns * 2 > DELAY_MAX_NS ? DELAY_MAX_NS : r->delay_ns * 2;
+	} else if (++r->burst >= BURST) {
+		r->delay_ns = r->delay_ns == 0 ? DELAY_FIRST_NS : r->delay_ns * 2;
+		r->delay_ns = r->delay_ns > DELAY_MAX_NS ? DELAY_MAX_NS : r->delay_ns;
+		r->burst_ns = now_ns;
+	}
 	if (r->delay_ns)
 		role_again(r);
 	else
@@ -357,7 +363,6 @@ on_ready(void *arg, unsigned role)
 	if (r->ready)
 		return;
 	r->ready = true;
-	r->delay_ns = 0;
 	log_info("%s: ready after %lld ms", r->role->name,
 		(long long)((now - r->started_ns) / NS_PER_MS));
 	if (r->role->gates)

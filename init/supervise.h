@@ -7,8 +7,8 @@
  *   fd 3 of a role -> keeper
  *   SIGTERM, SIGINT, power button, INIT_POWER -> stop: roles, then all processes, then power
  *
- * Invariants: one loop, nothing allocated after supervise_init; a role that ran for a second is
- * started again at once, one that did not waits 50 ms, doubling up to 5 s.
+ * Invariants: one loop, nothing allocated after supervise_init; a role is started
+ * again at once, ten times in ten seconds; beyond that it waits 100 ms, doubling up to 5 s.
  * Must not: parse anything from outside, wait for a role. */
 #ifndef INIT_SUPERVISE_H
 #define INIT_SUPERVISE_H
@@ -29,7 +29,8 @@ struct role_state {
 	bool wanted, ready, done;
 	int64_t started_ns;
 	int64_t delay_ns; /* of the next restart */
-	unsigned restarts;
+	int64_t burst_ns; /* since when `burst` counts */
+	unsigned restarts, burst;
 	int cgroup_fd; /* its folder in the cgroup tree; -1 = none */
 	struct loop_fd conn;
 	struct loop_timer again;
