@@ -18,7 +18,10 @@ struct buf {
 	bool failed;
 };
 
-#define BUF_INIT {0}
+#define BUF_INIT                                                                                   \
+	{                                                                                          \
+		0                                                                                  \
+	}
 /* buf_init / buf_init_arena: an empty buffer; heap ones need buf_release. */
 void buf_init(struct buf *b);
 void buf_init_arena(struct buf *b, struct arena *a);

@@ -41,7 +41,8 @@ int disk_lmdb_fdatasync(int fd);
 /* disk_set_hooks (one set of hooks a process; set while no other thread writes): observe or fail writes and syncs (fault tests, simulation); NULL restores.
  * before(arg, op, fd, at, n): 0 = go on, negative errno = the call fails with it. */
 enum disk_op { DISK_WRITE, DISK_SYNC };
-void disk_set_hooks(int (*before)(void *arg, enum disk_op op, int fd, off_t at, size_t n), void *arg);
+void disk_set_hooks(
+	int (*before)(void *arg, enum disk_op op, int fd, off_t at, size_t n), void *arg);
 
 /* disk_sim_start: from now on remember what is not synced (takes the hooks). disk_sim_power_cut: each
  * 512-byte sector written since its file's last sync is, by the seed's coin (base/rand.h), the old or

@@ -387,8 +387,7 @@ doc_remove(struct doc *parent, struct doc *child)
 		if (parent->last == d)
 			parent->last = before;
 		parent->n--;
-		d->next = NULL;
-		return;
+		return; /* child->next stays, so that DOC_EACH goes on */
 	}
 }
 

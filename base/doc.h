@@ -19,11 +19,11 @@ enum doc_type { DOC_NULL, DOC_BOOL, DOC_INT, DOC_DOUBLE, DOC_STR, DOC_LIST, DOC_
 
 struct doc {
 	enum doc_type type;
-	bool dup;          /* a member of the same name stands before this one */
-	bool dups;         /* of a DOC_MAP: may have members with dup set (doc_get must see all) */
-	uint32_t line;     /* 1-based line within its YAML document; 0 = unknown */
-	struct str key;    /* name within a DOC_MAP */
-	struct doc *next;  /* sibling */
+	bool dup;         /* a member of the same name stands before this one */
+	bool dups;        /* of a DOC_MAP: may have members with dup set (doc_get must see all) */
+	uint32_t line;    /* 1-based line within its YAML document; 0 = unknown */
+	struct str key;   /* name within a DOC_MAP */
+	struct doc *next; /* sibling */
 	union {
 		bool b;
 		int64_t i; /* integers outside int64 become DOC_DOUBLE */
@@ -80,23 +80,26 @@ struct doc *doc_get(const struct doc *map, struct str key);
  * ["app.kubernetes.io/name"] in brackets with quotes. NULL when absent. For tests and rare spots. */
 struct doc *doc_at(const struct doc *d, const char *path);
 struct doc *doc_index(const struct doc *list, size_t i);
-struct str doc_as_str(const struct doc *d);             /* STR_NONE unless a string */
+struct str doc_as_str(const struct doc *d);              /* STR_NONE unless a string */
 int64_t doc_as_int(const struct doc *d, int64_t absent); /* also a double without fraction */
 bool doc_as_bool(const struct doc *d, bool absent);
 struct str doc_get_str(const struct doc *map, struct str key);
 int64_t doc_get_int(const struct doc *map, struct str key, int64_t absent);
 bool doc_get_bool(const struct doc *map, struct str key, bool absent);
-size_t doc_len(const struct doc *d); /* members or items; 0 for the rest */
+size_t doc_len(const struct doc *d);    /* members or items; 0 for the rest */
 bool doc_is_empty(const struct doc *d); /* NULL, null, "", [] or {} */
 /* doc_equal: deep; maps without regard to order; 1 and 1.0 are equal. */
 bool doc_equal(const struct doc *x, const struct doc *y);
 #define DOC_EACH(item, parent)                                                                     \
-	for (struct doc *item = (parent) && ((parent)->type == DOC_LIST ||                         \
-					      (parent)->type == DOC_MAP)                           \
-			? (parent)->first : NULL;                                                  \
+	for (struct doc *item =                                                                    \
+			(parent) && ((parent)->type == DOC_LIST || (parent)->type == DOC_MAP)      \
+			? (parent)->first                                                          \
+			: NULL;                                                                    \
 		item; item = item->next)
 
-/* Change. `v` must be in no other tree. doc_set replaces the member in place or appends (key is kept
+/* DOC_EACH: the item at hand may be removed (doc_remove, doc_set with NULL), not put elsewhere.
+ *
+ * Change. `v` must be in no other tree. doc_set replaces the member in place or appends (key is kept
  * as given); doc_set with v == NULL removes. */
 void doc_set(struct doc *map, struct str key, struct doc *v);
 void doc_append(struct doc *list, struct doc *v);

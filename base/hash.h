@@ -24,10 +24,10 @@ void sha512_of(struct str s, uint8_t out[64]);
 /* Encoders append to b. Decoders append to b: 0 or -EINVAL. */
 void hex_encode(struct buf *b, struct str s);
 int hex_decode(struct buf *b, struct str s);
-void base64_encode(struct buf *b, struct str s);     /* RFC 4648 section 4, padded */
-void base64url_encode(struct buf *b, struct str s);  /* section 5, without padding */
-int base64_decode(struct buf *b, struct str s);      /* padded; CR and LF are skipped */
-int base64url_decode(struct buf *b, struct str s);   /* padding optional */
+void base64_encode(struct buf *b, struct str s);    /* RFC 4648 section 4, padded */
+void base64url_encode(struct buf *b, struct str s); /* section 5, without padding */
+int base64_decode(struct buf *b, struct str s);     /* padded; CR and LF are skipped */
+int base64url_decode(struct buf *b, struct str s);  /* padding optional */
 
 /* struct map: string key -> pointer, open addressing, heap. The map owns copies of its keys; values
  * are the caller's. Iteration order is insertion order (deterministic: simulation depends on it). */

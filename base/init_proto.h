@@ -21,19 +21,19 @@ enum init_op {
 	INIT_FD_ITEM,    /* init -> role: name + descriptor */
 	INIT_FD_END,     /* init -> role */
 	INIT_EXIT_QUERY, /* role -> init: pid -> INIT_EXIT when it has ended; nothing if it lives */
-	INIT_EXIT,       /* init -> role: pid, status (as of waitid), start/end; also sent unasked */
-	INIT_EXIT_FORGET,/* role -> init: record of pid may go */
-	INIT_READY,      /* role -> init: serving now */
-	INIT_POWER,      /* role -> init: value = 0 reboot, 1 power off */
+	INIT_EXIT, /* init -> role: pid, status (as of waitid), start/end; also sent unasked */
+	INIT_EXIT_FORGET, /* role -> init: record of pid may go */
+	INIT_READY,       /* role -> init: serving now */
+	INIT_POWER,       /* role -> init: value = 0 reboot, 1 power off */
 	INIT__COUNT
 };
 
 struct init_msg {
 	uint32_t op;
 	int32_t pid;
-	int32_t status;   /* wait status: WIFEXITED etc. apply */
+	int32_t status; /* wait status: WIFEXITED etc. apply */
 	uint32_t value;
-	int64_t at_ns;    /* wall time of the exit */
+	int64_t at_ns; /* wall time of the exit */
 	uint32_t name_len;
 	uint32_t pad;
 };
@@ -51,8 +51,8 @@ int init_fd_put(struct init_client *c, struct str name, int fd);
 int init_fd_del(struct init_client *c, struct str name);
 /* init_fd_list: fn(arg, name, fd) for each kept descriptor (fd is owned by fn); synchronous at role
  * start only (waits for PID 1's answer, at most timeout_ms). 0, -ETIMEDOUT, -errno. */
-int init_fd_list(struct init_client *c, int timeout_ms, void (*fn)(void *arg, struct str name, int fd),
-	void *arg);
+int init_fd_list(struct init_client *c, int timeout_ms,
+	void (*fn)(void *arg, struct str name, int fd), void *arg);
 int init_exit_query(struct init_client *c, int pid);
 int init_exit_forget(struct init_client *c, int pid);
 int init_ready(struct init_client *c);

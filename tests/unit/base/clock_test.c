@@ -58,7 +58,7 @@ TEST(every_day_of_four_centuries)
 		CHECK(strcmp(before, out) < 0);
 		CHECK_INT(rfc3339_parse(str_c(out), &back), 0);
 		CHECK_INT(back, ns);
-		strcpy(before, out);
+		memcpy(before, out, sizeof(out));
 	}
 }
 

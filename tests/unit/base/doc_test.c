@@ -294,6 +294,17 @@ TEST(change_in_place)
 	arena_free(a);
 }
 
+TEST(each_goes_on_after_a_removal)
+{
+	struct arena *a = arena_new(0);
+	struct doc *d = parse(a, "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}");
+	DOC_EACH (m, d)
+		if (m->i % 2)
+			doc_remove(d, m);
+	CHECK_STR(written(a, d), "{\"b\":2,\"d\":4}");
+	arena_free(a);
+}
+
 TEST(copy_outlives_its_source)
 {
 	struct arena *a = arena_new(0), *c = arena_new(0);
