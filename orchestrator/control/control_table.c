@@ -8,6 +8,7 @@ extern const struct controller replicaset_controller;
 extern const struct controller endpointslice_controller;
 extern const struct controller endpoints_controller;
 extern const struct controller namespace_controller;
+extern const struct controller gc_controller;
 extern const struct controller serviceaccount_controller;
 extern const struct controller rootca_controller;
 
@@ -17,6 +18,7 @@ const struct controller *const controllers[] = {
 	&endpointslice_controller,
 	&endpoints_controller,
 	&namespace_controller,
+	&gc_controller,
 	&serviceaccount_controller,
 	&rootca_controller,
 	NULL,
