@@ -16,6 +16,10 @@
 #   DATA_x/test.c := build/bin/y                       what a test program wants to be there when it runs
 
 MAKEFLAGS += -rR --no-print-directory
+# As many jobs as cores, unless the command line says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -191,7 +195,7 @@ suite-unit: unit
 suite-asan: asan
 test:
 	@deps/host-packages.sh build run test
-	@MAKE='$(MAKE)' O=$(O) tests/run.sh $(SUITES)
+	+@MAKE='$(MAKE)' O=$(O) tests/run.sh $(SUITES)
 
 # ---- kernel, image, test clusters -------------------------------------------------------------
 

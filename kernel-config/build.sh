@@ -67,19 +67,28 @@ unpack() {
 			--exclude='linux-source-*[0-9]/Documentation/*.rst'
 }
 
-if [ "${1:-}" = --config ] || [ ! -e "$cache/$key/bzImage" ]; then
+out=${1:-}
+case $out in /* | --*) ;; *) out=$PWD/$out ;; esac
+if [ "$out" = --config ] || [ ! -e "$cache/$key/bzImage" ]; then
+	# One place for one build at a time: the compiler cache looks at the path as well.
 	mkdir -p "$cache"
-	work=$(mktemp -d "$cache/.tmp.XXXXXX")
+	exec 9>"$cache/.lock"
+	flock 9
+fi
+if [ "$out" = --config ] || [ ! -e "$cache/$key/bzImage" ]; then
+	work=$cache/.tree
+	rm -rf "$work"
+	mkdir "$work"
 	trap 'rm -rf "$work"' EXIT
 	cd "$work"
 	unpack
 	configure
-	[ "${1:-}" = --config ] && { cat .config; exit; }
+	[ "$out" = --config ] && { cat .config; exit; }
 	say "building with $jobs jobs; kept for later in $cache"
 	build
 	mkdir -p "$cache/.new.$$"
 	cp arch/x86/boot/bzImage .config System.map "$cache/.new.$$/"
 	mv -T "$cache/.new.$$" "$cache/$key" 2>/dev/null || rm -rf "$cache/.new.$$"
 fi
-cp "$cache/$key/bzImage" "$1.new"
-mv "$1.new" "$1"
+cp "$cache/$key/bzImage" "$out.new"
+mv "$out.new" "$out"
