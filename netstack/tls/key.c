@@ -1,0 +1,423 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * key: private and public keys: made, read, written, used for tokens; contracts in x509.h.
+ * Place in the flow: service account tokens (JWS), the issuing of certificates, own identities of tls.c.
+ * Invariants: a private key's memory is wiped before it is freed; its public half is computed from it,
+ * never believed.
+ * Source: RFC 5915, RFC 5208, RFC 8017 (PKCS#1), RFC 7515, RFC 7518. */
+#include "netstack/tls/x509_int.h"
+
+#include "base/hash.h"
+#include "base/rand.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int
+ec_finish(struct tls_key *k)
+{
+	br_ec_private_key sk = { crypto_curve(k->pub.type), k->x, k->x_len };
+	uint8_t point[BR_EC_KBUF_PUB_MAX_SIZE];
+	size_t n = br_ec_compute_pub(&tls_crypto()->ec, NULL, point, &sk);
+
+	if (n == 0 || n > sizeof(k->pub.data))
+		return -EINVAL;
+	memcpy(k->pub.data, point, n);
+	k->pub.n_len = (uint16_t)n;
+	return crypto_pub_ok(&k->pub) ? 0 : -EINVAL;
+}
+
+int
+tls_key_generate(struct tls_key **ret)
+{
+	struct tls_key *k = calloc(1, sizeof(*k));
+
+	tls_crypto();
+	if (!k)
+		return -ENOMEM;
+	k->pub.type = TLS_KEY_EC_P256;
+	k->x_len = 32;
+	do
+		rand_bytes(k->x, 32);
+	while (!p256_scalar_ok(k->x));
+	int r = ec_finish(k);
+	if (r < 0) {
+		tls_key_free(k);
+		return r;
+	}
+	*ret = k;
+	return 0;
+}
+
+void
+tls_key_free(struct tls_key *k)
+{
+	if (!k)
+		return;
+	explicit_bzero(k, sizeof(*k));
+	free(k);
+}
+
+/* ---- reading ---- */
+
+static const struct {
+	int curve;
+	enum tls_key_type type;
+	size_t len;
+} curves[] = {
+	{ BR_EC_secp256r1, TLS_KEY_EC_P256, 32 },
+	{ BR_EC_secp384r1, TLS_KEY_EC_P384, 48 },
+	{ BR_EC_secp521r1, TLS_KEY_EC_P521, 66 },
+};
+
+static int
+ec_take(struct tls_key *k, const br_ec_private_key *sk)
+{
+	for (size_t i = 0; i < ARRAY_LEN(curves); i++) {
+		struct str x = str_from((const char *)sk->x, sk->xlen);
+		if (curves[i].curve != sk->curve)
+			continue;
+		while (x.n > curves[i].len && x.p[0] == 0)
+			x = str_sub(x, 1, SIZE_MAX);
+		if (x.n == 0 || x.n > curves[i].len)
+			return -EINVAL;
+		k->pub.type = curves[i].type;
+		k->x_len = curves[i].len;
+		memcpy(k->x + k->x_len - x.n, x.p, x.n);
+		if (k->pub.type == TLS_KEY_EC_P256 && !p256_scalar_ok(k->x))
+			return -EINVAL;
+		return ec_finish(k);
+	}
+	return -EINVAL;
+}
+
+/* part: a number of an RSA key moves into the key's own memory. */
+static int
+part(struct tls_key *k, size_t *at, const unsigned char *p, size_t n, unsigned char **ret)
+{
+	if (n > sizeof(k->rsa_data) - *at)
+		return -EINVAL;
+	*ret = k->rsa_data + *at;
+	memcpy(*ret, p, n);
+	*at += n;
+	return 0;
+}
+
+static int
+rsa_take(struct tls_key *k, const br_rsa_private_key *sk)
+{
+	size_t at = 0;
+	uint8_t n_bytes[512 + 8] = { 0 };
+
+	k->pub.type = TLS_KEY_RSA;
+	k->rsa = *sk;
+	if (part(k, &at, sk->p, sk->plen, &k->rsa.p) < 0 ||
+	    part(k, &at, sk->q, sk->qlen, &k->rsa.q) < 0 ||
+	    part(k, &at, sk->dp, sk->dplen, &k->rsa.dp) < 0 ||
+	    part(k, &at, sk->dq, sk->dqlen, &k->rsa.dq) < 0 ||
+	    part(k, &at, sk->iq, sk->iqlen, &k->rsa.iq) < 0)
+		return -EINVAL;
+	size_t n = br_rsa_compute_modulus_get_default()(NULL, &k->rsa);
+	if (n < 256 || n > 512)
+		return -EINVAL;
+	br_rsa_compute_modulus_get_default()(n_bytes, &k->rsa);
+	uint32_t e = br_rsa_compute_pubexp_get_default()(&k->rsa);
+	if (e == 0)
+		return -EINVAL;
+	uint8_t e_bytes[4] = { (uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e };
+	size_t skip = 0;
+	while (e_bytes[skip] == 0)
+		skip++;
+	memcpy(k->pub.data, n_bytes, n);
+	memcpy(k->pub.data + n, e_bytes + skip, 4 - skip);
+	k->pub.n_len = (uint16_t)n;
+	k->pub.e_len = (uint16_t)(4 - skip);
+	return crypto_pub_ok(&k->pub) ? 0 : -EINVAL;
+}
+
+static int
+key_parse_der(struct str der, struct tls_key **ret, struct err *e)
+{
+	struct tls_key *k = calloc(1, sizeof(*k));
+	br_skey_decoder_context d;
+	int r = -EINVAL;
+
+	tls_crypto();
+	if (!k)
+		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");
+	br_skey_decoder_init(&d);
+	br_skey_decoder_push(&d, der.p, der.n);
+	if (br_skey_decoder_last_error(&d) == 0) {
+		if (br_skey_decoder_key_type(&d) == BR_KEYTYPE_EC)
+			r = ec_take(k, br_skey_decoder_get_ec(&d));
+		else if (br_skey_decoder_key_type(&d) == BR_KEYTYPE_RSA)
+			r = rsa_take(k, br_skey_decoder_get_rsa(&d));
+	}
+	explicit_bzero(&d, sizeof(d));
+	if (r < 0) {
+		tls_key_free(k);
+		return err_set(e, -EINVAL, R_BAD_REQUEST, "malformed or unsupported private key");
+	}
+	*ret = k;
+	return 0;
+}
+
+int
+tls_key_parse(struct str text, struct tls_key **ret, struct err *e)
+{
+	struct str rest = text, label = STR_NONE;
+	struct buf b = BUF_INIT;
+	int r = -EINVAL;
+	bool found = false;
+
+	if (der_peek(text) == DER_SEQ)
+		return key_parse_der(text, ret, e);
+	while (!found && pem_next(&rest, &label, &b)) {
+		found = str_eq(label, STR("EC PRIVATE KEY")) || str_eq(label, STR("PRIVATE KEY")) ||
+			str_eq(label, STR("RSA PRIVATE KEY"));
+		if (found)
+			r = key_parse_der(buf_view(&b), ret, e);
+		if (b.cap > 0)
+			explicit_bzero(b.data, b.cap);
+		buf_clear(&b);
+	}
+	buf_release(&b);
+	return found ? r : err_set(e, -EINVAL, R_BAD_REQUEST, "no private key in PEM");
+}
+
+int
+tls_key_write(const struct tls_key *k, bool pkcs8, struct buf *pem)
+{
+	uint8_t der[512];
+
+	if (k->pub.type == TLS_KEY_RSA)
+		return -ENOTSUP;
+	br_ec_private_key sk = { crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len };
+	br_ec_public_key pk = { sk.curve, crypto_unconst(k->pub.data), k->pub.n_len };
+	size_t n = pkcs8 ? br_encode_ec_pkcs8_der(der, &sk, &pk) : br_encode_ec_raw_der(der, &sk, &pk);
+	if (n == 0)
+		return -ENOTSUP;
+	pem_write(pkcs8 ? STR("PRIVATE KEY") : STR("EC PRIVATE KEY"), str_from((char *)der, n), pem);
+	explicit_bzero(der, sizeof(der));
+	return 0;
+}
+
+/* ---- public keys ---- */
+
+const struct tls_pub *
+tls_key_pub(const struct tls_key *k)
+{
+	return &k->pub;
+}
+
+bool
+tls_pub_eq(const struct tls_pub *a, const struct tls_pub *b)
+{
+	return a->type == b->type && a->n_len == b->n_len && a->e_len == b->e_len &&
+		memcmp(a->data, b->data, (size_t)a->n_len + a->e_len) == 0;
+}
+
+static int
+pub_from_der(struct str der, struct tls_pub *ret)
+{
+	struct str in = der;
+
+	return pub_read(&in, ret) == 1 && in.n == 0 ? 0 : -EINVAL;
+}
+
+/* pub_from_block: one PEM block that may hold a public key. -ENOENT: of another kind. */
+static int
+pub_from_block(struct str label, struct str der, struct tls_pub *ret)
+{
+	int r = -ENOENT;
+
+	if (str_eq(label, STR("PUBLIC KEY"))) {
+		r = pub_from_der(der, ret);
+	} else if (str_eq(label, STR("CERTIFICATE"))) {
+		struct arena *a = arena_new(0);
+		struct x509_cert c = { 0 };
+		r = a ? x509_cert_parse(a, der, &c, NULL) : -ENOMEM;
+		if (r == 0 && c.pub_ok)
+			*ret = c.pub;
+		else if (r == 0)
+			r = -EINVAL;
+		arena_free(a);
+	} else if (str_eq(label, STR("RSA PUBLIC KEY"))) {
+		/* PKCS#1: wrapped into what pub_read knows. */
+		_cleanup_buf_ struct buf b = BUF_INIT;
+		buf_str(&b, STR("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"));
+		der_wrap(&b, 0, DER_SEQ);
+		size_t from = b.len;
+		buf_char(&b, 0);
+		buf_str(&b, der);
+		der_wrap(&b, from, DER_BITS);
+		der_wrap(&b, 0, DER_SEQ);
+		r = b.failed ? -ENOMEM : pub_from_der(buf_view(&b), ret);
+	} else if (str_ends(label, STR("PRIVATE KEY"))) {
+		struct tls_key *k = NULL;
+		r = key_parse_der(der, &k, NULL);
+		if (r == 0)
+			*ret = k->pub;
+		tls_key_free(k);
+	}
+	return r;
+}
+
+int
+tls_pub_parse(struct str text, struct tls_pub *ret, struct err *e)
+{
+	struct str rest = text, label = STR_NONE;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int r = -ENOENT;
+
+	tls_crypto();
+	if (der_peek(text) == DER_SEQ)
+		r = pub_from_der(text, ret);
+	while (r == -ENOENT && pem_next(&rest, &label, &b)) {
+		r = pub_from_block(label, buf_view(&b), ret);
+		buf_clear(&b);
+	}
+	return r < 0 ? err_set(e, -EINVAL, R_BAD_REQUEST, "no usable public key") : 0;
+}
+
+void
+tls_pub_write_der(const struct tls_pub *p, struct buf *der)
+{
+	size_t all = der->len, from = der->len;
+	struct str n = str_from((const char *)p->data, p->n_len);
+
+	if (p->type == TLS_KEY_RSA) {
+		der_put(der, DER_OID, OID_RSA);
+		der_put(der, DER_NULL, STR(""));
+		der_wrap(der, from, DER_SEQ);
+		size_t bits = der->len;
+		buf_char(der, 0);
+		from = der->len;
+		der_put_uint(der, n);
+		der_put_uint(der, str_from((const char *)p->data + p->n_len, p->e_len));
+		der_wrap(der, from, DER_SEQ);
+		der_wrap(der, bits, DER_BITS);
+	} else {
+		der_put(der, DER_OID, OID_EC_KEY);
+		der_put(der, DER_OID, p->type == TLS_KEY_EC_P256 ? OID_P256
+			: p->type == TLS_KEY_EC_P384 ? OID_P384 : OID_P521);
+		der_wrap(der, from, DER_SEQ);
+		size_t bits = der->len;
+		buf_char(der, 0);
+		buf_str(der, n);
+		der_wrap(der, bits, DER_BITS);
+	}
+	der_wrap(der, all, DER_SEQ);
+}
+
+void
+tls_pub_write_pem(const struct tls_pub *p, struct buf *pem)
+{
+	_cleanup_buf_ struct buf der = BUF_INIT;
+
+	tls_pub_write_der(p, &der);
+	pem_write(STR("PUBLIC KEY"), buf_view(&der), pem);
+}
+
+void
+tls_pub_kid(const struct tls_pub *p, struct buf *out)
+{
+	_cleanup_buf_ struct buf der = BUF_INIT;
+	uint8_t sum[32];
+
+	tls_pub_write_der(p, &der);
+	sha256_of(buf_view(&der), sum);
+	base64url_encode(out, str_from((char *)sum, 32));
+}
+
+static const struct {
+	const char *alg, *crv;
+	size_t half; /* of the signature in JWS form */
+	int hash;
+} jws[] = {
+	[TLS_KEY_EC_P256] = { "ES256", "P-256", 32, br_sha256_ID },
+	[TLS_KEY_EC_P384] = { "ES384", "P-384", 48, br_sha384_ID },
+	[TLS_KEY_EC_P521] = { "ES512", "P-521", 66, br_sha512_ID },
+	[TLS_KEY_RSA] = { "RS256", "", 0, br_sha256_ID },
+};
+
+const char *
+tls_pub_jws_alg(const struct tls_pub *p)
+{
+	return jws[p->type].alg;
+}
+
+static void
+jwk_member(struct buf *b, const char *name, struct str value)
+{
+	buf_fmt(b, ",\"%s\":\"", name);
+	base64url_encode(b, value);
+	buf_char(b, '"');
+}
+
+void
+tls_pub_write_jwk(const struct tls_pub *p, struct buf *b)
+{
+	struct str n = str_from((const char *)p->data, p->n_len);
+
+	buf_fmt(b, "{\"use\":\"sig\",\"kty\":\"%s\",\"kid\":\"", p->type == TLS_KEY_RSA ? "RSA" : "EC");
+	tls_pub_kid(p, b);
+	if (p->type == TLS_KEY_RSA) {
+		buf_fmt(b, "\",\"alg\":\"%s\"", jws[p->type].alg);
+		jwk_member(b, "n", n);
+		jwk_member(b, "e", str_from((const char *)p->data + p->n_len, p->e_len));
+	} else {
+		buf_fmt(b, "\",\"crv\":\"%s\",\"alg\":\"%s\"", jws[p->type].crv, jws[p->type].alg);
+		jwk_member(b, "x", str_sub(n, 1, 1 + jws[p->type].half));
+		jwk_member(b, "y", str_sub(n, 1 + jws[p->type].half, SIZE_MAX));
+	}
+	buf_char(b, '}');
+}
+
+/* ---- tokens ---- */
+
+int
+tls_jws_sign(const struct tls_key *k, struct str msg, struct buf *sig)
+{
+	uint8_t hash[64], raw[520] = { 0 };
+	size_t half = jws[k->pub.type].half;
+
+	crypto_hash(jws[k->pub.type].hash, msg, hash);
+	if (k->pub.type == TLS_KEY_EC_P256) {
+		p256_sign(k->x, &br_sha256_vtable, hash, raw);
+		buf_add(sig, raw, 64);
+		return 0;
+	}
+	size_t n = crypto_sign_hash(k, jws[k->pub.type].hash, hash, raw);
+	if (n > 0 && half > 0) {
+		n = br_ecdsa_asn1_to_raw(raw, n);
+		if (n == 0 || n > half * 2)
+			return -EINVAL;
+		for (size_t part_no = 0; part_no < 2; part_no++) {
+			for (size_t pad = n / 2; pad < half; pad++)
+				buf_char(sig, 0);
+			buf_add(sig, raw + part_no * (n / 2), n / 2);
+		}
+		return 0;
+	}
+	buf_add(sig, raw, n);
+	return n > 0 ? 0 : -EINVAL;
+}
+
+int
+tls_jws_verify(const struct tls_pub *p, struct str alg, struct str msg, struct str sig)
+{
+	uint8_t hash[64], der[160] = { 0 };
+	size_t half = jws[p->type].half;
+
+	if (!str_eq_c(alg, jws[p->type].alg) || (half > 0 && sig.n != half * 2))
+		return -EACCES;
+	crypto_hash(jws[p->type].hash, msg, hash);
+	if (p->type == TLS_KEY_EC_P256)
+		return p256_verify(p->data, hash, 32, (const uint8_t *)sig.p) ? 0 : -EACCES;
+	if (half > 0) {
+		memcpy(der, sig.p, sig.n);
+		sig = str_from((char *)der, br_ecdsa_raw_to_asn1(der, sig.n));
+	}
+	return crypto_verify_hash(p, jws[p->type].hash, hash, sig) ? 0 : -EACCES;
+}
