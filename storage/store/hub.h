@@ -83,6 +83,7 @@ struct hub_loop {
 	struct store_watch *first, *last; /* under lock */
 	bool posted;
 	struct hub_loop *next;
+	struct hub_loop *known_prev, *known_next; /* of the process: hub_wake.c */
 };
 
 struct hub {

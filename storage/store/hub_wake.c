@@ -12,11 +12,32 @@
 
 #define WAKE_MAX 256
 
+/* Every hub_loop there is. A loop may end with our message in its box, which then holds a reference for
+ * ever: these few bytes stay known. */
+static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct hub_loop *known;
+
+static void
+know(struct hub_loop *hl)
+{
+	pthread_mutex_lock(&known_lock);
+	hl->known_next = known;
+	if (known)
+		known->known_prev = hl;
+	known = hl;
+	pthread_mutex_unlock(&known_lock);
+}
+
 static void
 hub_loop_unref(struct hub_loop *hl)
 {
 	if (atomic_fetch_sub(&hl->refs, 1) != 1)
 		return;
+	pthread_mutex_lock(&known_lock);
+	*(hl->known_prev ? &hl->known_prev->known_next : &known) = hl->known_next;
+	if (hl->known_next)
+		hl->known_next->known_prev = hl->known_prev;
+	pthread_mutex_unlock(&known_lock);
 	pthread_mutex_destroy(&hl->lock);
 	free(hl);
 }
@@ -33,6 +54,7 @@ hub_loop_get(struct hub *h, struct loop *l)
 		pthread_mutex_init(&hl->lock, NULL);
 		hl->next = h->loops;
 		h->loops = hl;
+		know(hl);
 	}
 	if (hl) {
 		hl->watchers++;
