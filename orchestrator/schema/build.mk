@@ -13,7 +13,8 @@ GEN_orchestrator/schema := $(KINDS:%=$(O)/gen/kinds/%.h) $(O)/gen/kinds/projecti
 SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/conform.c \
 	orchestrator/schema/decode.c orchestrator/schema/default.c orchestrator/schema/defaults_core.c \
 	orchestrator/schema/defaults_groups.c orchestrator/schema/errors.c orchestrator/schema/format.c \
-	orchestrator/schema/formats.c orchestrator/schema/order.c orchestrator/schema/proto.c \
+	orchestrator/schema/formats.c orchestrator/schema/members.c orchestrator/schema/order.c orchestrator/schema/patch.c \
+	orchestrator/schema/proto.c orchestrator/schema/strategic.c \
 	orchestrator/schema/quantity.c orchestrator/schema/schema.c orchestrator/schema/structs.c \
 	orchestrator/schema/validate.c orchestrator/schema/validate_meta.c
 DEPS_orchestrator/schema := storage/store base
@@ -31,5 +32,5 @@ $(O)/gen/kinds/.made: $(O)/host/schemac $(KIND_FILES)
 	$(Q)mkdir -p $(@D) && $(O)/host/schemac $(@D) $(KIND_FILES) && touch $@
 $(GEN_orchestrator/schema) $(O)/gen/kinds/tables.c: $(O)/gen/kinds/.made ;
 
-UNIT_orchestrator/schema := tests/unit/orchestrator/schema/object_test.c \
+UNIT_orchestrator/schema := tests/unit/orchestrator/schema/object_test.c tests/unit/orchestrator/schema/patch_test.c \
 	tests/unit/orchestrator/schema/value_test.c

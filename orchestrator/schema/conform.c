@@ -636,3 +636,31 @@ schema_prune(const struct schema_type *t, struct doc *d)
 {
 	return prune_struct(t, d, 0);
 }
+
+static int
+dedupe(struct conform *c, const struct step *at, struct doc *d, size_t depth)
+{
+	size_t i = 0;
+	int r = 0;
+
+	if (depth > SCHEMA_MAX_WALK)
+		return 0;
+	if (d->type == DOC_MAP)
+		r = drop_repeated(c, at, STEP_NAME, NULL, d);
+	DOC_EACH (m, d) {
+		struct step s = {
+			at, d->type == DOC_MAP ? STEP_NAME : STEP_INDEX, m->key, i++, NULL};
+
+		if (r == 0 && (m->type == DOC_MAP || m->type == DOC_LIST))
+			r = dedupe(c, &s, m, depth + 1);
+	}
+	return r;
+}
+
+int
+schema_dedupe(struct arena *a, struct doc *d, struct schema_strict *strict)
+{
+	struct conform c = {a, strict, NULL};
+
+	return dedupe(&c, NULL, d, 0);
+}

@@ -51,6 +51,10 @@ int schema_conform(struct arena *a, const struct schema_type *t, struct doc *d,
 /* schema_prune: removes members the type does not know; counts them. */
 size_t schema_prune(const struct schema_type *t, struct doc *d);
 
+/* schema_dedupe: of members of one name the last stays, everywhere below d, whatever its type (patches);
+ * strict may be NULL. 0 or -ENOMEM. */
+int schema_dedupe(struct arena *a, struct doc *d, struct schema_strict *strict);
+
 /* schema_default: every default of every type met below d (templates too): `= value` of the kind files,
  * then the hook of the type. Idempotent. Fields behind gates that are off are dropped.
  * Defaults that hold on create only are the kinds' business. 0 or -ENOMEM. */
