@@ -9,6 +9,9 @@ extern const struct controller endpointslice_controller;
 extern const struct controller endpoints_controller;
 extern const struct controller namespace_controller;
 extern const struct controller gc_controller;
+extern const struct controller node_lifecycle_controller;
+extern const struct controller taint_eviction_controller;
+extern const struct controller node_ipam_controller;
 extern const struct controller serviceaccount_controller;
 extern const struct controller rootca_controller;
 
@@ -19,6 +22,9 @@ const struct controller *const controllers[] = {
 	&endpoints_controller,
 	&namespace_controller,
 	&gc_controller,
+	&node_lifecycle_controller,
+	&taint_eviction_controller,
+	&node_ipam_controller,
 	&serviceaccount_controller,
 	&rootca_controller,
 	NULL,
