@@ -59,7 +59,7 @@ copy_object(void *arg, struct store_key key, const struct store_value *v)
 static int
 begin(struct backup *b)
 {
-	return table_errno(mdb_txn_begin(b->to.env, NULL, 0, &b->txn));
+	return table_write(&b->to, &b->txn);
 }
 
 static int

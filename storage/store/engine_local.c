@@ -321,7 +321,7 @@ run(struct store *s, struct store_group *g, struct store_txn *first, struct stor
 	history_begin(&s->history, &b.plan);
 	b.before = b.plan.st;
 	*ret_early = true;
-	int rc = table_errno(mdb_txn_begin(s->table.env, NULL, 0, &b.txn));
+	int rc = table_write(&s->table, &b.txn);
 	for (struct store_txn *t = first; rc == 0 && t != end; t = t->next)
 		rc = apply_txn(&b, t);
 	if (rc == 0 && b.events) {
@@ -332,6 +332,8 @@ run(struct store *s, struct store_group *g, struct store_txn *first, struct stor
 		mdb_txn_abort(b.txn);
 	settle_counts(s, rc == 0);
 	if (rc < 0) {
+		if (!*ret_early)
+			table_probe(&s->table);
 		history_rollback(&s->history, &b.before);
 		drop_events(b.events);
 		return rc == -EUCLEAN ? -EIO : rc;

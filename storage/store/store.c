@@ -163,7 +163,7 @@ write_state(struct store *s, uint32_t flags)
 		.n_counts = s->n_saved,
 	};
 	memcpy(st.boot_id, s->boot_id, sizeof(st.boot_id));
-	int rc = table_errno(mdb_txn_begin(s->table.env, NULL, 0, &txn));
+	int rc = table_write(&s->table, &txn);
 	if (rc < 0)
 		return rc;
 	rc = state_put(&s->table, txn, &st, count_now, s);
@@ -369,6 +369,12 @@ store_get(struct store *s, struct store_key key, struct arena *a, struct store_v
 	struct copy c = {a, ret, false};
 	int rc = store_borrow(s, key, copy_value, &c);
 	return rc == 0 && c.failed ? -ENOMEM : rc;
+}
+
+bool
+store_failed(const struct store *s)
+{
+	return atomic_load(&s->table.failed);
 }
 
 void

@@ -218,6 +218,10 @@ uint64_t store_watch_cursor(const struct store_watch *w);
 void store_watch_close(struct store_watch *w);
 
 /* ---- upkeep ---- */
+/* store_failed: the disk failed in the one write after which LMDB trusts nothing any more: all reads and
+ * writes give -EIO from now on. The role must end; opened again, the store has all that was acknowledged.
+ * Any thread. */
+bool store_failed(const struct store *s);
 /* store_backup: one consistent copy, as of one revision, is written to the new file `path` and synced;
  * runs on the calling task (loop_blocking). On an error no file is left. To restore, lay it as data.mdb
  * into an empty store folder. Errors: -EEXIST, -ESTALE the window was shorter than the copy took,

@@ -76,7 +76,7 @@ table_open(struct table *t, const char *path, bool file, const struct store_conf
 	unsigned flags = MDB_NOTLS | (cfg->no_sync || file ? MDB_NOSYNC : 0) |
 		(file ? MDB_NOSUBDIR | MDB_NOLOCK : 0);
 	int dead = 0;
-	*t = (struct table){0};
+	memset(t, 0, sizeof(*t));
 	int rc = mdb_env_create(&t->env);
 	if (rc != 0)
 		return table_errno(rc);
@@ -107,6 +107,21 @@ table_close(struct table *t)
 	t->env = NULL;
 }
 
+/* begun: the result of beginning or renewing a transaction. */
+static int
+begun(struct table *t, int rc)
+{
+	if (rc == MDB_PANIC)
+		atomic_store(&t->failed, true);
+	return table_errno(rc);
+}
+
+int
+table_write(struct table *t, MDB_txn **ret)
+{
+	return begun(t, mdb_txn_begin(t->env, NULL, 0, ret));
+}
+
 int
 table_read(struct table *t, MDB_txn **ret)
 {
@@ -116,11 +131,11 @@ table_read(struct table *t, MDB_txn **ret)
 		txn = t->idle[--t->n_idle];
 	pthread_mutex_unlock(&t->lock);
 	if (!txn)
-		return table_errno(mdb_txn_begin(t->env, NULL, MDB_RDONLY, ret));
+		return begun(t, mdb_txn_begin(t->env, NULL, MDB_RDONLY, ret));
 	int rc = mdb_txn_renew(txn);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
-		return table_errno(rc);
+		return begun(t, rc);
 	}
 	*ret = txn;
 	return 0;
@@ -137,6 +152,14 @@ table_read_end(struct table *t, MDB_txn *txn)
 	pthread_mutex_unlock(&t->lock);
 	if (!kept)
 		mdb_txn_abort(txn);
+}
+
+void
+table_probe(struct table *t)
+{
+	MDB_txn *txn = NULL;
+	if (table_read(t, &txn) == 0)
+		table_read_end(t, txn);
 }
 
 int

@@ -16,6 +16,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define TABLE_POOL 64
 #define STATE_BOOT_ID 40
@@ -23,6 +24,7 @@
 struct table {
 	MDB_env *env;
 	MDB_dbi main, objects, expiry, resources;
+	atomic_bool failed; /* LMDB gave up: only opening it again helps */
 	pthread_mutex_t lock;
 	MDB_txn *idle[TABLE_POOL]; /* read transactions that are reset: under lock */
 	size_t n_idle;
@@ -35,6 +37,10 @@ void table_close(struct table *t);
 /* table_errno: LMDB's result as 0 or negative errno. */
 int table_errno(int mdb_rc);
 
+/* table_write: a write transaction, by mdb_txn_commit or mdb_txn_abort to be ended. */
+int table_write(struct table *t, MDB_txn **ret);
+/* table_probe: after a failed commit: finds out whether LMDB gave up. */
+void table_probe(struct table *t);
 /* table_read: a snapshot of now; ended by table_read_end within the same call of the store. */
 int table_read(struct table *t, MDB_txn **ret);
 void table_read_end(struct table *t, MDB_txn *txn);

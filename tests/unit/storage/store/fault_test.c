@@ -64,8 +64,11 @@ submit_next(struct writer_state *w, size_t slot)
 	snprintf(text, sizeof(text), ",%llu", (unsigned long long)i);
 	buf_clear(&w->body[slot]);
 	w->op[slot] = put_op(key(w->f->pods, "ns", w->name[slot]), text, &w->body[slot]);
-	w->txn[slot] = (struct store_txn){.ops = &w->op[slot], .n_ops = 1, .reply_to = w->f->loop,
-		.done = on_written, .arg = w};
+	w->txn[slot] = (struct store_txn){.ops = &w->op[slot],
+		.n_ops = 1,
+		.reply_to = w->f->loop,
+		.done = on_written,
+		.arg = w};
 	w->flying++;
 	store_commit(w->f->s, &w->txn[slot]);
 }
@@ -84,7 +87,8 @@ text_of(struct str body)
 static struct ledger *
 ledger_new(void)
 {
-	struct ledger *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ledger *l = mmap(
+		NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(l != MAP_FAILED);
 	return l;
 }
@@ -124,7 +128,8 @@ verify(struct fixture *f, const struct ledger *l, uint64_t from)
 		struct store_value v = {0};
 		snprintf(name, sizeof(name), "p%u", i);
 		int rc = store_get(f->s, key(f->pods, "ns", name), a, &v);
-		bool right = newest[i] == 0 ? rc == -ENOENT || v.rev <= from : rc == 0 && v.rev == newest[i];
+		bool right = newest[i] == 0 ? rc == -ENOENT || v.rev <= from
+					    : rc == 0 && v.rev == newest[i];
 		arena_free(a);
 		CHECK(right);
 	}
@@ -266,6 +271,8 @@ fail_hook(void *arg, enum disk_op op, int fd, off_t at, size_t n)
 	return 0;
 }
 
+static size_t failed_stores;
+
 /* one_failure: writes go on, 8 in flight, while the Nth call fails; then the store is opened again, and
  * what was acknowledged is there. Gives whether something failed at all. */
 static bool
@@ -293,7 +300,13 @@ one_failure(enum disk_op op, long nth, int error, bool for_good)
 	CHECK_INT(w.flying, 0);
 	CHECK(w.refused || atomic_load(&l->acked) >= 60);
 	disk_set_hooks(NULL, NULL);
-	verify(&f, l, store_oldest(f.s) > from ? store_oldest(f.s) : from);
+	/* A failed write of LMDB's root: nothing more is read, until it is opened again. */
+	struct store_txn none = {0};
+	failed_stores += store_failed(f.s);
+	if (store_failed(f.s))
+		CHECK_INT(fx_commit(&f, &none), -EIO);
+	else
+		verify(&f, l, store_oldest(f.s) > from ? store_oldest(f.s) : from);
 	store_close(f.s);
 	fx_reopen(&f);
 	/* History may have begun anew, with the write that failed; objects are all there. */
@@ -323,6 +336,7 @@ TEST(nth_write_fails)
 		CHECK(one_failure(DISK_WRITE, n, -ENOSPC, false));
 		CHECK(one_failure(DISK_WRITE, n, n % 2 ? -EIO : -ENOSPC, true));
 	}
+	CHECK(failed_stores > 0);
 }
 
 static int
@@ -434,12 +448,14 @@ TEST(power_cut_loses_nothing_acknowledged)
 
 TEST(damaged_ring_is_never_believed)
 {
-	enum { N = 60 };
+	enum { N = 200, SEG = 8192 }; /* the first segment is number 1 */
 	struct fixture f;
 	static struct buf at[N];
 	char path[160];
 	size_t right = 0, gone = 0;
-	fx_open(&f, (struct store_config){.no_sync = true, .boot_id = "same"});
+	fx_open(&f,
+		(struct store_config){
+			.no_sync = true, .boot_id = "same", .history_bytes = 8 * SEG});
 	uint64_t first = store_rev(f.s);
 	for (int i = 0; i < N; i++) {
 		char name[8];
@@ -455,7 +471,7 @@ TEST(damaged_ring_is_never_believed)
 	srand(22);
 	for (int round = 0; round < 150; round++) {
 		_cleanup_fd_ int fd = open(path, O_RDWR);
-		size_t where = (size_t)rand() % good.len;
+		size_t where = SEG + (size_t)rand() % (good.len - SEG);
 		char bad = (char)(good.data[where] ^ (1 << rand() % 8));
 		CHECK(fd >= 0 && pwrite(fd, good.data, good.len, 0) == (ssize_t)good.len);
 		CHECK(pwrite(fd, &bad, 1, (off_t)where) == 1);
@@ -463,7 +479,7 @@ TEST(damaged_ring_is_never_believed)
 			CHECK_INT(ftruncate(fd, (off_t)good.len / 2), 0);
 		fx_reopen(&f);
 		CHECK_INT(store_rev(f.s), last);
-		for (int i = 0; i < N; i += 7) {
+		for (int i = N - 1; i >= 0; i -= 7) {
 			struct listing l = {0};
 			uint64_t rev = first + 1 + (uint64_t)i;
 			int rc = fx_list_pages(&f, f.pods, "", &rev, 3, &l);
@@ -474,7 +490,9 @@ TEST(damaged_ring_is_never_believed)
 		}
 		struct collector c;
 		uint64_t from = store_oldest(f.s);
-		CHECK_INT(collect_open(&f, &c, (struct store_watch_spec){.res = f.pods, .from_rev = from}), 0);
+		CHECK_INT(collect_open(&f, &c,
+				  (struct store_watch_spec){.res = f.pods, .from_rev = from}),
+			0);
 		collect_take(&c);
 		CHECK(!c.disorder);
 		CHECK(c.error == -ESTALE || c.n == last - from);
@@ -495,7 +513,7 @@ TEST(damaged_ring_is_never_believed)
 			buf_add(&good, now.data + good.len, now.len - good.len);
 		buf_release(&now);
 	}
-	CHECK(right > 50 && gone > 50);
+	CHECK(right > 20 && gone > 20);
 	buf_release(&good);
 	for (int i = 0; i < N; i++)
 		buf_release(&at[i]);

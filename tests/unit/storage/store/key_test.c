@@ -21,8 +21,18 @@ TEST(order_is_resource_namespace_name)
 		uint32_t res;
 		const char *ns, *name;
 	} rows[] = {
-		{1, "", ""}, {1, "", "a"}, {1, "", "b"}, {1, "a", "z"}, {1, "a", "zz"}, {1, "a-b", "a"},
-		{1, "aa", "a"}, {1, "b", ""}, {2, "", "a"}, {255, "x", "y"}, {256, "", ""}, {65536, "a", "a"},
+		{1, "", ""},
+		{1, "", "a"},
+		{1, "", "b"},
+		{1, "a", "z"},
+		{1, "a", "zz"},
+		{1, "a-b", "a"},
+		{1, "aa", "a"},
+		{1, "b", ""},
+		{2, "", "a"},
+		{255, "x", "y"},
+		{256, "", ""},
+		{65536, "a", "a"},
 	};
 	for (size_t i = 1; i < ARRAY_LEN(rows); i++) {
 		struct key_buf a = packed(rows[i - 1].res, rows[i - 1].ns, rows[i - 1].name);

@@ -67,7 +67,8 @@ TEST(conditions_on_several_keys)
 	conds[0].rev++;
 	CHECK_INT(fx_commit(&f, &t), -ESTALE);
 	CHECK_INT(t.failed_cond, 0);
-	conds[0] = (struct store_cond){.key = key(f.pods, "ns", "none"), .kind = STORE_REV_IS, .rev = 0};
+	conds[0] = (struct store_cond){
+		.key = key(f.pods, "ns", "none"), .kind = STORE_REV_IS, .rev = 0};
 	CHECK_INT(fx_commit(&f, &t), -ESTALE);
 	CHECK_INT(store_rev(f.s), rev + 1);
 	CHECK_STR(fx_get(&f, pod), "{3,1}");
@@ -99,10 +100,17 @@ TEST(revision_per_transaction_within_a_group)
 	for (size_t i = 0; i < N; i++) {
 		bool fight = i % 5 == 0; /* one in five wants to be the first to make the lock */
 		cond[i] = (struct store_cond){.key = lock, .kind = STORE_ABSENT};
-		op[i] = (struct store_op){.kind = STORE_PUT, .key = fight ? lock : k, .body = STR("{}"),
+		op[i] = (struct store_op){.kind = STORE_PUT,
+			.key = fight ? lock : k,
+			.body = STR("{}"),
 			.rv_offset = 1};
-		t[i] = (struct store_txn){.conds = &cond[i], .n_conds = fight, .ops = &op[i], .n_ops = 1,
-			.reply_to = f.loop, .done = count_done, .arg = &done};
+		t[i] = (struct store_txn){.conds = &cond[i],
+			.n_conds = fight,
+			.ops = &op[i],
+			.n_ops = 1,
+			.reply_to = f.loop,
+			.done = count_done,
+			.arg = &done};
 		store_commit(f.s, &t[i]);
 	}
 	int64_t end = clock_mono_ns() + WAIT_NS;
@@ -136,7 +144,9 @@ TEST(refused_before_anything_is_written)
 	memset(long_name, 'x', sizeof(long_name));
 	struct store_op ops[] = {
 		{.kind = STORE_PUT, .key = key(f.pods, "ns", "a"), .body = STR("{}")},
-		{.kind = STORE_PUT, .key = {f.pods, STR("ns"), str_from(long_name, 1894)}, .body = STR("{}")},
+		{.kind = STORE_PUT,
+			.key = {f.pods, STR("ns"), str_from(long_name, 1894)},
+			.body = STR("{}")},
 	};
 	struct store_txn t = {.ops = ops, .n_ops = 2};
 	CHECK_INT(fx_commit(&f, &t), -ERANGE);
@@ -169,11 +179,12 @@ TEST(delete_publishes_the_given_or_the_stored_state)
 	CHECK_INT(collect_open(&f, &c, (struct store_watch_spec){.res = f.pods}), 0);
 	fx_delete(&f, a);
 	fx_put_field(&f, a, ",old", "spec.nodeName", "n1");
-	struct store_op op = {.kind = STORE_DELETE, .key = a, .body = STR("{,last}"), .rv_offset = 1};
+	struct store_op op = {
+		.kind = STORE_DELETE, .key = a, .body = STR("{,last}"), .rv_offset = 1};
 	struct store_txn t = {.ops = &op, .n_ops = 1};
 	store_watch_close(c.w);
-	struct store_watch_spec spec = {.res = f.pods, .from_rev = 2, .loop = f.loop,
-		.wake = collect_wake, .arg = &c};
+	struct store_watch_spec spec = {
+		.res = f.pods, .from_rev = 2, .loop = f.loop, .wake = collect_wake, .arg = &c};
 	CHECK_INT(fx_commit(&f, &t), 0);
 	CHECK_INT(store_watch_open(f.s, &spec, &c.w), 0);
 	int error = 0;
@@ -250,8 +261,12 @@ TEST(list_start_is_not_trusted)
 	fx_put(&f, key(f.pods, "a", "x"), "");
 	static char long_start[3000];
 	const struct str bad[] = {
-		STR("x"), str_from("\0\0\0\2a\0x", 7), str_from("\0\0\0\1b\0x", 7), str_from("\0\0\0\1a", 5),
-		str_from("\0\0\0\1a\0x\0", 8), str_from(long_start, sizeof(long_start)),
+		STR("x"),
+		str_from("\0\0\0\2a\0x", 7),
+		str_from("\0\0\0\1b\0x", 7),
+		str_from("\0\0\0\1a", 5),
+		str_from("\0\0\0\1a\0x\0", 8),
+		str_from(long_start, sizeof(long_start)),
 	};
 	struct arena *a = arena_new(0);
 	struct listing l = {0};
@@ -333,8 +348,8 @@ churn_next(struct store_txn *t)
 	c->op = put_op(key(c->f->pods, "ns", c->name), ",changed meanwhile", &c->body);
 	if (x % 7 == 0)
 		c->op = (struct store_op){.kind = STORE_DELETE, .key = c->op.key};
-	*t = (struct store_txn){.ops = &c->op, .n_ops = 1, .reply_to = c->loop, .done = churn_next,
-		.arg = c};
+	*t = (struct store_txn){
+		.ops = &c->op, .n_ops = 1, .reply_to = c->loop, .done = churn_next, .arg = c};
 	store_commit(c->f->s, t);
 }
 
@@ -418,9 +433,14 @@ TEST(time_to_live)
 		snprintf(name[i], sizeof(name[i]), "e%03zu", i);
 		/* 500 of them for a minute, the others for two; the last for ever. */
 		int64_t ttl = i < 500 ? 60 : 120;
-		op[i] = (struct store_op){.kind = STORE_PUT, .key = key(f.maps, "ns", name[i]), .body = STR("{}"),
+		op[i] = (struct store_op){.kind = STORE_PUT,
+			.key = key(f.maps, "ns", name[i]),
+			.body = STR("{}"),
 			.expires_ns = i == 599 ? 0 : clock_wall_ns() + ttl * NS_PER_SEC};
-		t[i] = (struct store_txn){.ops = &op[i], .n_ops = 1, .reply_to = f.loop, .done = count_done,
+		t[i] = (struct store_txn){.ops = &op[i],
+			.n_ops = 1,
+			.reply_to = f.loop,
+			.done = count_done,
 			.arg = &done};
 		store_commit(f.s, &t[i]);
 	}
@@ -465,8 +485,10 @@ static uint64_t
 put_in_world(struct world *w, struct fixture *f, const char *name)
 {
 	bool done = false;
-	struct store_op op = {.kind = STORE_PUT, .key = key(f->maps, "ns", name), .body = STR("{}")};
-	struct store_txn t = {.ops = &op, .n_ops = 1, .reply_to = f->loop, .done = txn_done, .arg = &done};
+	struct store_op op = {
+		.kind = STORE_PUT, .key = key(f->maps, "ns", name), .body = STR("{}")};
+	struct store_txn t = {
+		.ops = &op, .n_ops = 1, .reply_to = f->loop, .done = txn_done, .arg = &done};
 	store_commit(f->s, &t);
 	CHECK_INT(world_run(w, INT64_MAX, is_true, &done), 0);
 	CHECK_INT(t.result, 0);
@@ -478,7 +500,8 @@ TEST(window_of_time)
 {
 	struct world *w = world_new(8, 1000 * NS_PER_SEC);
 	struct fixture f;
-	fx_open(&f, (struct store_config){.world = w, .no_sync = true, .history_ns = 100 * NS_PER_SEC});
+	fx_open(&f,
+		(struct store_config){.world = w, .no_sync = true, .history_ns = 100 * NS_PER_SEC});
 	uint64_t a = put_in_world(w, &f, "a");
 	int64_t t0 = clock_mono_ns();
 	world_run(w, t0 + 30 * NS_PER_SEC, NULL, NULL);
@@ -631,9 +654,13 @@ TEST(full_map_is_refused_cleanly)
 	size_t done = 0;
 	for (size_t i = 0; i < 9; i++) {
 		snprintf(name[i], sizeof(name[i]), "s%zu", i);
-		op[i] = (struct store_op){.kind = STORE_PUT, .key = key(f.pods, "ns", name[i]),
+		op[i] = (struct store_op){.kind = STORE_PUT,
+			.key = key(f.pods, "ns", name[i]),
 			.body = i == 4 ? str_from(big, 100000) : STR("{}")};
-		t[i] = (struct store_txn){.ops = &op[i], .n_ops = 1, .reply_to = f.loop, .done = count_done,
+		t[i] = (struct store_txn){.ops = &op[i],
+			.n_ops = 1,
+			.reply_to = f.loop,
+			.done = count_done,
 			.arg = &done};
 		store_commit(f.s, &t[i]);
 	}
@@ -668,7 +695,9 @@ TEST(backup_beside_a_writer_and_restore)
 		snprintf(name, sizeof(name), "p%04d", i);
 		fx_put(&f, key(f.pods, "ns", name), ",first");
 	}
-	struct store_op ttl = {.kind = STORE_PUT, .key = key(f.maps, "ns", "ttl"), .body = STR("{}"),
+	struct store_op ttl = {.kind = STORE_PUT,
+		.key = key(f.maps, "ns", "ttl"),
+		.body = STR("{}"),
 		.expires_ns = clock_wall_ns() + 3600 * NS_PER_SEC};
 	struct store_txn t = {.ops = &ttl, .n_ops = 1};
 	CHECK_INT(fx_commit(&f, &t), 0);

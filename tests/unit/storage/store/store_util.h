@@ -48,8 +48,7 @@ static inline void
 fx_close(struct fixture *f)
 {
 	store_close(f->s);
-	while (!f->cfg.world && loop_turn(f->loop, 0) > 0) {
-	}
+	while (!f->cfg.world && loop_turn(f->loop, 0) > 0) {}
 	loop_free(f->loop);
 }
 

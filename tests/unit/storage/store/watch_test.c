@@ -32,20 +32,33 @@ TEST(chains_see_what_is_theirs)
 	fx_open(&f, (struct store_config){0});
 	struct str field = STR("spec.nodeName");
 	CHECK_INT(collect_open(&f, &all, (struct store_watch_spec){.res = f.pods}), 0);
-	CHECK_INT(collect_open(&f, &ns, (struct store_watch_spec){.res = f.pods, .ns = STR("a")}), 0);
-	CHECK_INT(collect_open(&f, &name, (struct store_watch_spec){.res = f.pods, .name = STR("x")}), 0);
-	CHECK_INT(collect_open(&f, &name_ns,
-		(struct store_watch_spec){.res = f.pods, .ns = STR("b"), .name = STR("x")}), 0);
+	CHECK_INT(
+		collect_open(&f, &ns, (struct store_watch_spec){.res = f.pods, .ns = STR("a")}), 0);
+	CHECK_INT(
+		collect_open(&f, &name, (struct store_watch_spec){.res = f.pods, .name = STR("x")}),
+		0);
+	CHECK_INT(
+		collect_open(&f, &name_ns,
+			(struct store_watch_spec){.res = f.pods, .ns = STR("b"), .name = STR("x")}),
+		0);
 	CHECK_INT(collect_open(&f, &n1,
-		(struct store_watch_spec){.res = f.pods, .field = field, .value = STR("n1")}), 0);
+			  (struct store_watch_spec){
+				  .res = f.pods, .field = field, .value = STR("n1")}),
+		0);
 	CHECK_INT(collect_open(&f, &n2,
-		(struct store_watch_spec){.res = f.pods, .field = field, .value = STR("n2")}), 0);
-	CHECK_INT(collect_open(&f, &n1_in_b, (struct store_watch_spec){.res = f.pods, .ns = STR("b"),
-		.field = field, .value = STR("n1")}), 0);
+			  (struct store_watch_spec){
+				  .res = f.pods, .field = field, .value = STR("n2")}),
+		0);
+	CHECK_INT(
+		collect_open(&f, &n1_in_b,
+			(struct store_watch_spec){
+				.res = f.pods, .ns = STR("b"), .field = field, .value = STR("n1")}),
+		0);
 	fx_put_field(&f, key(f.pods, "a", "x"), "", "spec.nodeName", "n1"); /* 2 */
 	fx_put_field(&f, key(f.pods, "b", "x"), "", "spec.nodeName", "n1"); /* 3 */
 	fx_put_field(&f, key(f.pods, "b", "y"), "", "spec.nodeName", "n2"); /* 4 */
-	fx_put_field(&f, key(f.pods, "b", "x"), "", "spec.nodeName", "n2"); /* 5: leaves n1, enters n2 */
+	fx_put_field(
+		&f, key(f.pods, "b", "x"), "", "spec.nodeName", "n2"); /* 5: leaves n1, enters n2 */
 	fx_put_field(&f, key(f.pods, "a", "x"), "", "spec.nodeName", "n1"); /* 6 */
 	fx_delete(&f, key(f.pods, "a", "x"));                               /* 7 */
 	fx_put_field(&f, key(f.pods, "c", "z"), "", "other", "n1");         /* 8 */
@@ -73,8 +86,11 @@ TEST(nobody_is_woken_for_what_is_not_theirs)
 	for (int i = 0; i < N; i++) {
 		char node[16];
 		snprintf(node, sizeof(node), "n%d", i);
-		CHECK_INT(collect_open(&f, &c[i], (struct store_watch_spec){.res = f.pods,
-			.field = STR("spec.nodeName"), .value = str_c(node)}), 0);
+		CHECK_INT(collect_open(&f, &c[i],
+				  (struct store_watch_spec){.res = f.pods,
+					  .field = STR("spec.nodeName"),
+					  .value = str_c(node)}),
+			0);
 	}
 	struct store_stats st;
 	store_stats(f.s, &st);
@@ -117,7 +133,9 @@ resume_everywhere(struct store_config cfg, bool expect_history)
 	collect_take(&live);
 	CHECK(!live.disorder);
 	for (uint64_t from = 1; from <= last; from += 7) {
-		CHECK_INT(collect_open(&f, &c, (struct store_watch_spec){.res = f.pods, .from_rev = from}), 0);
+		CHECK_INT(collect_open(&f, &c,
+				  (struct store_watch_spec){.res = f.pods, .from_rev = from}),
+			0);
 		collect_take(&c);
 		CHECK_INT(c.error, 0);
 		/* What it saw is the tail of what the live one saw, and all later than from. */
@@ -162,7 +180,9 @@ TEST(ring_then_history_then_expired)
 	static char big[1001];
 	struct loop *idle = loop_new(NULL, "idle"); /* never turned: its watchers are never woken */
 	memset(big, 'x', sizeof(big) - 1);
-	fx_open(&f, (struct store_config){.no_sync = true, .hub_events = 8, .history_bytes = 8 * 65536});
+	fx_open(&f,
+		(struct store_config){
+			.no_sync = true, .hub_events = 8, .history_bytes = 8 * 65536});
 	struct store_watch_spec spec = {.res = f.pods, .loop = idle};
 	CHECK_INT(collect_open(&f, &slow, spec), 0);
 	CHECK_INT(collect_open(&f, &gone, spec), 0);
@@ -218,7 +238,9 @@ TEST(future_revision_waits)
 	collect_wait(&f, &c, 2);
 	CHECK_STR(trimmed(&c.text), "~ns/a=5 ~ns/a=6");
 	collect_close(&c);
-	CHECK_INT(collect_open(&f, &c, (struct store_watch_spec){.res = f.pods, .from_rev = UINT64_MAX}), 0);
+	CHECK_INT(collect_open(
+			  &f, &c, (struct store_watch_spec){.res = f.pods, .from_rev = UINT64_MAX}),
+		0);
 	fx_put(&f, key(f.pods, "ns", "a"), "");
 	collect_take(&c);
 	CHECK_INT(c.n, 0);
@@ -239,7 +261,8 @@ TEST(cursor_inside_of_a_transaction)
 	char name[5][4];
 	for (size_t i = 0; i < 5; i++) {
 		snprintf(name[i], sizeof(name[i]), "p%zu", i);
-		op[i] = (struct store_op){.kind = STORE_PUT, .key = key(f.pods, "ns", name[i]), .body = STR("{}")};
+		op[i] = (struct store_op){
+			.kind = STORE_PUT, .key = key(f.pods, "ns", name[i]), .body = STR("{}")};
 	}
 	CHECK_INT(collect_open(&f, &c, (struct store_watch_spec){.res = f.pods, .loop = idle}), 0);
 	struct store_txn t = {.ops = op, .n_ops = 5};
@@ -286,7 +309,8 @@ TEST(closing_from_within_a_wake)
 	struct collector c[2] = {0};
 	fx_open(&f, (struct store_config){0});
 	for (int i = 0; i < 2; i++) {
-		struct store_watch_spec spec = {.res = f.pods, .loop = f.loop, .wake = close_both, .arg = c};
+		struct store_watch_spec spec = {
+			.res = f.pods, .loop = f.loop, .wake = close_both, .arg = c};
 		CHECK_INT(store_watch_open(f.s, &spec, &c[i].w), 0);
 	}
 	fx_put(&f, key(f.pods, "ns", "a"), "");
@@ -294,8 +318,7 @@ TEST(closing_from_within_a_wake)
 	while (c[0].w && clock_mono_ns() < end)
 		loop_turn(f.loop, NS_PER_SEC);
 	CHECK(c[0].w == NULL && c[1].w == NULL);
-	while (loop_turn(f.loop, 0) > 0) {
-	}
+	while (loop_turn(f.loop, 0) > 0) {}
 	CHECK_INT(c[0].wakes, 1);
 	struct store_stats st;
 	store_stats(f.s, &st);
@@ -326,13 +349,15 @@ TEST(slots_are_made_once)
 	fx_open(&f, (struct store_config){0});
 	for (int i = 0; i < 2; i++) {
 		static struct collector none;
-		struct store_watch_spec spec = {.res = f.pods, .loop = f.loop, .wake = close_both, .arg = &none};
+		struct store_watch_spec spec = {
+			.res = f.pods, .loop = f.loop, .wake = close_both, .arg = &none};
 		struct loop *idle = loop_new(NULL, "idle");
 		spec.loop = idle;
 		CHECK_INT(store_watch_open(f.s, &spec, &w[i]), 0);
 	}
 	fx_put(&f, key(f.pods, "ns", "a"), "");
-	const struct store_event *a = store_watch_take(w[0], &error), *b = store_watch_take(w[1], &error);
+	const struct store_event *a = store_watch_take(w[0], &error),
+				 *b = store_watch_take(w[1], &error);
 	CHECK(a != NULL && a == b); /* shared */
 	CHECK(!str_is_set(store_event_slot(a, 0, make_fail, NULL)));
 	CHECK_STR(store_event_slot(a, 0, make_text, &made), "encoded a");
@@ -401,8 +426,11 @@ thread_open(struct reader_task *r, unsigned i, uint64_t from)
 {
 	char name[8];
 	snprintf(name, sizeof(name), "p%u", i);
-	struct store_watch_spec spec = {.res = r->f->pods, .from_rev = from, .loop = r->task,
-		.wake = thread_wake, .arg = &r->watch[i]};
+	struct store_watch_spec spec = {.res = r->f->pods,
+		.from_rev = from,
+		.loop = r->task,
+		.wake = thread_wake,
+		.arg = &r->watch[i]};
 	if (i % 3 == 1)
 		spec.name = str_c(name);
 	if (i % 3 == 2)
@@ -466,7 +494,9 @@ TEST(threads_each_event_once_in_order)
 	memset(r, 0, sizeof(r));
 	for (int i = 0; i < READERS; i++) {
 		r[i].f = &f;
-		CHECK_INT(loop_task_start(NULL, "reader", 0, thread_main, thread_end, &r[i], &r[i].task), 0);
+		CHECK_INT(loop_task_start(
+				  NULL, "reader", 0, thread_main, thread_end, &r[i], &r[i].task),
+			0);
 		CHECK_INT(loop_post(r[i].task, thread_begin, &r[i]), 0);
 	}
 	rand_set_seed(6);
