@@ -23,7 +23,8 @@ root=$cache/apt
 say() { echo "deps: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# apt TOOL ARGS...: a tool of apt in the private root; proxies and the like stay the system's.
+# apt TOOL ARGS...: a tool of apt in the private root; proxies and the like stay the system's. An index
+# that is signed but old is as good as a new one: the lock's checksums decide what is taken.
 apt() {
 	tool=$1
 	shift
@@ -32,7 +33,8 @@ apt() {
 		-o Dir::State="$root" -o Dir::State::lists="$root/lists" \
 		-o Dir::State::status="$root/status" -o Dir::Cache="$root/cache" \
 		-o Dir::Log="$root/log" -o APT::Sandbox::User= -o Acquire::Languages=none \
-		-o Acquire::Retries=3 -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
+		-o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false \
+		-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
 
 # The mirror: the first source of the system that is Debian's main archive (not security).
