@@ -41,7 +41,14 @@ cmd_pod_init(int argc, char **argv)
 int
 role_control_main(const struct machine_config *c)
 {
-	return control_role_main ? control_role_main(c) : absent("API server");
+	struct err e = {0};
+	if (!control_role_main)
+		return absent("API server");
+	if (control_prepare(c, &e) < 0 || control_fence(&e) < 0) {
+		log_error("%s", e.msg);
+		return 1;
+	}
+	return control_role_main(c);
 }
 
 int
