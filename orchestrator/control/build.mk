@@ -3,5 +3,6 @@ LIBS += orchestrator/control
 SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_table.c part.c \
 	replicaset.c deployment.c deployment_rollout.c deployment_status.c \
 	service_pods.c endpointslice.c endpoints.c \
-	namespace.c per_namespace.c gc.c node_lifecycle.c taint_eviction.c node_ipam.c)
+	namespace.c per_namespace.c gc.c node_lifecycle.c taint_eviction.c node_ipam.c \
+	volume_binder.c volume_protection.c)
 DEPS_orchestrator/control := orchestrator/client orchestrator/schema base

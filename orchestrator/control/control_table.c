@@ -9,6 +9,9 @@ extern const struct controller endpointslice_controller;
 extern const struct controller endpoints_controller;
 extern const struct controller namespace_controller;
 extern const struct controller gc_controller;
+extern const struct controller volume_binder_controller;
+extern const struct controller claim_protection_controller;
+extern const struct controller volume_protection_controller;
 extern const struct controller node_lifecycle_controller;
 extern const struct controller taint_eviction_controller;
 extern const struct controller node_ipam_controller;
@@ -22,6 +25,9 @@ const struct controller *const controllers[] = {
 	&endpoints_controller,
 	&namespace_controller,
 	&gc_controller,
+	&volume_binder_controller,
+	&claim_protection_controller,
+	&volume_protection_controller,
 	&node_lifecycle_controller,
 	&taint_eviction_controller,
 	&node_ipam_controller,
