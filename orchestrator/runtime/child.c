@@ -346,6 +346,28 @@ set_stdio(const struct child *c, int slave)
 		fail(c, "taking the terminal", NULL);
 }
 
+/* From here on only three streams, the socket (3) and the terminal (4) are open. A child that waits must
+ * not hold another start's socket: two of them would hide the parent's end from each other. */
+static void
+close_others(struct child *own, int *master)
+{
+	unsigned first = 4;
+
+	if (*master >= 0) {
+		int high = fcntl(*master, F_DUPFD_CLOEXEC, 5);
+
+		if (high < 0 || (own->sock == 4 && (own->sock = dup(4)) < 0) ||
+			dup3(high, 4, O_CLOEXEC) < 0)
+			_exit(CHILD_NOT_STARTED);
+		*master = 4;
+		first = 5;
+	}
+	if (own->sock != 3 && dup3(own->sock, 3, O_CLOEXEC) < 0)
+		_exit(CHILD_NOT_STARTED);
+	own->sock = 3;
+	syscall(SYS_close_range, first, ~0u, 0);
+}
+
 /* Tells the parent that all is set up, hands it the terminal, waits for its word. */
 static void
 ready(const struct child *c, int master)
@@ -565,6 +587,7 @@ child_main(const struct child *c)
 {
 	int slave = -1;
 	int master = -1;
+	struct child own = *c;
 
 	reset_signals();
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
@@ -590,8 +613,9 @@ child_main(const struct child *c)
 			make_dirs(c->cwd, true); /* what fails here is said by chdir */
 		make_readonly(c);
 	}
-	ready(c, master);
-	run(c);
+	close_others(&own, &master);
+	ready(&own, master);
+	run(&own);
 }
 
 /* ---- PID 1 of a shared process namespace ---- */
