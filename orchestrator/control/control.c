@@ -238,11 +238,40 @@ control_free(struct control *ctl)
 
 /* ---- writes ---- */
 
+/* merged: the cached object with a merge patch applied, as JSON. */
+static int
+merged(const struct control_path *p, struct str patch, struct buf *out)
+{
+	const struct resource_row *row = &rows[p->resource];
+	struct arena *a = arena_new(64u << 20);
+	struct doc *change = NULL, *d = NULL;
+	struct doc *have = a ? schema_from_struct(a, row->type, p->onto->obj) : NULL;
+	int rc = have ? doc_parse_json(a, patch, NULL, &change, NULL) : -ENOMEM;
+	if (rc == 0)
+		rc = schema_patch_merge(a, have, change, &d, NULL);
+	if (rc == 0) {
+		doc_set_str(a, doc_ensure_map(a, d, STR("metadata")), STR("resourceVersion"),
+			control_meta(p->resource, p->onto)->resource_version);
+		doc_write_json(out, d);
+		rc = out->failed || arena_failed(a) ? -ENOMEM : 0;
+	}
+	arena_free(a);
+	return rc;
+}
+
 int
 control_write_text(struct client *c, enum client_verb verb, const struct control_path *p,
 	struct str body, client_done_fn *done, void *arg)
 {
 	const struct resource_row *row = &rows[p->resource];
+	_cleanup_buf_ struct buf whole = BUF_INIT;
+	if (p->onto && verb == CLIENT_PATCH_MERGE) {
+		int rc = merged(p, body, &whole);
+		if (rc < 0)
+			return rc;
+		verb = CLIENT_UPDATE;
+		body = buf_view(&whole);
+	}
 	struct client_req req = {.verb = verb, .group = str_c(row->group), .version = str_c(row->version),
 		.resource = str_c(row->resource), .ns = p->ns, .name = p->name,
 		.subresource = p->subresource, .body = body};

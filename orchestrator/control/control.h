@@ -81,6 +81,10 @@ void control_free(struct control *ctl);
 struct control_path {
 	enum control_resource resource;
 	struct str ns, name, subresource; /* name: "" for create */
+	/* CLIENT_PATCH_MERGE with `onto`: the patch is applied here, to this cached object, and goes out as an
+	 * update on condition of its resourceVersion: the default roles let many controllers update, not
+	 * patch. A stale cache is a conflict, and the key is tried again. */
+	const struct informer_obj *onto;
 };
 /* control_write: body (may be NULL) as JSON, or the bytes given. done as in client_call_start; it must
  * not be NULL. */

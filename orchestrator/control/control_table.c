@@ -9,6 +9,7 @@ extern const struct controller endpointslice_controller;
 extern const struct controller endpoints_controller;
 extern const struct controller namespace_controller;
 extern const struct controller gc_controller;
+extern const struct controller certificates_controller;
 extern const struct controller volume_binder_controller;
 extern const struct controller claim_protection_controller;
 extern const struct controller volume_protection_controller;
@@ -25,6 +26,7 @@ const struct controller *const controllers[] = {
 	&endpoints_controller,
 	&namespace_controller,
 	&gc_controller,
+	&certificates_controller,
 	&volume_binder_controller,
 	&claim_protection_controller,
 	&volume_protection_controller,

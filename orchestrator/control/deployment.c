@@ -209,7 +209,7 @@ collision(struct set_creation *k)
 	int n = snprintf(body, sizeof(body), "{\"status\":{\"collisionCount\":%d}}",
 		d->status.collision_count + 1);
 	struct control_path path = {.resource = CONTROL_DEPLOYMENTS, .ns = k->o->ns, .name = k->o->name,
-		.subresource = STR("status")};
+		.subresource = STR("status"), .onto = k->o};
 	batch_write_text(k->b, k->dc->c, CLIENT_PATCH_MERGE, &path, str_from(body, (size_t)n));
 }
 
@@ -337,7 +337,7 @@ static void
 write_revision(struct rollout *x, int64_t revision)
 {
 	struct control_path path = {
-		.resource = CONTROL_DEPLOYMENTS, .ns = x->o->ns, .name = x->o->name};
+		.resource = CONTROL_DEPLOYMENTS, .ns = x->o->ns, .name = x->o->name, .onto = x->o};
 	if (revision_of(&x->d->metadata) == revision)
 		return;
 	struct str body = arena_fmt(x->a, "{\"metadata\":{\"annotations\":{\"" STR_FMT "\":\"%lld\"}}}",

@@ -219,7 +219,7 @@ rollout_status(struct rollout *x, struct str set_error)
 			put_condition(&b, x, &w[i], &first);
 	buf_cstr(&b, "]}}");
 	struct control_path path = {.resource = CONTROL_DEPLOYMENTS, .ns = x->o->ns, .name = x->o->name,
-		.subresource = STR("status")};
+		.subresource = STR("status"), .onto = x->o};
 	if (!b.failed)
 		batch_write_text(x->b, x->dc->c, CLIENT_PATCH_MERGE, &path, buf_view(&b));
 }

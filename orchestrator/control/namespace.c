@@ -172,9 +172,9 @@ put_condition(struct buf *b, const char *type, bool on, const char *reason, cons
 static void
 say(struct round *r)
 {
-	struct control_path path = {.resource = CONTROL_NAMESPACES, .name = str_c(r->name),
-		.subresource = STR("status")};
 	const struct informer_obj *o = informer_get(r->k->namespaces, str_c(r->name));
+	struct control_path path = {.resource = CONTROL_NAMESPACES, .name = str_c(r->name),
+		.subresource = STR("status"), .onto = o};
 	const struct core_v1_namespace *ns = o ? o->obj : NULL;
 	_cleanup_buf_ struct buf left = BUF_INIT, b = BUF_INIT;
 	char now[40];
@@ -195,7 +195,7 @@ say(struct round *r)
 	put_condition(&b, "NamespaceContentRemaining", r->left > 0, "SomeResourcesRemain",
 		"ContentRemoved", buf_view(&left), "All content successfully removed", now);
 	buf_cstr(&b, "]}}");
-	if (b.failed || control_write_text(r->k->c, CLIENT_PATCH_STRATEGIC, &path, buf_view(&b), on_said,
+	if (b.failed || control_write_text(r->k->c, CLIENT_PATCH_MERGE, &path, buf_view(&b), on_said,
 				r) < 0)
 		round_end(r, true);
 }

@@ -385,7 +385,7 @@ write_status(struct rs_controller *r, const struct informer_obj *o, const struct
 		st->observed_generation == rs->metadata.generation && has_failure(rs) == failing)
 		return;
 	struct control_path path = {.resource = CONTROL_REPLICASETS, .ns = o->ns, .name = o->name,
-		.subresource = STR("status")};
+		.subresource = STR("status"), .onto = o};
 	_cleanup_buf_ struct buf body = BUF_INIT;
 	char now[40];
 	buf_fmt(&body,

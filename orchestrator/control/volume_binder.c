@@ -138,7 +138,7 @@ bind_volume(struct binder *k, struct control_batch *b, struct arena *a, const st
 	const struct informer_obj *o)
 {
 	struct doc *d = doc_map(a);
-	struct control_path path = {.resource = CONTROL_PVS, .name = v->name};
+	struct control_path path = {.resource = CONTROL_PVS, .name = v->name, .onto = v};
 	if (!d)
 		return;
 	struct doc *meta = doc_ensure_map(a, d, STR("metadata"));
@@ -153,7 +153,8 @@ bind_claim(struct binder *k, struct control_batch *b, struct arena *a, const str
 	const struct informer_obj *v)
 {
 	struct doc *d = doc_map(a);
-	struct control_path path = {.resource = CONTROL_PVCS, .ns = o->ns, .name = o->name};
+	struct control_path path = {
+		.resource = CONTROL_PVCS, .ns = o->ns, .name = o->name, .onto = o};
 	if (!d)
 		return;
 	struct doc *meta = doc_ensure_map(a, d, STR("metadata"));
@@ -171,7 +172,8 @@ claim_status(struct binder *k, struct control_batch *b, struct arena *a, const s
 {
 	const struct core_v1_persistent_volume_claim *c = claim_of(o);
 	struct control_path path = {
-		.resource = CONTROL_PVCS, .ns = o->ns, .name = o->name, .subresource = STR("status")};
+		.resource = CONTROL_PVCS, .ns = o->ns, .name = o->name, .subresource = STR("status"),
+		.onto = o};
 	if (str_eq(c->status.phase, phase) && (!v || c->status.n_capacity))
 		return;
 	struct doc *d = doc_map(a), *st = d ? doc_ensure_map(a, d, STR("status")) : NULL;
@@ -196,7 +198,7 @@ volume_phase(struct binder *k, struct control_batch *b, const struct informer_ob
 {
 	char body[80];
 	struct control_path path = {
-		.resource = CONTROL_PVS, .name = v->name, .subresource = STR("status")};
+		.resource = CONTROL_PVS, .name = v->name, .subresource = STR("status"), .onto = v};
 	if (str_eq_c(volume_of(v)->status.phase, phase))
 		return;
 	int n = snprintf(body, sizeof(body), "{\"status\":{\"phase\":\"%s\"}}", phase);

@@ -122,7 +122,8 @@ on_key(void *arg, struct str key)
 		first = false;
 	}
 	buf_cstr(&body, "]}}");
-	struct control_path path = {.resource = k->row->resource, .ns = o->ns, .name = o->name};
+	struct control_path path = {
+		.resource = k->row->resource, .ns = o->ns, .name = o->name, .onto = o};
 	if (!body.failed)
 		batch_write_text(b, k->c, CLIENT_PATCH_MERGE, &path, buf_view(&body));
 	batch_close(b);
