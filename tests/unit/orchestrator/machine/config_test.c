@@ -98,9 +98,9 @@ TEST(wrong_documents_are_refused_by_name)
 		{NODE "registries: [{ca: x}]\n", "with a prefix"},
 		{NODE "registries: [{prefix: a, url: x}]\n", "prefix, ca, plainHTTP"},
 		{HEAD "name: Node\nroles: [node]\n", "lower case"},
-		{HEAD "name: n\nroles: [worker]\n", "'control' and 'node'"},
-		{HEAD "name: n\nroles: [node]\ncluster: {endpoint: 'http://x', ca: y}\n", "https"},
-		{HEAD "name: n\nroles: [control]\ncluster: {ca: y}\n", "caKey"},
+		{HEAD "name: m1\nroles: [worker]\n", "'control' and 'node'"},
+		{HEAD "name: m1\nroles: [node]\ncluster: {endpoint: 'http://x', ca: y}\n", "https"},
+		{HEAD "name: m1\nroles: [control]\ncluster: {ca: y}\n", "caKey"},
 		{"kind: Machine\n", "MachineConfig"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
