@@ -20,6 +20,7 @@ enum selector_op {
 struct selector_req {
 	struct str key;
 	enum selector_op op;
+	bool exact; /* written with = or != rather than in or notin; matters for selector_write only */
 	struct str *values;
 	size_t n_values;
 };
