@@ -103,11 +103,37 @@ part(struct tls_key *k, size_t *at, const unsigned char *p, size_t n, unsigned c
 	return 0;
 }
 
+/* modulus: n = p * q, big-endian, without leading zeros. The library's own refuses 4096 bits. */
+static size_t
+modulus(const br_rsa_private_key *sk, uint8_t out[512])
+{
+	uint8_t all[520] = { 0 };
+	size_t n = sk->plen + sk->qlen, skip = 0;
+
+	if (n > sizeof(all))
+		return 0;
+	for (size_t i = sk->plen; i-- > 0;) {
+		uint32_t carry = 0;
+		for (size_t j = sk->qlen; j-- > 0;) {
+			carry += (uint32_t)sk->p[i] * sk->q[j] + all[i + j + 1];
+			all[i + j + 1] = (uint8_t)carry;
+			carry >>= 8;
+		}
+		all[i] = (uint8_t)carry;
+	}
+	while (skip < n && all[skip] == 0)
+		skip++;
+	n -= skip;
+	if (n <= 512)
+		memcpy(out, all + skip, n);
+	return n;
+}
+
 static int
 rsa_take(struct tls_key *k, const br_rsa_private_key *sk)
 {
 	size_t at = 0;
-	uint8_t n_bytes[512 + 8] = { 0 };
+	uint8_t n_bytes[512] = { 0 };
 
 	k->pub.type = TLS_KEY_RSA;
 	k->rsa = *sk;
@@ -117,10 +143,9 @@ rsa_take(struct tls_key *k, const br_rsa_private_key *sk)
 	    part(k, &at, sk->dq, sk->dqlen, &k->rsa.dq) < 0 ||
 	    part(k, &at, sk->iq, sk->iqlen, &k->rsa.iq) < 0)
 		return -EINVAL;
-	size_t n = br_rsa_compute_modulus_get_default()(NULL, &k->rsa);
+	size_t n = modulus(&k->rsa, n_bytes);
 	if (n < 256 || n > 512)
 		return -EINVAL;
-	br_rsa_compute_modulus_get_default()(n_bytes, &k->rsa);
 	uint32_t e = br_rsa_compute_pubexp_get_default()(&k->rsa);
 	if (e == 0)
 		return -EINVAL;
