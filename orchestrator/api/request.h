@@ -114,6 +114,7 @@ struct request {
 	struct str remote_ip;  /* textual; "" = this process */
 	struct str body;
 	enum media body_media;
+	int body_bad;          /* -EFBIG, -EINVAL: it could not be read */
 
 	/* route */
 	enum verb verb;
@@ -140,15 +141,21 @@ struct request {
 	struct commit_part *parts; /* further conditions and writes of the same transaction */
 	size_t n_parts;
 
-	/* the pipeline's own */
+	/* the pipeline's own: see api_int.h */
 	size_t stage, plugin;
 	unsigned attempts;
+	void *stage_state; /* of the stage or plugin that waits; NULL when it is entered first */
 	struct reply_sink *sink;
-	void *stage_state;     /* of the stage that waits */
-	bool done, in_run, resumed, gone;
-	unsigned flow_class;
-	struct negotiated *accept;
-	struct request_int *priv;
+	const struct negotiated *accept;
+	int seat;              /* of flow control: 0 none, 1 read-only, 2 mutating */
+	size_t restart_at;     /* the stage a write starts over at */
+	bool reply_success;    /* answer a Status instead of the object */
+	bool removed;          /* the write took the object away */
+	struct str reply_body; /* what was committed, in stored form */
+	bool done, in_run, resumed, resumed_again;
+	bool gone; /* the client went away: nobody reads the answer */
+	/* on_gone: run once when the client goes away while a stage waits or streams. */
+	void (*on_gone)(struct request *r);
 };
 
 /* ---- answers ---- */

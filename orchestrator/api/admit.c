@@ -1,0 +1,114 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * admit: runs the admission plugins of orchestrator/kinds over a request, in the order of their table.
+ *
+ * Invariant: r->plugin is the index of the plugin to be called next, so that one that waits is called
+ * again and none twice.
+ * Source: k8s.io/apiserver admission. */
+#include "orchestrator/api/api_int.h"
+
+enum admission_op
+request_op(const struct request *r)
+{
+	if (r->sub && r->sub->connect)
+		return ADMIT_CONNECT;
+	switch (r->verb) {
+	case VERB_CREATE:
+		return ADMIT_CREATE;
+	case VERB_UPDATE:
+	case VERB_PATCH:
+		return r->created ? ADMIT_CREATE : ADMIT_UPDATE;
+	case VERB_DELETE:
+	case VERB_DELETECOLLECTION:
+		return ADMIT_DELETE;
+	case VERB_NONE:
+	case VERB_GET:
+	case VERB_LIST:
+	case VERB_WATCH:
+	case VERB__COUNT:
+		break;
+	}
+	return ADMIT_CONNECT;
+}
+
+static bool
+plugin_matches(const struct admission_plugin *p, const struct request *r, enum admission_op op)
+{
+	if (!(p->ops & (unsigned)op))
+		return false;
+	if (p->group && !str_eq_c(r->res->group, p->group))
+		return false;
+	if (p->resource && !str_eq_c(r->res->plural, p->resource))
+		return false;
+	if (!p->sub)
+		return r->sub == NULL;
+	return p->sub[0] == '*' || (r->sub && str_eq_c(r->sub->name, p->sub));
+}
+
+static enum step
+run(struct request *r, const struct admission_plugin *list, size_t n, size_t first)
+{
+	enum admission_op op = request_op(r);
+	while (r->plugin - first < n) {
+		const struct admission_plugin *p = &list[r->plugin - first];
+		if (plugin_matches(p, r, op)) {
+			enum step st = p->admit(r);
+			if (st != STEP_NEXT)
+				return st;
+			r->stage_state = NULL;
+		}
+		r->plugin++;
+	}
+	return STEP_NEXT;
+}
+
+enum step
+stage_admit_mutate(struct request *r)
+{
+	const struct kind_tables *t = r->server->kinds;
+	return t ? run(r, t->mutating, t->n_mutating, 0) : STEP_NEXT;
+}
+
+enum step
+stage_admit_validate(struct request *r)
+{
+	const struct kind_tables *t = r->server->kinds;
+	return t ? run(r, t->validating, t->n_validating, 0) : STEP_NEXT;
+}
+
+/* Requests that a function of their own serves are decoded and admitted here. */
+enum step
+stage_connect_admit(struct request *r)
+{
+	bool own = r->res->serve_virtual || (r->sub && r->sub->serve);
+	if (!own)
+		return STEP_NEXT;
+	r->restart_at = STAGE_CONNECT_ADMIT;
+	if (r->res->store_res == API_NO_STORE && !r->res->serve_virtual)
+		return request_not_found_path(r);
+	bool connect = r->sub && r->sub->connect;
+	if (!connect && !r->obj) {
+		enum step st = decode_for_serve(r);
+		if (st != STEP_NEXT)
+			return st;
+	}
+	const struct kind_tables *t = r->server->kinds;
+	if (!t || r->res->serve_virtual)
+		return STEP_NEXT;
+	if (r->plugin < t->n_mutating) {
+		enum step st = run(r, t->mutating, t->n_mutating, 0);
+		if (st != STEP_NEXT)
+			return st;
+	}
+	return run(r, t->validating, t->n_validating, t->n_mutating);
+}
+
+enum step
+stage_serve(struct request *r)
+{
+	if (r->res->serve_virtual)
+		return r->res->serve_virtual(r);
+	if (r->sub && r->sub->serve)
+		return r->sub->serve(r);
+	return STEP_NEXT;
+}

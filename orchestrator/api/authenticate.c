@@ -1,0 +1,105 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * authenticate: the stage that finds out who asks: client certificate (CN and O), bearer token, or
+ * nobody (system:anonymous); and the audit stage, which gives the request its id.
+ *
+ * Invariants: credentials that were presented and are not good are a 401, never anonymous; every
+ * authenticated user is in system:authenticated.
+ * Source: Kubernetes authentication; RFC 6750 (Bearer). */
+#include "orchestrator/api/api_int.h"
+
+static enum step
+unauthorized(struct request *r)
+{
+	return request_fail_status(r,
+		&(struct status_spec){.http = 401, .reason = R_UNAUTHORIZED,
+			.message = STR("Unauthorized"), .no_details = true});
+}
+
+static enum step
+by_certificate(struct request *r, const struct tls_peer *peer)
+{
+	if (peer->cn.n == 0)
+		return unauthorized(r);
+	struct str *groups = ARENA_ARRAY(r->a, struct str, peer->n_orgs + 1);
+	if (!groups)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	for (size_t i = 0; i < peer->n_orgs; i++)
+		groups[i] = arena_str(r->a, peer->orgs[i]);
+	groups[peer->n_orgs] = STR("system:authenticated");
+	r->user = (struct user){.name = arena_str(r->a, peer->cn), .groups = groups,
+		.n_groups = peer->n_orgs + 1};
+	return STEP_NEXT;
+}
+
+/* Browsers cannot set Authorization on a WebSocket: the token travels as a subprotocol. */
+static struct str
+protocol_token(struct request *r)
+{
+	struct str prefix = STR("base64url.bearer.authorization.k8s.io."), v, item;
+	size_t pos = 0;
+	while (http_headers_next(
+		&r->sink->http->headers, STR("Sec-WebSocket-Protocol"), &pos, &v)) {
+		while (http_token_next(&v, &item)) {
+			if (!str_starts(item, prefix))
+				continue;
+			struct buf b;
+			buf_init_arena(&b, r->a);
+			if (base64url_decode(&b, str_sub(item, prefix.n, SIZE_MAX)) == 0)
+				return buf_view(&b);
+		}
+	}
+	return STR_NONE;
+}
+
+static struct str
+bearer_token(struct request *r)
+{
+	struct str auth = http_headers_get(&r->sink->http->headers, STR("Authorization"));
+	struct str scheme, rest;
+	if (!str_is_set(auth))
+		return protocol_token(r);
+	if (str_cut(str_trim(auth), ' ', &scheme, &rest) && str_eq_nocase(scheme, STR("Bearer")))
+		return str_trim(rest);
+	return STR_NONE;
+}
+
+enum step
+stage_authenticate(struct request *r)
+{
+	const struct http_req *h = r->sink->http;
+	if (!h)
+		return STEP_NEXT; /* a direct client brought its identity */
+	if (h->peer && h->peer->state == TLS_PEER_VALID)
+		return by_certificate(r, h->peer);
+	if (h->peer && h->peer->state == TLS_PEER_INVALID)
+		return unauthorized(r);
+	struct str token = bearer_token(r);
+	if (str_is_set(token) && token.n) {
+		if (token_check(r, token, NULL, 0, &r->user, NULL) < 0)
+			return unauthorized(r);
+		return STEP_NEXT;
+	}
+	if (r->server->cfg.anonymous_off)
+		return unauthorized(r);
+	static const struct str groups[] = {STR_INIT("system:unauthenticated")};
+	r->user = (struct user){.name = STR("system:anonymous"), .groups = groups, .n_groups = 1};
+	return STEP_NEXT;
+}
+
+/* The audit id stands in every answer. The policy and its log attach here. */
+enum step
+stage_audit(struct request *r)
+{
+	struct str id = STR_NONE;
+	if (r->sink->http)
+		id = http_headers_get(&r->sink->http->headers, STR("Audit-ID"));
+	if (id.n > 0 && id.n < sizeof(r->audit_id))
+		str_copy_c(id, r->audit_id, sizeof(r->audit_id));
+	r->sink->ops->header(r, STR("Audit-Id"), str_c(r->audit_id));
+	/* discovery and OpenAPI documents say for themselves how long they keep */
+	bool doc = str_starts(r->path, STR("/api")) || str_starts(r->path, STR("/openapi"));
+	if (r->res || !doc)
+		r->sink->ops->header(r, STR("Cache-Control"), STR("no-cache, private"));
+	return STEP_NEXT;
+}

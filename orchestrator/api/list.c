@@ -1,0 +1,420 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * list: the stage that answers a LIST: pages by limit and continue, a consistent revision over all pages,
+ * selectors on the attributes beside each value, and every form of answer. A list without a limit is
+ * read and sent in pieces, with back-pressure; no read transaction outlives a piece.
+ *
+ * Continue tokens: base64url of {"v":"meta.k8s.io/v1","rv":N,"start":S,"n":consumed}; S is the store's
+ * position in base64url; rv -1 goes on at the present (inconsistent).
+ * Source: Kubernetes API concepts (chunking, resourceVersion semantics); KEP-365, KEP-1904. */
+#include "orchestrator/api/api_int.h"
+
+#include <inttypes.h>
+
+#define PIECE_BYTES (1024 * 1024)
+
+enum step
+selection_parse(struct request *r, struct selection *ret)
+{
+	struct err e = {0};
+	*ret = (struct selection){0};
+	if (r->opt.label_selector.n &&
+		selector_parse(r->a, r->opt.label_selector, &ret->labels, &e) < 0)
+		return request_fail_err(r, &e);
+	if (r->opt.field_selector.n &&
+		field_selector_parse(
+			r->a, r->res->kind, r->opt.field_selector, &ret->fields, &e) < 0)
+		return request_fail_err(r, &e);
+	return STEP_NEXT;
+}
+
+bool
+selection_match(const struct selection *s, struct str attrs)
+{
+	return (s->labels.n == 0 && !s->labels.nothing) ||
+			selector_match_attrs(&s->labels, 'l', attrs)
+		? (s->fields.n == 0 && !s->fields.nothing) ||
+			selector_match_attrs(&s->fields, 'f', attrs)
+		: false;
+}
+
+/* ---- revisions of the future ----------------------------------------------------------------------- */
+
+struct rev_timer {
+	struct loop_timer timer;
+	struct request *r;
+};
+
+static void
+rev_timer_fired(struct loop_timer *t)
+{
+	struct rev_timer *rt = t->arg;
+	request_resume(rt->r, true);
+}
+
+enum step
+rev_wait(struct request *r, uint64_t want)
+{
+	if (!r->stage_state) {
+		struct rev_timer *rt = ARENA_NEW(r->a, struct rev_timer);
+		if (!rt)
+			return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+		*rt = (struct rev_timer){.timer = {.fn = rev_timer_fired, .arg = rt}, .r = r};
+		r->stage_state = rt;
+		loop_timer_after(r->loop, &rt->timer, 3 * NS_PER_SEC);
+		return STEP_WAIT;
+	}
+	struct doc *causes = NULL;
+	doc_parse_json(r->a,
+		STR("[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource "
+		    "version\"}]"),
+		NULL, &causes, NULL);
+	return request_fail_status(r,
+		&(struct status_spec){.http = 504, .reason = R_TIMEOUT, .causes = causes, .retry_s = 1,
+			.message = arena_fmt(r->a,
+				"Too large resource version: %" PRIu64 ", current: %" PRIu64, want,
+				store_rev(r->server->store))});
+}
+
+/* ---- forms ----------------------------------------------------------------------------------------- */
+
+void
+form_item(struct request *r, struct arena *scratch, struct str body, bool plain, struct buf *out)
+{
+	const struct negotiated *n = r->accept;
+	if (n->as == AS_OBJECT && plain) {
+		buf_str(out, body);
+		return;
+	}
+	struct doc *d = object_parse(scratch, r->res, body);
+	struct doc *x = d;
+	if (n->as == AS_TABLE)
+		x = schema_table_row(
+			scratch, r->res->kind, d, n->include, n->as_version, r->wall_ns);
+	else if (n->as == AS_PARTIAL_LIST || n->as == AS_PARTIAL)
+		x = schema_partial(scratch, d, n->as_version);
+	if (!d || !x)
+		out->failed = true;
+	else
+		doc_write_json(out, x);
+}
+
+static void
+list_head(struct request *r, struct buf *b, uint64_t rev, struct str cont, int64_t remaining)
+{
+	const struct negotiated *n = r->accept;
+	const struct schema_kind *k = r->res->kind;
+	if (n->as == AS_TABLE)
+		buf_fmt(b, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\"", n->as_version);
+	else if (n->as == AS_PARTIAL_LIST || n->as == AS_PARTIAL)
+		buf_fmt(b, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\"",
+			n->as_version);
+	else
+		buf_fmt(b, "{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\"", k->list_kind, k->group,
+			k->group[0] ? "/" : "", k->version);
+	buf_fmt(b, ",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"", rev);
+	if (cont.n)
+		buf_fmt(b, ",\"continue\":\"" STR_FMT "\"", STR_ARG(cont));
+	if (remaining >= 0)
+		buf_fmt(b, ",\"remainingItemCount\":%" PRId64, remaining);
+	buf_char(b, '}');
+	if (n->as == AS_TABLE) {
+		buf_cstr(b, ",\"columnDefinitions\":");
+		doc_write_json(b, schema_table_columns(r->a, k));
+		buf_cstr(b, ",\"rows\":[");
+	} else {
+		buf_cstr(b, ",\"items\":[");
+	}
+}
+
+/* ---- the list -------------------------------------------------------------------------------------- */
+
+struct list_state {
+	struct request *r;
+	struct selection sel;
+	struct arena *scratch;
+	struct buf items;  /* heap; of this piece */
+	struct str next;   /* position; STR_NONE = complete */
+	uint64_t rev;
+	int64_t count;     /* sent by this request */
+	int64_t consumed;  /* matched by earlier pages */
+	bool streaming, over;
+	struct loop_work work;
+};
+
+static void
+list_release(void *arg)
+{
+	struct list_state *ls = arg;
+	loop_defer_cancel(&ls->work);
+	buf_release(&ls->items);
+	arena_free(ls->scratch);
+}
+
+static bool
+list_item(void *arg, struct store_key key, const struct store_value *v)
+{
+	(void)key;
+	struct list_state *ls = arg;
+	struct request *r = ls->r;
+	if (v->expires_ns && v->expires_ns <= r->wall_ns)
+		return true;
+	if (!selection_match(&ls->sel, v->attrs))
+		return true;
+	if (ls->count)
+		buf_char(&ls->items, ',');
+	bool plain = value_plain(r->res, v);
+	struct str body = plain ? v->body : value_body(ls->scratch, r->res, v);
+	if (str_is_set(body))
+		form_item(r, ls->scratch, body, plain, &ls->items);
+	else
+		ls->items.failed = true;
+	arena_clear(ls->scratch);
+	ls->count++;
+	if (r->opt.limit > 0 && ls->count >= r->opt.limit)
+		return false;
+	return !ls->items.failed;
+}
+
+static struct str
+token_write(struct request *r, int64_t rev, struct str next, int64_t consumed)
+{
+	struct buf pos, json, out;
+	buf_init_arena(&pos, r->a);
+	buf_init_arena(&json, r->a);
+	buf_init_arena(&out, r->a);
+	base64url_encode(&pos, next);
+	buf_fmt(&json,
+		"{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRId64 ",\"start\":\"" STR_FMT
+		"\",\"n\":%" PRId64 "}",
+		rev, STR_ARG(buf_view(&pos)), consumed);
+	base64url_encode(&out, buf_view(&json));
+	return buf_view(&out);
+}
+
+static enum step
+token_read(struct request *r, struct store_range *range, struct list_state *ls)
+{
+	struct buf json, pos;
+	buf_init_arena(&json, r->a);
+	buf_init_arena(&pos, r->a);
+	struct doc *d = NULL;
+	int64_t rev = 0;
+	if (base64url_decode(&json, r->opt.continue_token) < 0 ||
+		doc_parse_json(r->a, buf_view(&json), NULL, &d, NULL) < 0 ||
+		!str_eq(doc_get_str(d, STR("v")), STR("meta.k8s.io/v1")) ||
+		base64url_decode(&pos, doc_get_str(d, STR("start"))) < 0 || pos.len == 0)
+		return request_fail(r, R_BAD_REQUEST,
+			"continue key is not valid: the continue token is malformed");
+	if (r->opt.resource_version.n && !str_eq(r->opt.resource_version, STR("0")))
+		return request_fail(r, R_BAD_REQUEST,
+			"specifying resource version is not allowed when using continue");
+	rev = doc_get_int(d, STR("rv"), 0);
+	range->start = buf_view(&pos);
+	range->rev = rev > 0 ? (uint64_t)rev : 0;
+	ls->consumed = doc_get_int(d, STR("n"), 0);
+	return STEP_NEXT;
+}
+
+static enum step
+list_range(struct request *r, struct store_range *range, struct list_state *ls)
+{
+	struct options *o = &r->opt;
+	if (o->continue_token.n)
+		return token_read(r, range, ls);
+	uint64_t rv = 0;
+	if (o->resource_version.n && str_to_u64(o->resource_version, &rv) < 0)
+		return request_fail(r, R_BAD_REQUEST,
+			"Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
+			STR_ARG(o->resource_version));
+	if (rv > store_rev(r->server->store))
+		return rev_wait(r, rv);
+	bool exact = str_eq(o->resource_version_match, STR("Exact")) ||
+		(rv && o->limit > 0 && o->resource_version_match.n == 0);
+	if (exact)
+		range->rev = rv;
+	return STEP_NEXT;
+}
+
+static enum step
+list_failed(struct request *r, int rc, const struct store_range *range, const struct list_state *ls)
+{
+	if (rc == -EINVAL)
+		return request_fail(r, R_BAD_REQUEST,
+			"continue key is not valid: the continue token is malformed");
+	if (rc != -ESTALE && rc != -ERANGE)
+		return request_fail_err(
+			r, &(struct err){.code = rc, .msg = "listing the store failed"});
+	struct status_spec st = {.http = 410, .reason = R_EXPIRED, .no_details = true};
+	if (range->start.n) {
+		st.message = STR("The provided continue parameter is too old to display a consistent "
+			"list result. You can start a new list without the continue parameter, or use "
+			"the continue token in this response to retrieve the remainder of the results. "
+			"Continuing with the provided token results in an inconsistent list - objects "
+			"that were created, modified, or deleted between the time the first chunk was "
+			"returned and now may show up in the list.");
+		st.continue_token = token_write(r, -1, range->start, ls->consumed);
+	} else {
+		st.message = STR("The resourceVersion for the provided list is too old.");
+	}
+	return request_fail_status(r, &st);
+}
+
+/* Reads a piece into ls->items. 0 or -errno. */
+static int
+list_piece(struct list_state *ls, struct store_range *range)
+{
+	struct str next = STR_NONE;
+	uint64_t rev = 0;
+	int rc = store_list(ls->r->server->store, range, ls->r->a, list_item, ls, &rev, &next);
+	if (rc < 0)
+		return rc;
+	if (ls->items.failed)
+		return -EIO;
+	ls->rev = rev;
+	ls->next = next;
+	range->rev = rev;
+	range->start = next;
+	return 0;
+}
+
+static int64_t
+list_remaining(const struct list_state *ls)
+{
+	const struct request *r = ls->r;
+	if (!str_is_set(ls->next) || r->opt.label_selector.n || r->opt.field_selector.n)
+		return -1;
+	size_t all = store_count(r->server->store, r->res->store_res, r->ns);
+	int64_t left = (int64_t)all - ls->consumed - ls->count;
+	return left > 0 ? left : -1;
+}
+
+static enum step
+list_whole(struct list_state *ls)
+{
+	struct request *r = ls->r;
+	struct str cont = STR("");
+	if (str_is_set(ls->next))
+		cont = token_write(r, (int64_t)ls->rev, ls->next, ls->consumed + ls->count);
+	struct buf b;
+	buf_init_arena(&b, r->a);
+	list_head(r, &b, ls->rev, cont, list_remaining(ls));
+	buf_reserve(&b, ls->items.len + 4);
+	buf_str(&b, buf_view(&ls->items));
+	buf_cstr(&b, "]}\n");
+	if (b.failed)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+	struct doc *d = NULL;
+	if (r->accept->media == MEDIA_JSON && !r->opt.pretty)
+		return request_reply_bytes(r, 200, STR("application/json"), buf_view(&b));
+	if (doc_parse_json(r->a, buf_view(&b), NULL, &d, NULL) < 0)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+	struct buf out;
+	buf_init_arena(&out, r->a);
+	if (r->accept->media == MEDIA_YAML)
+		doc_write_yaml(&out, d);
+	else
+		doc_write_json_pretty(&out, d, 2);
+	return request_reply_bytes(r, 200,
+		r->accept->media == MEDIA_YAML ? STR("application/yaml") : STR("application/json"),
+		buf_view(&out));
+}
+
+/* ---- a list in pieces ------------------------------------------------------------------------------ */
+
+static void list_go_on(struct request *r);
+
+static void
+list_work(struct loop_work *w)
+{
+	struct list_state *ls = w->arg;
+	list_go_on(ls->r);
+}
+
+static void
+list_end(struct list_state *ls)
+{
+	ls->over = true;
+	request_over(ls->r, 200);
+	ls->r->sink->ops->end(ls->r);
+}
+
+/* The client sees a body that ends before its JSON does when the revision fell out of the window. */
+static void
+list_go_on(struct request *r)
+{
+	struct list_state *ls = r->stage_state;
+	if (ls->over)
+		return;
+	if (r->gone || !str_is_set(ls->next)) {
+		if (!r->gone)
+			r->sink->ops->write(r, STR("]}\n"));
+		list_end(ls);
+		return;
+	}
+	struct store_range range = {.res = r->res->store_res, .ns = r->ns, .rev = ls->rev,
+		.start = ls->next, .max_bytes = PIECE_BYTES};
+	buf_clear(&ls->items);
+	if (list_piece(ls, &range) < 0) {
+		list_end(ls);
+		return;
+	}
+	if (r->sink->ops->write(r, buf_view(&ls->items)) > HTTP_QUEUE_HIGH)
+		r->sink->ops->on_drain(r, list_go_on);
+	else
+		loop_defer(r->loop, &ls->work);
+}
+
+static enum step
+list_stream(struct list_state *ls)
+{
+	struct request *r = ls->r;
+	struct buf b;
+	buf_init_arena(&b, r->a);
+	list_head(r, &b, ls->rev, STR(""), -1);
+	r->stage_state = ls;
+	ls->work = (struct loop_work){.fn = list_work, .arg = ls};
+	r->on_gone = list_go_on;
+	r->sink->ops->begin(r, 200, STR("application/json"));
+	r->sink->ops->write(r, buf_view(&b));
+	if (r->sink->ops->write(r, buf_view(&ls->items)) > HTTP_QUEUE_HIGH)
+		r->sink->ops->on_drain(r, list_go_on);
+	else
+		loop_defer(r->loop, &ls->work);
+	return STEP_REPLY;
+}
+
+enum step
+stage_list(struct request *r)
+{
+	if (r->res->store_res == API_NO_STORE)
+		return request_not_found_path(r);
+	struct list_state *ls = ARENA_NEW(r->a, struct list_state);
+	if (!ls)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	ls->r = r;
+	struct store_range range = {.res = r->res->store_res, .ns = r->ns};
+	if (!r->res->kind->namespaced)
+		range.ns = STR("");
+	enum step st = selection_parse(r, &ls->sel);
+	if (st == STEP_NEXT)
+		st = list_range(r, &range, ls);
+	if (st != STEP_NEXT)
+		return st;
+	ls->scratch = arena_new(0);
+	if (!ls->scratch || arena_on_clear(r->a, list_release, ls) < 0) {
+		arena_free(ls->scratch);
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	}
+	bool may_stream = r->opt.limit <= 0 && r->accept->media == MEDIA_JSON && !r->opt.pretty;
+	range.max_bytes = PIECE_BYTES;
+	struct store_range first = range;
+	do {
+		int rc = list_piece(ls, &range);
+		if (rc < 0)
+			return list_failed(r, rc, &first, ls);
+		if (may_stream && str_is_set(ls->next))
+			return list_stream(ls);
+	} while (str_is_set(ls->next) && (r->opt.limit <= 0 || ls->count < r->opt.limit));
+	return list_whole(ls);
+}
