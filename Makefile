@@ -182,10 +182,12 @@ unit: $(call units,musl) $(data)
 asan: $(call units,asan) $(data)
 	@tests/unit/run.sh $(call units,asan)
 FUZZ_SECONDS ?= 60
-fuzz: $(fuzzers)
-	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(O)/fuzz/found $(filter %$(FUZZ),$(fuzzers))
-bench: $(benches)
-	@set -e; for b in $(filter %$(BENCH),$(benches)); do echo "== $$b"; $$b; done
+FUZZ ?=
+BENCH ?=
+fuzz: $(filter %$(FUZZ),$(fuzzers))
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(O)/fuzz/found $^
+bench: $(filter %$(BENCH),$(benches))
+	@set -e; for b in $^; do echo "== $$b"; $$b; done
 lint: $(foreach l,$(LIBS),$(call archives,musl,$l))
 	@O=$(O) CC='$(CC)' CFLAGS='$(CFLAGS_musl)' tests/lint/run.sh
 

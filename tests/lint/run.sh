@@ -94,7 +94,7 @@ check_headers() {
 		[ -e "$c" ] || printf '#include "%s"\n' "$h" >"$c"
 		echo "$c"
 	done <"$out/headers" | xargs -r -P 2 -I@ sh -c '$CC $CFLAGS -Wno-unused-function -Wno-missing-prototypes \
-		-O0 -c "$1" -o "$1.o" 2>"$1.err" || head -3 "$1.err"' - @
+		-O0 -c "$1" -o "$1.o" 2>"$1.err" || grep -m3 -E "error|warning" "$1.err"' - @
 }
 
 # objects: of sources that are still there; prints "source object".
