@@ -218,13 +218,17 @@ $(O)/image/initramfs: $(O)/bin/keelson $(O)/bin/mkcpio image/initramfs.list imag
 	$(call say,IMAGE,$@)
 	$(Q)mkdir -p $(@D) && image/build.sh $(O) $@
 
-CLUSTER := $(foreach v,NODES CONTROL MEM BACKEND,$(if $($v),--$(shell echo $v | tr A-Z a-z)=$($v)))
+CLUSTER = --dir $(O)/cluster
+UP = $(CLUSTER) --kernel $(O)/image/vmlinuz --initramfs $(O)/image/initramfs --kubeconfig $(O)/kubeconfig \
+	$(if $(NODES),--nodes $(NODES)) $(if $(CONTROL),--control $(CONTROL)) $(if $(MEM),--mem $(MEM)) \
+	$(if $(BACKEND),--backend $(BACKEND))
 up: all
 	@deps/host-packages.sh run
-	$(O)/bin/keelctl cluster up --build $(O) $(CLUSTER)
+	@$(O)/bin/keelctl cluster up $(UP)
 down:
-	$(O)/bin/keelctl cluster down --build $(O)
-clean-cluster: down
+	@test ! -x $(O)/bin/keelctl || $(O)/bin/keelctl cluster down $(CLUSTER)
+clean-cluster:
+	@test ! -x $(O)/bin/keelctl || $(O)/bin/keelctl cluster down $(CLUSTER) --grace 0 --forget
 	rm -rf $(O)/cluster
 clean:
 	rm -rf $(O)/musl $(O)/asan $(O)/fuzz $(O)/gen $(O)/bin $(O)/image
