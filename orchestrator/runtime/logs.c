@@ -291,9 +291,13 @@ on_readable(struct loop_fd *w, uint32_t revents)
 
 	(void)revents;
 	for (int i = 0; i < BATCHES_PER_TURN; i++) {
-		ssize_t n = take_batch(s);
+		ssize_t n = 0;
 		struct str text = STR_NONE;
 
+		/* Not before there is something to write: the newest lines stay in the current file. */
+		if (s->file->fd >= 0 && s->file->size >= s->file->max_bytes)
+			rotate(s->file);
+		n = take_batch(s);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			p->journal->active = 0;
 			return;
@@ -311,8 +315,6 @@ on_readable(struct loop_fd *w, uint32_t revents)
 				file_put(s->file, p->journal->offset, buf_view(&p->lines));
 		}
 		settle(p);
-		if (s->file->fd >= 0 && s->file->size >= s->file->max_bytes)
-			rotate(s->file);
 		if (s->on_output)
 			s->on_output(s->arg, s->stream, text);
 		if (!s->open)

@@ -1,0 +1,1015 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * runtime_test: containers for real: as root on this machine's kernel, with tiny images made here. */
+#include "orchestrator/runtime/cgroup.h"
+#include "tests/unit/orchestrator/runtime/host.h"
+
+static char SB[RUNTIME_ID_LEN + 1], CT[RUNTIME_ID_LEN + 1];
+static const char *pod_uid = "test-pod";
+
+static void
+sandbox_up(const struct runtime_sandbox_spec *extra)
+{
+	struct runtime_sandbox_spec s = extra ? *extra : (struct runtime_sandbox_spec){0};
+	struct result r = {0};
+	struct err e = {0};
+
+	s.pod_uid = str_c(pod_uid);
+	s.pod_name = STR("web-1");
+	s.pod_namespace = STR("default");
+	s.qos = RUNTIME_QOS_BURSTABLE;
+	if (!s.hostname.n)
+		s.hostname = STR("web-1");
+	if (runtime_sandbox_create(RT, &s, SB, on_result, &r, &e))
+		TEST_FAIL_("sandbox: %s", e.msg);
+	OK(r);
+}
+
+static char LOG[192];
+
+static const char *
+log_path(void)
+{
+	static unsigned n;
+
+	snprintf(LOG, sizeof(LOG), "%s/logs/%d/%u.log", TEST_TMP, (int)getpid(), n++);
+	return LOG;
+}
+
+/* Creates and starts `sh -c script`; the spec may be filled before. */
+static struct runtime_container_spec
+shell_spec(const char *script, struct str argv[3])
+{
+	argv[0] = STR("/bin/sh");
+	argv[1] = STR("-c");
+	argv[2] = str_c(script);
+	return (struct runtime_container_spec){.sandbox_id = str_c(SB), .name = STR("main"),
+		.image = STR("busybox:test"), .command = argv, .n_command = 3,
+		.no_new_privs = false, .log_path = str_c(log_path())};
+}
+
+static void
+create(const struct runtime_container_spec *s)
+{
+	struct result r = {0};
+	struct err e = {0};
+
+	if (runtime_container_create(RT, s, CT, on_result, &r, &e))
+		TEST_FAIL_("create: %s", e.msg);
+	OK(r);
+}
+
+static void
+start(void)
+{
+	struct result r = {0};
+
+	CHECK_INT(runtime_container_start(RT, str_c(CT), on_result, &r), 0);
+	OK(r);
+}
+
+static struct runtime_container
+view(void)
+{
+	struct runtime_container c = {0};
+
+	CHECK_INT(runtime_container_get(RT, str_c(CT), &c), 0);
+	return c;
+}
+
+static struct buf LOGTEXT;
+static bool log_done;
+
+static bool
+on_log(void *arg, struct str bytes)
+{
+	(void)arg;
+	buf_str(&LOGTEXT, bytes);
+	return true;
+}
+
+static void
+on_log_end(void *arg, const struct err *e)
+{
+	(void)arg;
+	(void)e;
+	log_done = true;
+}
+
+static const struct runtime_log_ops log_ops = {on_log, on_log_end};
+
+static struct str
+log_read(struct runtime_log_spec spec)
+{
+	struct runtime_log *r = NULL;
+	struct err e = {0};
+
+	buf_clear(&LOGTEXT);
+	log_done = false;
+	spec.path = str_c(LOG);
+	if (runtime_log_open(RT, &spec, &log_ops, NULL, &r, &e))
+		TEST_FAIL_("log: %s", e.msg);
+	AWAIT(log_done);
+	return buf_view(&LOGTEXT);
+}
+
+static struct str
+log_all(void)
+{
+	return log_read((struct runtime_log_spec){.tail_lines = -1});
+}
+
+static void
+run(const struct runtime_container_spec *s)
+{
+	create(s);
+	start();
+	AWAIT(view().state == RUNTIME_CONTAINER_EXITED);
+}
+
+static struct str
+run_script(const char *script)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = shell_spec(script, argv);
+
+	run(&s);
+	return log_all();
+}
+
+static void
+sandbox_down(void)
+{
+	struct result r = {0};
+
+	CHECK_INT(runtime_sandbox_remove(RT, str_c(SB), on_result, &r), 0);
+	OK(r);
+}
+
+static void
+up(void)
+{
+	host_runtime();
+	host_image();
+	sandbox_up(NULL);
+}
+
+static void
+down(void)
+{
+	sandbox_down();
+	runtime_free(RT);
+}
+
+/* ---- life ---- */
+
+static void
+life(void)
+{
+	struct str log = STR_NONE;
+
+	up();
+	log = run_script("echo hello; echo oops >&2; exit 3");
+	CHECK(str_find(log, STR("hello\n")) >= 0);
+	CHECK(str_find(log, STR("oops\n")) >= 0);
+	CHECK_INT(view().exit_code, 3);
+	CHECK_STR(view().reason, "Error");
+	CHECK(view().started_ns > 0 && view().finished_ns >= view().started_ns);
+	CHECK_STR(host_exited, CT);
+	CHECK_INT(run_script("exit 0").n, 0);
+	CHECK_STR(view().reason, "Completed");
+	down();
+}
+
+TEST(container_runs_and_reports_exit_and_log)
+{
+	HOST_NEEDED();
+	HOST_RUN(life);
+}
+
+static void
+inside(void)
+{
+	struct str log = STR_NONE;
+
+	up();
+	log = run_script("hostname; echo $$; pwd; id; echo $FROM $HOSTNAME $HOME; readlink /dev/fd; "
+		"ls -d /dev/shm /dev/mqueue /dev/pts; cat /proc/sys/kernel/hostname; "
+		"grep NoNewPrivs /proc/self/status; grep Seccomp: /proc/self/status; "
+		"grep CapBnd /proc/self/status");
+	CHECK(str_starts(log, STR("web-1\n1\n/\nuid=0(root) gid=0(root)")));
+	CHECK(str_find(log, STR("image web-1 /root\n")) >= 0);
+	CHECK(str_find(log, STR("/proc/self/fd\n")) >= 0);
+	CHECK(str_find(log, STR("/dev/mqueue\n/dev/pts\n/dev/shm\n")) >= 0);
+	CHECK(str_find(log, STR("NoNewPrivs:\t0")) >= 0);
+	CHECK(str_find(log, STR("Seccomp:\t2")) >= 0);
+	CHECK(str_find(log, STR("CapBnd:\t00000000a80425fb")) >= 0);
+	log = run_script("cat /proc/kcore; ls /sys/firmware /proc/scsi 2>&1; echo 1 >/proc/sys/kernel/domainname; "
+		"touch /sys/x; mount -t tmpfs x /tmp; ls /proc/1/root/; echo end");
+	CHECK(str_find(log, STR("Read-only file system")) >= 0);
+	CHECK(str_find(log, STR("mount: ")) >= 0);
+	CHECK(str_find(log, STR("end\n")) >= 0);
+	CHECK(str_find(log, STR("busybox.tar")) < 0);
+	/* Devices: what is allowed opens, the rest can be made and not opened. */
+	log = run_script("mknod /tmp/n c 1 3 && echo x >/tmp/n && echo null ok; mknod /tmp/m c 1 1 && "
+		"cat /tmp/m; mknod /tmp/k b 254 0; dd if=/tmp/k of=/dev/null count=1; echo end");
+	CHECK(str_find(log, STR("null ok\n")) >= 0);
+	CHECK(str_find(log, STR("/tmp/m': Operation not permitted")) >= 0 ||
+		str_find(log, STR("/tmp/m: Operation not permitted")) >= 0);
+	CHECK(str_find(log, STR("/tmp/k': Operation not permitted")) >= 0 ||
+		str_find(log, STR("/tmp/k: Operation not permitted")) >= 0);
+	down();
+}
+
+TEST(container_sees_its_own_world_only)
+{
+	HOST_NEEDED();
+	HOST_RUN(inside);
+}
+
+static void
+errors(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct result r = {0};
+	struct err e = {0};
+	static const struct {
+		const char *command, *text;
+	} rows[] = {
+		{"foo", "exec: \"foo\": executable file not found in $PATH"},
+		{"/bin/nope", "exec: \"/bin/nope\": stat /bin/nope: no such file or directory"},
+		{"/etc/passwd", "exec: \"/etc/passwd\": permission denied"},
+		{"/bin", "exec: \"/bin\": is a directory"},
+	};
+
+	up();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		s = shell_spec("", argv);
+		argv[0] = str_c(rows[i].command);
+		s.n_command = 1;
+		create(&s);
+		r = (struct result){0};
+		CHECK_INT(runtime_container_start(RT, str_c(CT), on_result, &r), 0);
+		AWAIT(r.done);
+		CHECK(str_find(str_c(r.e.msg), str_c(rows[i].text)) >= 0 ||
+			strcasecmp(r.e.msg, rows[i].text) == 0);
+		CHECK_INT(view().state, RUNTIME_CONTAINER_EXITED);
+		CHECK_STR(view().reason, "StartError");
+		CHECK_INT(view().exit_code, 128);
+		CHECK_STR(view().message, r.e.msg);
+	}
+	s = shell_spec("true", argv);
+	s.cwd = STR("/etc/passwd/x");
+	create(&s);
+	r = (struct result){0};
+	CHECK_INT(runtime_container_start(RT, str_c(CT), on_result, &r), 0);
+	AWAIT(r.done);
+	CHECK(r.e.code != 0 && strstr(r.e.msg, "working directory"));
+	s = shell_spec("true", argv);
+	s.image = STR("nothing:here");
+	CHECK_INT(runtime_container_create(RT, &s, CT, on_result, &r, &e), -ENOENT);
+	down();
+}
+
+TEST(container_start_errors_have_the_known_words)
+{
+	HOST_NEEDED();
+	HOST_RUN(errors);
+}
+
+static void
+users(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	uint32_t groups[] = {3000};
+	struct str drop[] = {STR("ALL")};
+	struct result r = {0};
+	struct err e = {0};
+
+	up();
+	s = shell_spec("id; echo $HOME; grep CapEff /proc/self/status; echo x >/dev/stdout; grep NoNew /proc/self/status",
+		argv);
+	s.has_uid = true;
+	s.uid = 1000;
+	s.groups = groups;
+	s.n_groups = 1;
+	s.no_new_privs = true;
+	s.caps_drop = drop;
+	s.n_caps_drop = 1;
+	run(&s);
+	CHECK(str_starts(log_all(),
+		STR("uid=1000(app) gid=1000(app) groups=1000(app),2000(extra),3000\n/home/app\n"
+		    "CapEff:\t0000000000000000\nx\nNoNewPrivs:\t1\n")));
+	s = shell_spec("id", argv);
+	s.has_uid = s.has_gid = true;
+	s.uid = 4242;
+	s.gid = 7;
+	run(&s);
+	CHECK(str_starts(log_all(), STR("uid=4242 gid=7")));
+	(void)r;
+	(void)e;
+	down();
+}
+
+TEST(container_runs_as_the_user_asked_for)
+{
+	HOST_NEEDED();
+	HOST_RUN(users);
+}
+
+static void
+mounts(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	char vol[160], file[200], hosts[160], term[160];
+	struct runtime_mount m[5] = {0};
+	struct buf b = BUF_INIT;
+	struct result r = {0};
+
+	up();
+	snprintf(vol, sizeof(vol), "%s/vol", TEST_TMP);
+	snprintf(file, sizeof(file), "%s/vol/config", TEST_TMP);
+	snprintf(hosts, sizeof(hosts), "%s/hosts", TEST_TMP);
+	snprintf(term, sizeof(term), "%s/term", TEST_TMP);
+	CHECK_INT(disk_mkdirs(vol, 0755), 0);
+	disk_write_file(file, STR("from volume\n"), 0644);
+	disk_write_file(hosts, STR("127.0.0.1 localhost\n"), 0644);
+	disk_write_file(term, STR(""), 0666);
+	CHECK_INT(symlinkat("/etc", AT_FDCWD, (snprintf(file, sizeof(file), "%s/vol/evil", TEST_TMP), file)), 0);
+	m[0] = (struct runtime_mount){.source = str_c(vol), .target = STR("/data/deep/sub"), .read_only = true};
+	m[1] = (struct runtime_mount){.source = str_c(vol), .target = STR("/data")};
+	m[2] = (struct runtime_mount){.source = str_c(vol), .sub = STR("config"), .target = STR("/etc/app.conf")};
+	m[3] = (struct runtime_mount){.source = str_c(vol), .sub = STR("new/dir"), .sub_create = true,
+		.target = STR("/new")};
+	m[4] = (struct runtime_mount){.image = STR("busybox:test"), .target = STR("/img")};
+	s = shell_spec("cat /data/config /etc/app.conf /etc/hosts; echo w >/data/written && echo rw; "
+		"echo w 2>&1 >/data/deep/sub/no; ls -d /new /img/bin/sh; touch /new/x; touch /img/x; "
+		"echo -n bye >/dev/termination-log; touch /root/x; echo end", argv);
+	s.mounts = m;
+	s.n_mounts = 5;
+	s.hosts_path = str_c(hosts);
+	s.termination_path = STR("/dev/termination-log");
+	s.termination_source = str_c(term);
+	s.read_only_rootfs = false;
+	run(&s);
+	CHECK(str_starts(log_all(), STR("from volume\nfrom volume\n127.0.0.1 localhost\nrw\n")));
+	CHECK(str_find(log_all(), STR("/data/deep/sub/no: Read-only file system")) >= 0);
+	CHECK(str_find(log_all(), STR("/img/x: Read-only file system")) >= 0);
+	CHECK(str_find(log_all(), STR("/img/bin/sh\n/new\n")) >= 0);
+	CHECK_INT(disk_read_file(term, 100, &b), 0);
+	CHECK_STR(buf_view(&b), "bye");
+	buf_release(&b);
+	snprintf(file, sizeof(file), "%s/vol/new/dir/x", TEST_TMP);
+	CHECK(access(file, F_OK) == 0);
+	/* A path that leaves its volume through a link is refused. */
+	m[0] = (struct runtime_mount){.source = str_c(vol), .sub = STR("evil/passwd"), .target = STR("/x")};
+	s = shell_spec("cat /x", argv);
+	s.mounts = m;
+	s.n_mounts = 1;
+	create(&s);
+	CHECK_INT(runtime_container_start(RT, str_c(CT), on_result, &r), 0);
+	AWAIT(r.done);
+	CHECK(strstr(r.e.msg, "failed to prepare subPath") != NULL);
+	/* Read-only root. */
+	s = shell_spec("echo x >/etc/y; touch /tmp/y; echo end", argv);
+	s.read_only_rootfs = true;
+	run(&s);
+	CHECK(str_find(log_all(), STR("/etc/y: Read-only file system")) >= 0);
+	CHECK(str_find(log_all(), STR("/tmp/y: Read-only file system")) >= 0);
+	down();
+}
+
+TEST(container_volumes_subpaths_and_pod_files)
+{
+	HOST_NEEDED();
+	HOST_RUN(mounts);
+}
+
+static void
+stopping(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct result r = {0};
+	int64_t from = 0;
+
+	up();
+	s = shell_spec("trap 'echo term; exit 5' TERM; echo up; while :; do sleep 1 & wait; done", argv);
+	create(&s);
+	start();
+	AWAIT(str_find(log_all(), STR("up\n")) >= 0);
+	CHECK_INT(runtime_container_remove(RT, str_c(CT), on_result, &r), -EBUSY);
+	CHECK_INT(runtime_container_stop(RT, str_c(CT), 10 * NS_PER_SEC, on_result, &r), 0);
+	OK(r);
+	CHECK_INT(view().exit_code, 5);
+	CHECK_STR(log_all(), "up\nterm\n");
+	/* Deaf to SIGTERM: killed after its grace. */
+	s = shell_spec("trap '' TERM; echo up; sleep 1000", argv);
+	create(&s);
+	start();
+	AWAIT(log_all().n > 0);
+	from = clock_mono_ns();
+	r = (struct result){0};
+	CHECK_INT(runtime_container_stop(RT, str_c(CT), 300 * NS_PER_MS, on_result, &r), 0);
+	OK(r);
+	CHECK(clock_mono_ns() - from >= 300 * NS_PER_MS);
+	CHECK_INT(view().exit_code, 137);
+	CHECK_INT(view().signal, 9);
+	r = (struct result){0};
+	CHECK_INT(runtime_container_remove(RT, str_c(CT), on_result, &r), 0);
+	OK(r);
+	CHECK_INT(runtime_container_get(RT, str_c(CT), &(struct runtime_container){0}), -ENOENT);
+	down();
+}
+
+TEST(container_stop_sends_its_signal_then_kills)
+{
+	HOST_NEEDED();
+	HOST_RUN(stopping);
+}
+
+/* ---- pods ---- */
+
+static void
+pods(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct runtime_pair sysctl = {STR("net.ipv4.ip_unprivileged_port_start"), STR("99")};
+	struct runtime_sandbox_spec p = {.sysctls = &sysctl, .n_sysctls = 1};
+	struct runtime_pair bad = {STR("kernel.panic"), STR("1")};
+	struct err e = {0};
+	char id[RUNTIME_ID_LEN + 1];
+	char first[RUNTIME_ID_LEN + 1];
+
+	host_runtime();
+	host_image();
+	sandbox_up(&p);
+	s = shell_spec("echo shared >/dev/shm/x; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; "
+		"ping -c1 -W1 127.0.0.1 >/dev/null && echo lo up; readlink /proc/self/ns/net; sleep 1000",
+		argv);
+	create(&s);
+	start();
+	AWAIT(str_find(log_all(), STR("net:[")) >= 0);
+	CHECK(str_starts(log_all(), STR("99\nlo up\n")));
+	memcpy(first, CT, sizeof(first));
+	CHECK_STR(run_script("cat /dev/shm/x"), "shared\n");
+	p = (struct runtime_sandbox_spec){.pod_uid = STR("x"), .sysctls = &bad, .n_sysctls = 1};
+	CHECK_INT(runtime_sandbox_create(RT, &p, id, on_result, NULL, &e), -EINVAL);
+	/* Removal takes all with it, running or not. */
+	sandbox_down();
+	CHECK_INT(runtime_container_get(RT, str_c(first), &(struct runtime_container){0}), -ENOENT);
+	pod_uid = "pid-pod";
+	p = (struct runtime_sandbox_spec){.share_pid = true};
+	sandbox_up(&p);
+	s = shell_spec("sleep 1234 & sleep 1000", argv);
+	create(&s);
+	start();
+	{
+		struct str log = run_script("ps; echo pid $$");
+
+		CHECK(str_find(log, STR("sleep 1234")) >= 0);
+		CHECK(str_find(log, STR("pid 1\n")) < 0);
+	}
+	sandbox_down();
+	runtime_free(RT);
+}
+
+TEST(pod_shares_what_it_should)
+{
+	HOST_NEEDED();
+#if defined(__SANITIZE_ADDRESS__)
+	SKIP("the pod's init must be a static program");
+#endif
+	HOST_RUN(pods);
+}
+
+/* ---- exec, attach, port-forward ---- */
+
+struct session {
+	struct buf out, err;
+	bool ended;
+	int code;
+	struct err e;
+};
+
+static bool
+on_output(void *arg, enum runtime_stream s, struct str bytes)
+{
+	struct session *x = arg;
+
+	buf_str(s == RUNTIME_STDOUT ? &x->out : &x->err, bytes);
+	return true;
+}
+
+static void
+on_end(void *arg, int code, const struct err *e)
+{
+	struct session *x = arg;
+
+	x->ended = true;
+	x->code = code;
+	if (e)
+		x->e = *e;
+}
+
+static const struct runtime_exec_ops session_ops = {on_output, on_end, NULL};
+
+static void
+session_clear(struct session *x)
+{
+	buf_release(&x->out);
+	buf_release(&x->err);
+	*x = (struct session){0};
+}
+
+static void
+execs(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct runtime_exec *x = NULL;
+	struct session ses = {0};
+	struct str cat[] = {STR("cat")};
+	struct str sh[] = {STR("sh"), STR("-c"), STR("echo out; echo err >&2; echo $FROM; exit 7")};
+	struct str nope[] = {STR("nope")};
+	struct str tty[] = {STR("sh"), STR("-c"), STR("tty; stty size; echo $$")};
+	struct runtime_exec_spec spec = {.argv = sh, .n_argv = 3, .stdout = true, .stderr = true};
+	struct err e = {0};
+
+	up();
+	s = shell_spec("sleep 1000", argv);
+	create(&s);
+	spec.container_id = str_c(CT);
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), -ESRCH);
+	start();
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
+	AWAIT(ses.ended);
+	CHECK_INT(ses.e.code, 0);
+	CHECK_STR(buf_view(&ses.out), "out\nimage\n");
+	CHECK_STR(buf_view(&ses.err), "err\n");
+	CHECK_INT(ses.code, 7);
+	session_clear(&ses);
+	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = cat, .n_argv = 1, .stdin = true,
+		.stdout = true};
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
+	CHECK_INT(runtime_exec_write(x, STR("one ")), 4);
+	AWAIT(ses.out.len == 4);
+	CHECK_INT(runtime_exec_write(x, STR("two\n")), 4);
+	runtime_exec_close_stdin(x);
+	AWAIT(ses.ended);
+	CHECK_STR(buf_view(&ses.out), "one two\n");
+	CHECK_INT(ses.code, 0);
+	session_clear(&ses);
+	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = nope, .n_argv = 1, .stdout = true};
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
+	AWAIT(ses.ended);
+	CHECK_STR(ses.e.msg, "exec: \"nope\": executable file not found in $PATH");
+	CHECK_INT(ses.code, 127);
+	session_clear(&ses);
+	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = tty, .n_argv = 3, .stdin = true,
+		.stdout = true, .tty = true, .cols = 132, .rows = 43};
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
+	AWAIT(ses.ended);
+	CHECK(str_starts(buf_view(&ses.out), STR("/dev/pts/0\r\n43 132\r\n")));
+	CHECK_INT(ses.code, 0);
+	session_clear(&ses);
+	/* A client that goes away takes its process along. */
+	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = argv, .n_argv = 3, .stdout = true};
+	argv[2] = STR("sleep 777");
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
+	runtime_exec_close(x, true);
+	down();
+	CHECK(!ses.ended);
+}
+
+TEST(exec_streams_codes_and_terminal)
+{
+	HOST_NEEDED();
+	HOST_RUN(execs);
+}
+
+static void
+attaches(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct runtime_attach *x = NULL;
+	struct runtime_attach *y = NULL;
+	struct session a = {0};
+	struct session b = {0};
+	struct runtime_attach_spec spec = {.stdin = true, .stdout = true, .stderr = true};
+	struct err e = {0};
+
+	up();
+	s = shell_spec("cat; echo over", argv);
+	s.stdin = s.stdin_once = true;
+	create(&s);
+	start();
+	spec.container_id = str_c(CT);
+	CHECK_INT(runtime_attach_start(RT, &spec, &session_ops, &a, &x, &e), 0);
+	spec.stdin = false;
+	CHECK_INT(runtime_attach_start(RT, &spec, &session_ops, &b, &y, &e), 0);
+	CHECK_INT(runtime_attach_write(x, STR("hello\n")), 6);
+	AWAIT(a.out.len >= 6 && b.out.len >= 6);
+	CHECK_STR(buf_view(&b.out), "hello\n");
+	runtime_attach_close_stdin(x);
+	AWAIT(a.ended && b.ended);
+	CHECK_STR(buf_view(&a.out), "hello\nover\n");
+	CHECK_INT(a.code, 0);
+	CHECK_STR(log_all(), "hello\nover\n");
+	session_clear(&a);
+	session_clear(&b);
+	/* A terminal. */
+	s = shell_spec("tty; read x; echo got $x", argv);
+	s.tty = s.stdin = true;
+	create(&s);
+	start();
+	spec = (struct runtime_attach_spec){.container_id = str_c(CT), .stdin = true, .stdout = true};
+	CHECK_INT(runtime_attach_start(RT, &spec, &session_ops, &a, &x, &e), 0);
+	AWAIT(str_find(log_all(), STR("/dev/pts/0")) >= 0);
+	runtime_attach_resize(x, 100, 30);
+	CHECK_INT(runtime_attach_write(x, STR("line\n")), 5);
+	AWAIT(a.ended);
+	CHECK(str_find(buf_view(&a.out), STR("got line\r\n")) >= 0);
+	session_clear(&a);
+	down();
+}
+
+TEST(attach_fans_out_and_feeds_stdin)
+{
+	HOST_NEEDED();
+	HOST_RUN(attaches);
+}
+
+struct connected {
+	bool done;
+	int fd;
+	struct err e;
+};
+
+static void
+on_connected(void *arg, int fd, const struct err *e)
+{
+	struct connected *c = arg;
+
+	c->done = true;
+	c->fd = fd;
+	if (e)
+		c->e = *e;
+}
+
+static void
+ports(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct connected c = {0};
+	char buf[64] = "";
+	ssize_t n = -1;
+
+	up();
+	s = shell_spec("echo up; echo from pod | nc -l -p 8080", argv);
+	create(&s);
+	start();
+	AWAIT(log_all().n > 0);
+	do {
+		c = (struct connected){0};
+		CHECK_INT(runtime_port_connect(RT, str_c(SB), 8080, on_connected, &c), 0);
+		AWAIT(c.done);
+	} while (c.fd < 0 && view().state == RUNTIME_CONTAINER_RUNNING);
+	CHECK(c.fd >= 0);
+	fcntl(c.fd, F_SETFL, 0);
+	n = read(c.fd, buf, sizeof(buf) - 1);
+	CHECK_INT(n, 9);
+	CHECK_STR(buf, "from pod\n");
+	close(c.fd);
+	c = (struct connected){0};
+	CHECK_INT(runtime_port_connect(RT, str_c(SB), 81, on_connected, &c), 0);
+	AWAIT(c.done);
+	CHECK_INT(c.e.code, -ECONNREFUSED);
+	down();
+}
+
+TEST(port_connect_reaches_into_the_pod)
+{
+	HOST_NEEDED();
+	HOST_RUN(ports);
+}
+
+/* ---- death of the role ---- */
+
+struct kept_ids {
+	char sb[RUNTIME_ID_LEN + 1], ct[RUNTIME_ID_LEN + 1], tty[RUNTIME_ID_LEN + 1], log[192], log2[192];
+};
+
+static struct kept_ids *ids; /* shared with the roles */
+
+static void
+before(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+
+	up();
+	s = shell_spec("i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done; sleep 1; exit 4", argv);
+	s.data = STR("kept");
+	s.log_max_bytes = 1 << 30;
+	create(&s);
+	start();
+	memcpy(ids->sb, SB, sizeof(SB));
+	memcpy(ids->ct, CT, sizeof(CT));
+	memcpy(ids->log, LOG, sizeof(LOG));
+	s = shell_spec("read x; echo got $x", argv);
+	s.tty = s.stdin = true;
+	create(&s);
+	start();
+	memcpy(ids->tty, CT, sizeof(CT));
+	memcpy(ids->log2, LOG, sizeof(LOG));
+	init_ready(runtime_init(RT));
+	for (;;)
+		loop_turn(L, NS_PER_SEC);
+}
+
+/* Killed again and again while the container writes. */
+static void
+between(void)
+{
+	host_runtime();
+	for (int i = 0; i < 20; i++)
+		loop_turn(L, 2 * NS_PER_MS);
+	init_ready(runtime_init(RT));
+	for (;;)
+		loop_turn(L, NS_PER_SEC);
+}
+
+static void
+after(void)
+{
+	struct runtime_container c = {0};
+	struct runtime_sandbox sb = {0};
+	struct runtime_attach *x = NULL;
+	struct session a = {0};
+	struct runtime_attach_spec spec = {.stdin = true, .stdout = true};
+	struct err e = {0};
+	struct str log = STR_NONE;
+	struct str text = STR_NONE;
+	int64_t n = 0;
+
+	host_runtime();
+	CHECK_INT(runtime_sandbox_get(RT, str_c(ids->sb), &sb), 0);
+	CHECK_INT(sb.state, RUNTIME_SANDBOX_READY);
+	CHECK(runtime_sandbox_netns(RT, str_c(ids->sb)) >= 0);
+	memcpy(SB, ids->sb, sizeof(SB));
+	memcpy(CT, ids->ct, sizeof(CT));
+	memcpy(LOG, ids->log, sizeof(LOG));
+	CHECK_INT(runtime_container_get(RT, str_c(CT), &c), 0);
+	CHECK_STR(c.data, "kept");
+	AWAIT(view().state == RUNTIME_CONTAINER_EXITED);
+	CHECK_INT(view().exit_code, 4);
+	log = log_all();
+	/* Every line once, in order. */
+	while (log.n && str_next(&log, '\n', &text)) {
+		char want[32];
+
+		if (text.n == 0 && log.n == 0)
+			break;
+		snprintf(want, sizeof(want), "line %lld", (long long)n++);
+		CHECK_STR(text, want);
+	}
+	CHECK_INT(n, 60000);
+	memcpy(CT, ids->tty, sizeof(CT));
+	memcpy(LOG, ids->log2, sizeof(LOG));
+	spec.container_id = str_c(CT);
+	CHECK_INT(runtime_attach_start(RT, &spec, &session_ops, &a, &x, &e), 0);
+	CHECK_INT(runtime_attach_write(x, STR("again\n")), 6);
+	AWAIT(a.ended);
+	CHECK(str_find(log_all(), STR("got again")) >= 0);
+	session_clear(&a);
+	down();
+}
+
+TEST(killed_role_loses_no_line_and_no_container)
+{
+	HOST_NEEDED();
+	ids = mmap(NULL, sizeof(*ids), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(host_run(before, true));
+	for (int i = 0; i < 8; i++)
+		CHECK(host_run(between, true));
+	CHECK(host_run(after, false));
+}
+
+static void
+exits_while_away(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+
+	up();
+	s = shell_spec("sleep 0.2; echo late; exit 9", argv);
+	create(&s);
+	start();
+	memcpy(ids->sb, SB, sizeof(SB));
+	memcpy(ids->ct, CT, sizeof(CT));
+	memcpy(ids->log, LOG, sizeof(LOG));
+	init_ready(runtime_init(RT));
+	for (;;)
+		loop_turn(L, NS_PER_SEC);
+}
+
+static void
+exits_found(void)
+{
+	host_runtime();
+	memcpy(SB, ids->sb, sizeof(SB));
+	memcpy(CT, ids->ct, sizeof(CT));
+	memcpy(LOG, ids->log, sizeof(LOG));
+	AWAIT(view().state == RUNTIME_CONTAINER_EXITED);
+	CHECK_INT(view().exit_code, 9);
+	CHECK_STR(log_all(), "late\n");
+	CHECK_STR(host_exited, CT);
+	down();
+}
+
+static void
+nothing(void)
+{
+	struct timespec t = {0, 400 * NS_PER_MS};
+
+	poll(NULL, 0, (int)(t.tv_nsec / NS_PER_MS));
+}
+
+TEST(exit_while_the_role_was_dead_is_known)
+{
+	HOST_NEEDED();
+	if (!ids)
+		ids = mmap(NULL, sizeof(*ids), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(host_run(exits_while_away, true));
+	CHECK(host_run(nothing, false));
+	CHECK(host_run(exits_found, false));
+}
+
+/* ---- logs of a running container ---- */
+
+static void
+following(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct runtime_log *r = NULL;
+	struct runtime_log_spec spec = {.tail_lines = -1, .follow = true};
+	struct err e = {0};
+	struct str log = STR_NONE;
+	size_t n = 0;
+
+	up();
+	s = shell_spec("i=0; while [ $i -lt 3000 ]; do echo line number $i; i=$((i+1)); done; echo -n no newline",
+		argv);
+	s.log_max_bytes = 20000;
+	create(&s);
+	start();
+	spec.path = str_c(LOG);
+	spec.container_id = str_c(CT);
+	buf_clear(&LOGTEXT);
+	log_done = false;
+	CHECK_INT(runtime_log_open(RT, &spec, &log_ops, NULL, &r, &e), 0);
+	AWAIT(log_done);
+	/* Rotated several times on the way; the follower that keeps up sees all. */
+	log = buf_view(&LOGTEXT);
+	CHECK(str_ends(log, STR("line number 2999\nno newline")));
+	for (size_t i = 0; i < log.n; i++)
+		n += log.p[i] == '\n';
+	CHECK(n > 100);
+	log = log_read((struct runtime_log_spec){.tail_lines = 2});
+	CHECK_STR(log, "line number 2999\nno newline");
+	log = log_read((struct runtime_log_spec){.tail_lines = 2, .limit_bytes = 4});
+	CHECK_STR(log, "line");
+	log = log_read((struct runtime_log_spec){.tail_lines = 2, .timestamps = true});
+	CHECK(log.n > 60 && log.p[4] == '-' && str_find(log, STR("Z line number 2999\n")) == 29);
+	log = log_read((struct runtime_log_spec){.tail_lines = -1, .since_ns = clock_wall_ns()});
+	CHECK_INT(log.n, 0);
+	down();
+}
+
+TEST(log_follow_tail_since_and_rotation)
+{
+	HOST_NEEDED();
+	HOST_RUN(following);
+}
+
+/* ---- images ---- */
+
+static void
+layers(void)
+{
+	struct buf l[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
+	struct imported r = {0};
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	char path[160];
+	struct result res = {0};
+	struct runtime_image img = {0};
+	struct arena *a = arena_new(0);
+
+	up();
+	busybox_layer(&l[0]);
+	tar_entry_add(&l[1], "opt/", '5', NULL, 0755, 5, 6, STR(""));
+	tar_entry_add(&l[1], "opt/gone", '0', NULL, 0644, 0, 0, STR("x"));
+	tar_entry_add(&l[1], "opt/dir/old", '0', NULL, 0644, 0, 0, STR("x"));
+	tar_entry_add(&l[1], "opt/suid", '0', NULL, 04755, 1, 2, STR("x"));
+	tar_entry_add(&l[1], "opt/hard", '1', "opt/suid", 0644, 0, 0, STR(""));
+	tar_end(&l[1]);
+	tar_entry_add(&l[2], "opt/.wh.gone", '0', NULL, 0644, 0, 0, STR(""));
+	tar_entry_add(&l[2], "opt/dir/.wh..wh..opq", '0', NULL, 0644, 0, 0, STR(""));
+	tar_entry_add(&l[2], "opt/dir/new", '0', NULL, 0644, 0, 0, STR("new"));
+	tar_entry_add(&l[2], "tmp/implicit", '0', NULL, 0644, 0, 0, STR("x"));
+	tar_entry_add(&l[2], "opt/link", '1', "etc/passwd", 0644, 0, 0, STR(""));
+	tar_end(&l[2]);
+	snprintf(path, sizeof(path), "%s/layers.tar", TEST_TMP);
+	image_archive(path, "registry.test:5000/team/app:v1", "\"User\":\"app:extra\",\"WorkingDir\":\"/opt\"", l, 3);
+	CHECK_INT(runtime_image_import(RT, str_c(path), on_imported, &r), 0);
+	OK(r);
+	CHECK(r.bytes > 0);
+	s = shell_spec("id; pwd; ls /opt /opt/dir; stat -c '%a %u %g %h' /opt /opt/suid /opt/hard /tmp; head -1 /opt/link",
+		argv);
+	s.image = STR("registry.test:5000/team/app:v1");
+	run(&s);
+	CHECK_STR(log_all(),
+		"uid=1000(app) gid=2000(extra) groups=2000(extra)\n/opt\n/opt:\ndir\nhard\nlink\nsuid\n\n"
+		"/opt/dir:\nnew\n755 5 6 1\n4755 1 2 2\n4755 1 2 2\n1777 0 0 1\nroot:x:0:0:root:/root:/bin/sh\n");
+	CHECK_INT(runtime_image_find(RT, s.image, a, &img), 0);
+	CHECK(img.in_use);
+	CHECK_INT(runtime_image_remove(RT, s.image, on_result, &res), 0);
+	AWAIT(res.done);
+	CHECK_INT(res.e.code, -EBUSY);
+	sandbox_down();
+	res = (struct result){0};
+	CHECK_INT(runtime_image_remove(RT, s.image, on_result, &res), 0);
+	OK(res);
+	CHECK_INT(runtime_image_find(RT, s.image, a, &img), -ENOENT);
+	CHECK_INT(runtime_image_find(RT, STR("docker.io/library/busybox:test"), a, &img), 0);
+	arena_free(a);
+	runtime_free(RT);
+	for (size_t i = 0; i < 3; i++)
+		buf_release(&l[i]);
+}
+
+TEST(image_layers_whiteouts_links_and_owners)
+{
+	HOST_NEEDED();
+	HOST_RUN(layers);
+}
+
+/* ---- limits: only where the controllers are ---- */
+
+static void
+limited(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct runtime_stats st = {0};
+
+	up();
+	if (!runtime_info(RT).memory || !runtime_info(RT).pids) {
+		down();
+		_exit(77);
+	}
+	s = shell_spec("x=a; while :; do x=$x$x; done", argv);
+	s.limits.memory_bytes = 8 << 20;
+	run(&s);
+	CHECK(view().oom_killed);
+	CHECK_STR(view().reason, "OOMKilled");
+	CHECK_INT(view().exit_code, 137);
+	s = shell_spec("cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu.weight; sleep 100", argv);
+	s.limits = (struct runtime_limits){.pids = 20, .cpu_quota_us = 50000, .cpu_shares = 1024};
+	create(&s);
+	start();
+	AWAIT(log_all().n > 10);
+	CHECK_STR(log_all(), "20\n50000 100000\n39\n");
+	CHECK_INT(runtime_container_stats(RT, str_c(CT), &st), 0);
+	CHECK(st.memory_usage_bytes > 0 && st.pids >= 1);
+	down();
+}
+
+TEST(limits_oom_and_statistics)
+{
+	struct cgroups c = {0};
+	struct runtime_config cfg = {.cgroup_mount = STR("/sys/fs/cgroup"), .cgroup_parent = STR("keelson-probe"),
+		.allow_missing_controllers = true};
+	char path[300];
+
+	HOST_NEEDED();
+	cfg.cgroup_mount = str_c(host_cgroup_mount);
+	CHECK_INT(cgroups_open(&c, &cfg, NULL), 0);
+	cgroup_remove(&c, "keelson-probe");
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", host_cgroup_mount);
+	if (!(c.have >> CGROUP_MEMORY & 1)) {
+		cgroups_close(&c);
+		SKIP("no memory controller in cgroup v2 here");
+	}
+	cgroups_close(&c);
+	HOST_RUN(limited);
+}
