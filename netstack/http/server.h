@@ -68,12 +68,13 @@ size_t http_server_requests(const struct http_server *s); /* open ones */
 /* ---- request bodies: at most one of these, within on_request or later ------------------------- */
 
 /* http_collect: fn(r, 0, body) when the whole body is here (at once for none, before return); body is
- * arena. fn(r, -EFBIG, STR_NONE): longer than max_bytes; fn(r, -EINVAL, ...): malformed chunks or cut
- * short. After an error the handler still ends the request (413, 400); the connection then closes.
- * Not called when the client goes away (on_abort tells that). */
+ * arena. fn(r, -EFBIG, STR_NONE): longer than max_bytes; fn(r, -EINVAL, ...): malformed chunks. After an
+ * error the handler still ends the request (413, 400); the connection then closes. fn(r, -ECONNRESET,
+ * ...): the client went away or stopped sending; fn is told instead of on_abort, and a reply goes
+ * nowhere. */
 typedef void http_body_fn(struct http_req *r, int error, struct str body);
 void http_collect(struct http_req *r, size_t max_bytes, http_body_fn *fn);
-/* http_stream_body: data as it comes (borrowed), then end(r, 0) once, or end(r, -EINVAL). */
+/* http_stream_body: data as it comes (borrowed), then end(r, error) once, errors as above. */
 struct http_body_fns {
 	void (*data)(struct http_req *r, struct str bytes);
 	void (*end)(struct http_req *r, int error);
@@ -106,7 +107,8 @@ void http_on_drain(struct http_req *r, void (*fn)(struct http_req *r));
 void http_end(struct http_req *r);
 /* http_drop: ends the request without (the rest of) a reply: the client sees a cut connection. */
 void http_drop(struct http_req *r);
-/* http_on_abort: fn runs once when the client has gone away before the request ended. */
+/* http_on_abort: fn runs once when the client has gone away before the request ended (unless a body
+ * was awaited: see http_collect). */
 void http_on_abort(struct http_req *r, void (*fn)(struct http_req *r));
 bool http_aborted(const struct http_req *r);
 

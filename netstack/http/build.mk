@@ -1,0 +1,8 @@
+# netstack/http: one server, one client; HTTP/1.1, WebSocket, SPDY/3.1 as state machines.
+LIBS += netstack/http
+SRC_netstack/http := netstack/http/message.c netstack/http/url.c netstack/http/media.c \
+	netstack/http/http1.c netstack/http/listen.c netstack/http/wire.c netstack/http/tunnel.c \
+	netstack/http/server.c netstack/http/reply.c
+DEPS_netstack/http := netstack/tls base
+UNIT_netstack/http := tests/unit/netstack/http/message_test.c tests/unit/netstack/http/http1_test.c \
+	tests/unit/netstack/http/server_test.c
