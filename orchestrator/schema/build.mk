@@ -13,12 +13,15 @@ GEN_orchestrator/schema := $(KINDS:%=$(O)/gen/kinds/%.h) $(O)/gen/kinds/projecti
 SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_core.c \
 	orchestrator/schema/cells_groups.c orchestrator/schema/cells_pod.c orchestrator/schema/conform.c \
 	orchestrator/schema/decode.c orchestrator/schema/default.c orchestrator/schema/defaults_core.c \
-	orchestrator/schema/defaults_groups.c orchestrator/schema/errors.c orchestrator/schema/fields.c \
-	orchestrator/schema/format.c orchestrator/schema/formats.c orchestrator/schema/members.c \
-	orchestrator/schema/order.c orchestrator/schema/patch.c orchestrator/schema/path.c \
-	orchestrator/schema/proto.c orchestrator/schema/quantity.c orchestrator/schema/schema.c \
-	orchestrator/schema/select.c orchestrator/schema/strategic.c orchestrator/schema/structs.c \
-	orchestrator/schema/table.c orchestrator/schema/validate.c orchestrator/schema/validate_meta.c
+	orchestrator/schema/defaults_groups.c orchestrator/schema/discovery.c \
+	orchestrator/schema/errors.c orchestrator/schema/fields.c orchestrator/schema/format.c \
+	orchestrator/schema/formats.c orchestrator/schema/json_out.c orchestrator/schema/members.c \
+	orchestrator/schema/openapi.c orchestrator/schema/openapi_paths.c \
+	orchestrator/schema/openapi_v2.c orchestrator/schema/order.c orchestrator/schema/patch.c \
+	orchestrator/schema/path.c orchestrator/schema/proto.c orchestrator/schema/quantity.c \
+	orchestrator/schema/schema.c orchestrator/schema/select.c orchestrator/schema/strategic.c \
+	orchestrator/schema/structs.c orchestrator/schema/table.c orchestrator/schema/validate.c \
+	orchestrator/schema/validate_meta.c
 DEPS_orchestrator/schema := storage/store base
 
 SCHEMAC := orchestrator/schema/compile/main.c orchestrator/schema/compile/parse.c \
@@ -35,5 +38,6 @@ $(O)/gen/kinds/.made: $(O)/host/schemac $(KIND_FILES)
 $(GEN_orchestrator/schema) $(O)/gen/kinds/tables.c: $(O)/gen/kinds/.made ;
 
 UNIT_orchestrator/schema := tests/unit/orchestrator/schema/object_test.c \
-	tests/unit/orchestrator/schema/patch_test.c tests/unit/orchestrator/schema/select_test.c \
-	tests/unit/orchestrator/schema/table_test.c tests/unit/orchestrator/schema/value_test.c
+	tests/unit/orchestrator/schema/patch_test.c tests/unit/orchestrator/schema/publish_test.c \
+	tests/unit/orchestrator/schema/select_test.c tests/unit/orchestrator/schema/table_test.c \
+	tests/unit/orchestrator/schema/value_test.c

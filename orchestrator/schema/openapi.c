@@ -1,0 +1,427 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * openapi: OpenAPI 3.0 of one group and version, whole: paths (openapi_paths.c) and the schemas of every type
+ * they reach. kubectl validates, explains and computes patches with it, so list types, merge keys and
+ * strategies must be complete.
+ * Source: OpenAPI 3.0.0; the x-kubernetes- extensions; names as k8s.io/kube-openapi makes them. */
+#include "orchestrator/schema/publish_int.h"
+
+#include <stdlib.h>
+
+/* Where Go keeps the packages; all others are io.k8s.api.<first label>. */
+static const struct {
+	const char *group, *prefix;
+} packages[] = {
+	{"", "io.k8s.api.core."},
+	{"meta", "io.k8s.apimachinery.pkg.apis.meta."},
+	{"apiextensions.k8s.io", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions."},
+	{"apiregistration.k8s.io", "io.k8s.kube-aggregator.pkg.apis.apiregistration."},
+};
+
+struct str
+schema_openapi_name(struct arena *a, const struct schema_type *t)
+{
+	struct str label = STR_NONE, rest = STR_NONE;
+
+	for (size_t i = 0; i < ARRAY_LEN(packages); i++)
+		if (strcmp(packages[i].group, t->group) == 0)
+			return arena_fmt(a, "%s%s.%s", packages[i].prefix, t->version, t->name);
+	str_cut(str_c(t->group), '.', &label, &rest);
+	return arena_fmt(a, "io.k8s.api." STR_FMT ".%s.%s", STR_ARG(label), t->version, t->name);
+}
+
+/* Scalars that have a schema of their own. */
+static const struct {
+	const char *name, *json;
+} shared[SCHEMA_FORM__COUNT] = {
+	[SCHEMA_QUANTITY] = {"io.k8s.apimachinery.pkg.api.resource.Quantity",
+		"{\"description\":\"an amount: digits with a suffix: m, k, M, G, Ki, Mi, Gi...\",\"oneOf\":[{\"type\":"
+		"\"string\"},{\"type\":\"number\"}]}"},
+	[SCHEMA_TIME] = {"io.k8s.apimachinery.pkg.apis.meta.v1.Time",
+		"{\"description\":\"a point in time, RFC 3339\",\"format\":\"date-time\",\"type\":\"string\"}"},
+	[SCHEMA_MICROTIME] = {"io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
+		"{\"description\":\"a point in time with microseconds, RFC 3339\",\"format\":\"date-time\",\"type\":"
+		"\"string\"}"},
+	[SCHEMA_DURATION] = {"io.k8s.apimachinery.pkg.apis.meta.v1.Duration",
+		"{\"description\":\"a span of time: 1h15m30s\",\"type\":\"string\"}"},
+	[SCHEMA_INTSTR] = {"io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+		"{\"description\":\"a number or a text\",\"format\":\"int-or-string\",\"oneOf\":[{\"type\":\"integer\"},{"
+		"\"type\":\"string\"}]}"},
+	[SCHEMA_OBJECT] = {"io.k8s.apimachinery.pkg.runtime.RawExtension",
+		"{\"description\":\"an object of any kind\",\"type\":\"object\"}"},
+};
+static const char patch_name[] = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
+
+/* JSON schema of scalars that are written in place. */
+static const struct {
+	const char *type, *format;
+} plain[SCHEMA_FORM__COUNT] = {
+	[SCHEMA_STRING] = {"string", NULL},
+	[SCHEMA_BOOL] = {"boolean", NULL},
+	[SCHEMA_INT32] = {"integer", "int32"},
+	[SCHEMA_INT64] = {"integer", "int64"},
+	[SCHEMA_DOUBLE] = {"number", "double"},
+	[SCHEMA_BYTES] = {"string", "byte"},
+};
+
+void
+openapi_ref(struct json_out *j, struct arena *a, const struct schema_type *t)
+{
+	json_text(j, "$ref",
+		arena_fmt(a, "#/components/schemas/" STR_FMT, STR_ARG(schema_openapi_name(a, t))));
+}
+
+void
+openapi_gvk(struct json_out *j, const char *group, const char *version, const char *kind)
+{
+	json_str(j, "group", group);
+	json_str(j, "kind", kind);
+	json_str(j, "version", version);
+}
+
+const struct schema_type *
+openapi_list_type(const struct schema *s, const struct schema_kind *k)
+{
+	if (k->list_kind == NULL || k->list_kind[0] == 0)
+		return NULL;
+	return schema_type_find(s, str_c(k->group), str_c(k->version), str_c(k->list_kind));
+}
+
+/* ---- schemas ---- */
+
+/* put_form: the schema of one value into the open object. */
+static void
+put_form(struct json_out *j, struct arena *a, const struct schema_field *f)
+{
+	if (f->form == SCHEMA_STRUCT) {
+		openapi_ref(j, a, f->type);
+	} else if (shared[f->form].name) {
+		json_text(j, "$ref", arena_fmt(a, "#/components/schemas/%s", shared[f->form].name));
+	} else if (plain[f->form].type) {
+		json_str(j, "type", plain[f->form].type);
+		if (plain[f->form].format)
+			json_str(j, "format", plain[f->form].format);
+	}
+	/* any, and the unions of CRD schemas: no constraint */
+}
+
+static void
+put_strings(struct json_out *j, const char *key, const char *const *list)
+{
+	json_list(j, key);
+	for (; *list; list++)
+		json_str(j, NULL, *list);
+	json_end_list(j);
+}
+
+static const char *
+strategy_text(unsigned patch)
+{
+	static const char *const texts[] = {
+		[SCHEMA_PATCH_MERGE] = "merge",
+		[SCHEMA_PATCH_RETAIN_KEYS] = "retainKeys",
+		[SCHEMA_PATCH_MERGE | SCHEMA_PATCH_RETAIN_KEYS] = "merge,retainKeys",
+		[SCHEMA_PATCH_REPLACE] = "replace",
+	};
+
+	return patch < ARRAY_LEN(texts) ? texts[patch] : NULL;
+}
+
+static void
+put_rules(struct json_out *j, const struct schema_field *f)
+{
+	static const char *const lists[] = {NULL, "atomic", "set", "map"};
+	const struct schema_rules *r = f->rules;
+
+	if (r == NULL)
+		return;
+	if (r->enums && !(f->flags & SCHEMA_OPEN_ENUM) && f->shape == SCHEMA_ONE)
+		put_strings(j, "enum", r->enums);
+	if (r->dflt)
+		json_raw(j, "default", r->dflt);
+	if (r->list_keys)
+		put_strings(j, "x-kubernetes-list-map-keys", r->list_keys);
+	if (lists[r->list])
+		json_str(j, "x-kubernetes-list-type", lists[r->list]);
+	if (r->map_atomic)
+		json_str(j, "x-kubernetes-map-type", "atomic");
+	if (r->merge_key)
+		json_str(j, "x-kubernetes-patch-merge-key", r->merge_key);
+	if (strategy_text(r->patch))
+		json_str(j, "x-kubernetes-patch-strategy", strategy_text(r->patch));
+}
+
+static void
+put_field(struct json_out *j, struct arena *a, const struct schema_field *f)
+{
+	const char *text = schema_field_description(f);
+	bool ref = f->form == SCHEMA_STRUCT || shared[f->form].name;
+
+	json_object(j, f->name);
+	if (text[0])
+		json_str(j, "description", text);
+	put_rules(j, f);
+	switch ((enum schema_shape)f->shape) {
+	case SCHEMA_ONE:
+		if (!ref) {
+			put_form(j, a, f);
+			break;
+		}
+		/* a $ref alone would hide its siblings */
+		json_list(j, "allOf");
+		json_object(j, NULL);
+		put_form(j, a, f);
+		json_end_object(j);
+		json_end_list(j);
+		break;
+	case SCHEMA_LIST:
+		json_str(j, "type", "array");
+		json_object(j, "items");
+		put_form(j, a, f);
+		json_end_object(j);
+		break;
+	case SCHEMA_MAP:
+		json_str(j, "type", "object");
+		json_object(j, "additionalProperties");
+		put_form(j, a, f);
+		json_end_object(j);
+		break;
+	case SCHEMA_MAP_OF_LISTS:
+		json_str(j, "type", "object");
+		json_object(j, "additionalProperties");
+		json_str(j, "type", "array");
+		json_object(j, "items");
+		put_form(j, a, f);
+		json_end_object(j);
+		json_end_object(j);
+		break;
+	}
+	json_end_object(j);
+}
+
+/* put_gvks: roots are named by their kind; DeleteOptions and WatchEvent belong to every version. */
+static void
+put_gvks(struct json_out *j, const struct schema *s, const struct schema_type *t)
+{
+	bool meta = strcmp(t->group, "meta") == 0;
+	bool all = meta &&
+		(strcmp(t->name, "DeleteOptions") == 0 || strcmp(t->name, "WatchEvent") == 0);
+
+	json_list(j, "x-kubernetes-group-version-kind");
+	for (size_t i = 0; all && i < s->n_groups; i++) {
+		json_object(j, NULL);
+		openapi_gvk(j, s->groups[i].group, s->groups[i].version, t->name);
+		json_end_object(j);
+	}
+	if (!all) {
+		json_object(j, NULL);
+		openapi_gvk(j, meta ? "" : t->group, t->version, t->name);
+		json_end_object(j);
+	}
+	json_end_list(j);
+}
+
+static void
+put_type(struct json_out *j, struct arena *a, const struct schema *s, const struct schema_type *t)
+{
+	bool required = false;
+
+	json_object(j, schema_openapi_name(a, t).p);
+	json_str(j, "description", t->description[0] ? t->description : t->name);
+	json_str(j, "type", "object");
+	json_object(j, "properties");
+	for (size_t i = 0; i < t->n_fields; i++) {
+		put_field(j, a, &t->fields[i]);
+		required |= (t->fields[i].flags & SCHEMA_REQUIRED) != 0;
+	}
+	json_end_object(j);
+	if (required) {
+		json_list(j, "required");
+		for (size_t i = 0; i < t->n_fields; i++)
+			if (t->fields[i].flags & SCHEMA_REQUIRED)
+				json_str(j, NULL, t->fields[i].name);
+		json_end_list(j);
+	}
+	if (t->root)
+		put_gvks(j, s, t);
+	if (t->map_atomic)
+		json_str(j, "x-kubernetes-map-type", "atomic");
+	json_end_object(j);
+}
+
+/* ---- which types ---- */
+
+struct reach {
+	struct arena *a;
+	const struct schema_type **types;
+	size_t n;
+	bool forms[SCHEMA_FORM__COUNT];
+	bool failed;
+};
+
+static void
+reach_add(struct reach *r, const struct schema_type *t)
+{
+	const struct schema_type **at = NULL;
+
+	if (t == NULL)
+		return;
+	for (size_t i = 0; i < r->n; i++)
+		if (r->types[i] == t)
+			return;
+	at = ARENA_PUSH(r->a, r->types, r->n);
+	if (at)
+		*at = t;
+	else
+		r->failed = true;
+}
+
+/* reach_all: the types found so far and all they hold. */
+static void
+reach_all(struct reach *r)
+{
+	for (size_t i = 0; i < r->n && !r->failed; i++) {
+		const struct schema_type *t = r->types[i];
+
+		for (size_t k = 0; k < t->n_fields; k++) {
+			r->forms[t->fields[k].form] = true;
+			if (t->fields[k].form == SCHEMA_STRUCT)
+				reach_add(r, t->fields[k].type);
+		}
+	}
+}
+
+static const char *const always[] = {"APIResourceList", "DeleteOptions", "Status", "WatchEvent"};
+
+static void
+reach_version(struct reach *r, const struct schema *s, const struct schema_group_version *g)
+{
+	for (size_t i = 0; i < s->n_kinds; i++) {
+		const struct schema_kind *k = s->kinds[i];
+
+		if (!(k->flags & SCHEMA_KIND_SERVED) || strcmp(k->group, g->group) != 0 ||
+			strcmp(k->version, g->version) != 0)
+			continue;
+		reach_add(r, k->type);
+		reach_add(r, openapi_list_type(s, k));
+		for (size_t j = 0; j < k->n_subs; j++)
+			reach_add(r, k->subs[j].type);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), str_c(always[i])));
+	reach_all(r);
+}
+
+static int
+by_name(const void *x, const void *y)
+{
+	const struct schema_type *a = *(const struct schema_type *const *)x;
+	const struct schema_type *b = *(const struct schema_type *const *)y;
+	int c = strcmp(a->group, b->group);
+
+	return c                                 ? c
+		: strcmp(a->version, b->version) ? strcmp(a->version, b->version)
+						 : strcmp(a->name, b->name);
+}
+
+static void
+put_components(struct json_out *j, struct arena *a, const struct schema *s, struct reach *r)
+{
+	json_object(j, "components");
+	json_object(j, "schemas");
+	qsort(r->types, r->n, sizeof(*r->types), by_name);
+	for (size_t i = 0; i < r->n; i++)
+		put_type(j, a, s, r->types[i]);
+	for (size_t i = 0; i < SCHEMA_FORM__COUNT; i++)
+		if (r->forms[i] && shared[i].name)
+			json_raw(j, shared[i].name, shared[i].json);
+	json_raw(j, patch_name,
+		"{\"description\":\"a patch: what it means is up to its content type\",\"type\":\"object\"}");
+	json_end_object(j);
+	json_object(j, "securitySchemes");
+	json_raw(j, "BearerToken",
+		"{\"description\":\"a token in the Authorization header\",\"in\":\"header\",\"name\":\"authorization\","
+		"\"type\":\"apiKey\"}");
+	json_end_object(j);
+	json_end_object(j);
+}
+
+/* ---- documents ---- */
+
+static struct str
+path_of(struct arena *a, const struct schema_group_version *g)
+{
+	return g->group[0] ? arena_fmt(a, "apis/%s/%s", g->group, g->version)
+			   : arena_fmt(a, "api/%s", g->version);
+}
+
+struct str
+schema_openapi_v3_path(struct arena *a, const struct schema *s, size_t i)
+{
+	for (size_t g = 0; g < s->n_groups; g++)
+		if (schema_version_served(s, &s->groups[g]) && i-- == 0)
+			return path_of(a, &s->groups[g]);
+	return STR_NONE;
+}
+
+int
+schema_openapi_v3(const struct schema *s, struct str path, struct buf *out)
+{
+	struct arena *a = arena_new(64u << 20);
+	struct json_out j = {.b = out};
+	const struct schema_group_version *g = NULL;
+	struct reach r = {.a = a};
+	int rc = -ENOENT;
+
+	if (a == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_groups && g == NULL; i++)
+		if (schema_version_served(s, &s->groups[i]) &&
+			str_eq(path_of(a, &s->groups[i]), path))
+			g = &s->groups[i];
+	if (g) {
+		reach_version(&r, s, g);
+		json_object(&j, NULL);
+		json_str(&j, "openapi", "3.0.0");
+		json_object(&j, "info");
+		json_str(&j, "title", "Kubernetes");
+		json_str(&j, "version", "v1.37.2");
+		json_end_object(&j);
+		openapi_paths(&j, a, s, g);
+		put_components(&j, a, s, &r);
+		json_end_object(&j);
+		rc = r.failed || arena_failed(a) || out->failed ? -ENOMEM : 0;
+	}
+	arena_free(a);
+	return rc;
+}
+
+void
+schema_openapi_v3_index(const struct schema *s, struct str (*hash)(void *arg, struct str path),
+	void *arg, struct buf *out)
+{
+	struct arena *a = arena_new(1u << 20);
+	struct json_out j = {.b = out};
+	struct str path = STR_NONE;
+
+	if (a == NULL) {
+		out->failed = true;
+		return;
+	}
+	json_object(&j, NULL);
+	json_object(&j, "paths");
+	for (size_t i = 0; (path = schema_openapi_v3_path(a, s, i)).n; i++) {
+		struct str h = hash(arg, path);
+
+		json_object(&j, path.p);
+		json_text(&j, "serverRelativeURL",
+			arena_fmt(a, "/openapi/v3/" STR_FMT "?hash=" STR_FMT, STR_ARG(path),
+				STR_ARG(h)));
+		json_end_object(&j);
+	}
+	json_end_object(&j);
+	json_end_object(&j);
+	if (arena_failed(a))
+		out->failed = true;
+	arena_free(a);
+}
