@@ -14,6 +14,7 @@
 #define ORCHESTRATOR_API_REQUEST_H
 
 #include "base/doc.h"
+#include "base/ip.h"
 #include "base/loop.h"
 #include "orchestrator/schema/schema.h"
 #include "storage/store/store.h"
@@ -190,6 +191,16 @@ void request_warn(struct request *r, const char *fmt, ...) __attribute__((format
 
 /* ---- what stages and plugins may ask ---- */
 
+/* request_group, request_resource, request_subresource: what the path names ("" = core, no
+ * subresource); STR_NONE for non-resource paths. */
+struct str request_group(const struct request *r);
+struct str request_resource(const struct request *r);
+struct str request_subresource(const struct request *r);
+/* request_ranges: where Services get their addresses; family 0 = not used. arena. */
+struct api_ranges {
+	struct ip_prefix service[2]; /* IPv4, IPv6 */
+};
+const struct api_ranges *request_ranges(struct request *r);
 /* request_read: another object as it is stored now: decoded, with kind and apiVersion, in r->a. Never to
  * be changed. group "" = core. Errors: -ENOENT no such object or resource, -EIO. */
 int request_read(struct request *r, struct str group, struct str resource, struct str ns,

@@ -1,0 +1,5 @@
+# What no table can say about a kind; built-in admission.
+LIBS += orchestrator/kinds
+SRC_orchestrator/kinds := $(addprefix orchestrator/kinds/,tables.c helpers.c admission.c admission_pod.c pod.c \
+	service.c core.c workloads.c certificates.c)
+DEPS_orchestrator/kinds := orchestrator/api orchestrator/schema netstack/tls base

@@ -1,0 +1,64 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * kinds_int: shared within orchestrator/kinds. */
+#ifndef ORCHESTRATOR_KINDS_INT_H
+#define ORCHESTRATOR_KINDS_INT_H
+
+#include "orchestrator/kinds/kinds.h"
+#include "orchestrator/schema/schema.h"
+
+/* One row a kind, each in its file. */
+extern const struct kind_ops pod_ops, service_ops, namespace_ops, node_ops, secret_ops, configmap_ops,
+	serviceaccount_ops, claim_ops, volume_ops, deployment_ops, replicaset_ops, daemonset_ops,
+	statefulset_ops, replicationcontroller_ops, endpointslice_ops, csr_ops, event_ops, lease_ops,
+	storageclass_ops, priorityclass_ops, role_ops, clusterrole_ops, rolebinding_ops,
+	clusterrolebinding_ops, job_ops, pdb_ops;
+
+/* Admission plugins, each family in its file. */
+enum step admit_namespace_lifecycle(struct request *r);
+enum step admit_service_account(struct request *r);
+enum step admit_priority(struct request *r);
+enum step admit_priority_class(struct request *r);
+enum step admit_default_tolerations(struct request *r);
+enum step admit_default_storage_class(struct request *r);
+enum step admit_storage_protection(struct request *r);
+enum step admit_taint_node(struct request *r);
+enum step admit_node_restriction(struct request *r);
+enum step admit_certificate_approval(struct request *r);
+enum step admit_certificate_signing(struct request *r);
+enum step admit_certificate_subject(struct request *r);
+
+/* ---- helpers over documents ---- */
+#define S(lit) STR(lit)
+static inline struct doc *
+meta_of(const struct doc *obj)
+{
+	return doc_get(obj, S("metadata"));
+}
+static inline struct str
+meta_str(const struct doc *obj, const char *name)
+{
+	return doc_get_str(meta_of(obj), str_c(name));
+}
+static inline bool
+is_deleting(const struct doc *obj)
+{
+	return doc_get_str(meta_of(obj), S("deletionTimestamp")).n > 0;
+}
+/* list_has: a list of strings holds s. list_add: appends it when it does not. */
+bool list_has(const struct doc *list, struct str s);
+void list_add(struct arena *a, struct doc *list, struct str s);
+/* keep: obj's member becomes what old has (removed when old has none). */
+void keep_member(struct arena *a, struct doc *obj, const struct doc *old, struct str name);
+/* immutable: adds "field is immutable" when a member differs. */
+void check_immutable(struct request *r, struct str field, const struct doc *now, const struct doc *old);
+/* validate_selector_labels: selector is given, not empty, and matches the template's labels. */
+void check_workload(struct request *r, const struct doc *obj);
+/* check_template: a pod template at `path` (validation of pods). */
+void check_pod_spec(struct request *r, const struct doc *spec, struct str path, bool in_template);
+/* check_label_selector: operators and their values. */
+void check_label_selector(struct request *r, const struct doc *sel, struct str path);
+/* to_text: any scalar as text, arena. */
+struct str quantity_of_doc(const struct doc *d);
+
+#endif

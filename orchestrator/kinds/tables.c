@@ -1,0 +1,55 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * tables: every kind that has code, and the admission plugins in the order of kube-apiserver's. */
+#include "orchestrator/kinds/kinds_int.h"
+
+static const struct kind_ops *const kinds[] = {
+	&pod_ops,
+	&service_ops,
+	&namespace_ops,
+	&node_ops,
+	&configmap_ops,
+	&secret_ops,
+	&claim_ops,
+	&volume_ops,
+	&deployment_ops,
+	&replicaset_ops,
+	&daemonset_ops,
+	&statefulset_ops,
+	&csr_ops,
+};
+
+#define CREATE_UPDATE (ADMIT_CREATE | ADMIT_UPDATE)
+#define ALL_OPS (ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE)
+#define CSR "certificates.k8s.io", "certificatesigningrequests"
+
+static const struct admission_plugin mutating[] = {
+	{"NamespaceLifecycle", ALL_OPS, NULL, NULL, "*", admit_namespace_lifecycle},
+	{"ServiceAccount", ADMIT_CREATE, "", "pods", NULL, admit_service_account},
+	{"NodeRestriction", ALL_OPS, NULL, NULL, "*", admit_node_restriction},
+	{"TaintNodesByCondition", ADMIT_CREATE, "", "nodes", NULL, admit_taint_node},
+	{"Priority", CREATE_UPDATE, "", "pods", NULL, admit_priority},
+	{"DefaultTolerationSeconds", ADMIT_CREATE, "", "pods", NULL, admit_default_tolerations},
+	{"DefaultStorageClass", ADMIT_CREATE, "", "persistentvolumeclaims", NULL,
+		admit_default_storage_class},
+	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumeclaims", NULL,
+		admit_storage_protection},
+	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumes", NULL,
+		admit_storage_protection},
+};
+
+static const struct admission_plugin validating[] = {
+	{"Priority", CREATE_UPDATE, "scheduling.k8s.io", "priorityclasses", NULL, admit_priority_class},
+	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
+	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
+	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},
+};
+
+const struct kind_tables kinds_tables = {
+	.kinds = kinds,
+	.n_kinds = ARRAY_LEN(kinds),
+	.mutating = mutating,
+	.n_mutating = ARRAY_LEN(mutating),
+	.validating = validating,
+	.n_validating = ARRAY_LEN(validating),
+};
