@@ -207,6 +207,7 @@ TEST(pods_of_one_node_reach_each_other)
 	CHECK(reaches(pa, n.ns, &n.desc.addr4, &src));
 	CHECK_IP(src, "10.244.1.2");
 	CHECK(reaches(pa, n.ns, &n.desc.addr6, NULL));
+	podnet_close(n.pn);
 }
 
 TEST(an_address_without_a_pod_is_unreachable_at_once)
@@ -222,6 +223,7 @@ TEST(an_address_without_a_pod_is_unreachable_at_once)
 	here = netns_switch(pa);
 	CHECK_INT(connect_to(NULL, &nobody, 80, NETNS_WAIT_MS), -EHOSTUNREACH);
 	netns_back(here);
+	podnet_close(n.pn);
 }
 
 TEST(pods_of_two_nodes_reach_each_other_and_the_outside)
@@ -277,6 +279,8 @@ TEST(pods_of_two_nodes_reach_each_other_and_the_outside)
 	CHECK_INT(connect_to(NULL, &a.v4, 80, 200), -ENETUNREACH); /* the stale route is gone */
 	nl_close(&s);
 	netns_back(here);
+	podnet_close(n1.pn);
+	podnet_close(n2.pn);
 }
 
 TEST(a_later_process_finds_pods_and_addresses)
@@ -309,6 +313,7 @@ TEST(a_later_process_finds_pods_and_addresses)
 	CHECK_INT(podnet_pod_attach(n.pn, &a, 0, pa, &e), -EEXIST);
 	netns_back(here);
 	CHECK(reaches(pa, pb, &b.v4, NULL)); /* and the failed attach undid nothing */
+	podnet_close(n.pn);
 }
 
 TEST(a_released_number_rests_before_it_is_used_again)
@@ -344,6 +349,7 @@ TEST(a_released_number_rests_before_it_is_used_again)
 	CHECK_INT(podnet_pod_release(n.pn, "uid-100", &e), 0);
 	CHECK_INT(podnet_pod_reserve(n.pn, "one-more", &b, &e), 0);
 	netns_back(here);
+	podnet_close(n.pn);
 }
 
 static void
@@ -434,6 +440,7 @@ TEST(a_pod_cannot_send_from_a_foreign_address)
 	nl_batch_release(&m);
 	nl_close(&s);
 	netns_back(here);
+	podnet_close(n.pn);
 }
 
 TEST(the_first_packets_after_attach_arrive)
@@ -467,6 +474,7 @@ TEST(the_first_packets_after_attach_arrive)
 		close(p.fd);
 		close(pa);
 	}
+	podnet_close(n.pn);
 }
 
 TEST(counters_are_the_pods_view)
@@ -486,6 +494,7 @@ TEST(counters_are_the_pods_view)
 	CHECK(l.rx_packets >= 2 && l.tx_packets >= 1);
 	CHECK_INT(podnet_pod_counters(n.pn, "uid-x", &l, &e), -ENOENT);
 	netns_back(here);
+	podnet_close(n.pn);
 }
 
 TEST(wrong_ranges_are_refused)
