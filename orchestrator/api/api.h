@@ -71,6 +71,8 @@ struct api_config {
 	struct str advertise_ip4, advertise_ip6; /* endpoints of service `kubernetes`; "" = the listener's */
 	struct str cluster_domain;               /* "" = "cluster.local" */
 
+	struct str bootstrap_token; /* "id.secret": kept as a Secret, so that nodes can join; "" = none */
+
 	/* Per-kind functions and admission plugins, ordered and const. Kept. NULL = none. */
 	const struct kind_tables *kinds;
 

@@ -2,6 +2,7 @@
  *
  * part: the controllers as a row of the control role: one task, a direct client for each identity. */
 #include "orchestrator/api/api.h"
+#include "orchestrator/control/addons.h"
 #include "orchestrator/control/control.h"
 
 #include "base/log.h"
@@ -13,6 +14,8 @@ struct part {
 	struct server_context ctx;
 	struct loop *loop;
 	struct control *ctl;
+	struct client *masters; /* makes the addons */
+	struct addons *addons;
 };
 
 static int
@@ -32,7 +35,13 @@ static void
 on_start(struct loop *l, void *arg)
 {
 	struct part *p = arg;
+	static const struct str group = STR_INIT("system:masters");
+	struct api_identity id = {.user = STR("system:keelson-addons"), .groups = &group, .n_groups = 1};
 	int rc = control_new(l, controllers, &p->ctx, make_client, p, &p->ctl);
+	if (rc == 0)
+		rc = api_client_new(p->ctx.api, l, &id, &p->masters);
+	if (rc == 0)
+		rc = addons_new(p->masters, &p->ctx, &p->addons);
 	if (rc < 0)
 		log_error("controllers: starting: %s", strerror(-rc));
 }
@@ -42,8 +51,9 @@ on_end(struct loop *l, void *arg)
 {
 	struct part *p = arg;
 	(void)l;
+	addons_free(p->addons);
+	client_free(p->masters);
 	control_free(p->ctl);
-	p->ctl = NULL;
 }
 
 static int
