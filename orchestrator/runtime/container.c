@@ -695,7 +695,7 @@ view(const struct container *c)
 		.oom_killed = over && r->oom_killed,
 		.reason = over && r->reason.n ? r->reason.p : "", .message = r->message,
 		.pid = r->phase == PHASE_RUNNING && !c->exited ? r->pid : 0, .uid = r->uid,
-		.gid = r->gid, .tty = r->spec.tty, .stdin = r->spec.stdin,
+		.gid = r->gid, .tty = r->spec.tty, .open_stdin = r->spec.open_stdin,
 		.stdin_once = r->spec.stdin_once, .log_path = r->spec.log_path,
 		.data = r->spec.data};
 }

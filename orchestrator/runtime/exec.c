@@ -388,9 +388,9 @@ exec_launch(struct runtime_exec *x, const struct container *c, const struct runt
 	l->argv = argv;
 	l->n_argv = spec->n_argv;
 	l->tty = spec->tty;
-	l->want[0] = spec->stdin;
-	l->want[RUNTIME_STDOUT] = spec->stdout;
-	l->want[RUNTIME_STDERR] = spec->stderr;
+	l->want[0] = spec->use_stdin;
+	l->want[RUNTIME_STDOUT] = spec->use_stdout;
+	l->want[RUNTIME_STDERR] = spec->use_stderr;
 	l->cols = spec->cols ? spec->cols : 80;
 	l->rows = spec->rows ? spec->rows : 24;
 	l->join = fcntl(c->pidfd, F_DUPFD_CLOEXEC, 3);

@@ -153,7 +153,7 @@ streams(struct launch *l)
 
 	l->child.tty = l->exec ? l->tty : s->tty;
 	if (!l->exec) {
-		l->want[0] = s->stdin;
+		l->want[0] = s->open_stdin;
 		l->want[1] = l->want[2] = true;
 	}
 	for (int i = 0; !rc && !l->child.tty && i < 3; i++)

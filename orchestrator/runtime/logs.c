@@ -204,17 +204,17 @@ log_pump_close(struct log_pump *p)
 }
 
 static int
-in_flight_bytes(const struct log_pump *p)
+bytes_in(int fd)
 {
 	int n = 0;
 
-	return ioctl(p->in_flight[0], FIONREAD, &n) ? 0 : n;
+	return ioctl(fd, FIONREAD, &n) ? 0 : n;
 }
 
 const char *
 log_pump_pending(const struct log_pump *p)
 {
-	return in_flight_bytes(p) > 0 && p->journal->active ? p->journal->id : NULL;
+	return bytes_in(p->in_flight[0]) > 0 && p->journal->active ? p->journal->id : NULL;
 }
 
 /* What is in flight, left where it is. */
@@ -295,7 +295,8 @@ on_readable(struct loop_fd *w, uint32_t revents)
 		struct str text = STR_NONE;
 
 		/* Not before there is something to write: the newest lines stay in the current file. */
-		if (s->file->fd >= 0 && s->file->size >= s->file->max_bytes)
+		if (s->file->fd >= 0 && s->file->size >= s->file->max_bytes &&
+			bytes_in(s->w.fd) > 0)
 			rotate(s->file);
 		n = take_batch(s);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {

@@ -353,7 +353,7 @@ struct runtime_container_spec {
 	struct str seccomp_profile; /* LOCALHOST: path below config.seccomp_dir */
 	struct runtime_limits limits;
 	int oom_score_adj;       /* -1000..1000 */
-	bool tty, stdin, stdin_once;
+	bool tty, open_stdin, stdin_once;
 	const struct runtime_rlimit *rlimits;
 	size_t n_rlimits;
 	struct str stop_signal;  /* "" = the image's, else SIGTERM */
@@ -387,7 +387,7 @@ struct runtime_container {
 	struct str message;   /* of StartError */
 	int pid;              /* on the host, while RUNNING */
 	uint32_t uid, gid;    /* resolved user (valid after create) */
-	bool tty, stdin, stdin_once;
+	bool tty, open_stdin, stdin_once;
 	struct str log_path, data;
 };
 
@@ -449,7 +449,7 @@ struct runtime_exec_spec {
 	struct str container_id;
 	const struct str *argv;
 	size_t n_argv;
-	bool tty, stdin, stdout, stderr; /* a stream that is not wanted is /dev/null; tty joins out and err */
+	bool tty, use_stdin, use_stdout, use_stderr; /* a stream that is not wanted is /dev/null; tty joins out and err */
 	uint16_t cols, rows;             /* first size of a tty; 0 = 80 x 24 */
 };
 struct runtime_exec_ops {
@@ -477,7 +477,7 @@ void runtime_exec_close(struct runtime_exec *x, bool kill);
 struct runtime_attach;
 struct runtime_attach_spec {
 	struct str container_id;
-	bool stdin, stdout, stderr;
+	bool use_stdin, use_stdout, use_stderr;
 };
 /* runtime_attach_start: output from now on (any number of clients), input to the container's stdin when
  * it has one; with stdin_once it is closed when the first client that has stdin goes. ops as of exec;

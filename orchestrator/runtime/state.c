@@ -131,7 +131,7 @@ static const struct pack_field container_spec_fields[] = {
 	PACK_SUB(25, T, limits, &limits_table),
 	PACK_FIELD(26, PACK_32, T, oom_score_adj),
 	PACK_FIELD(27, PACK_BOOL, T, tty),
-	PACK_FIELD(28, PACK_BOOL, T, stdin),
+	PACK_FIELD(28, PACK_BOOL, T, open_stdin),
 	PACK_FIELD(29, PACK_BOOL, T, stdin_once),
 	PACK_SUBS(30, T, rlimits, n_rlimits, &rlimit_table),
 	PACK_FIELD(31, PACK_STR, T, stop_signal),

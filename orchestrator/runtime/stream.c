@@ -159,12 +159,12 @@ runtime_attach_start(struct runtime *rt, const struct runtime_attach_spec *spec,
 	x->c = c;
 	x->ops = *ops;
 	x->arg = arg;
-	x->want[RUNTIME_STDOUT] = spec->stdout;
-	x->want[RUNTIME_STDERR] = spec->stderr;
+	x->want[RUNTIME_STDOUT] = spec->use_stdout;
+	x->want[RUNTIME_STDERR] = spec->use_stderr;
 	x->behind[RUNTIME_STDOUT].max = x->behind[RUNTIME_STDERR].max = BEHIND_MAX;
 	x->resume.fn = on_resume;
 	x->resume.arg = x;
-	if (spec->stdin && (c->tty_fd >= 0 ? c->rec.spec.stdin : c->stdin_fd >= 0))
+	if (spec->use_stdin && (c->tty_fd >= 0 ? c->rec.spec.open_stdin : c->stdin_fd >= 0))
 		in = fcntl(c->tty_fd >= 0 ? c->tty_fd : c->stdin_fd, F_DUPFD_CLOEXEC, 3);
 	outlet_init(&x->in, rt->loop, in, attach_writable, x);
 	x->next = c->attached;
