@@ -53,11 +53,6 @@ static const struct addon {
 		"\"kubernetes.io/cluster-service\":\"true\",\"kubernetes.io/name\":\"CoreDNS\"}},\"spec\":{"
 		"\"clusterIP\":\"{dns4}\",\"clusterIPs\":[\"{dns4}\"],\"ports\":[{\"name\":\"dns\",\"port\":53,"
 		"\"protocol\":\"UDP\"},{\"name\":\"dns-tcp\",\"port\":53,\"protocol\":\"TCP\"}]}}"},
-	{"", "secrets", "kube-system",
-		"{\"metadata\":{\"name\":\"bootstrap-token-{token_id}\"},\"type\":"
-		"\"bootstrap.kubernetes.io/token\",\"stringData\":{\"token-id\":\"{token_id}\","
-		"\"token-secret\":\"{token_secret}\",\"usage-bootstrap-authentication\":\"true\","
-		"\"usage-bootstrap-signing\":\"true\"}}"},
 };
 
 struct addons {
@@ -74,13 +69,10 @@ static void addons_next(struct addons *x);
 static struct str
 word(const struct server_context *ctx, struct str name)
 {
-	struct str id = STR_NONE, secret = STR_NONE;
-	if (ctx->bootstrap_token.n)
-		str_cut(ctx->bootstrap_token, '.', &id, &secret);
 	const struct {
 		const char *name;
 		struct str value;
-	} words[] = {{"dns4", ctx->cluster_dns4}, {"token_id", id}, {"token_secret", secret}};
+	} words[] = {{"dns4", ctx->cluster_dns4}};
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (str_eq_c(name, words[i].name) && words[i].value.n)
 			return words[i].value;

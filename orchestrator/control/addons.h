@@ -1,8 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * addons: objects that every Keelson cluster has besides Kubernetes' own: the default storage class, the
- * Service of the cluster DNS, what lets nodes join and speak, and the bootstrap token. Made when
- * missing, never changed afterwards: they are the user's. */
+ * Service of the cluster DNS, and what lets nodes join and speak. Made when missing, never changed
+ * afterwards: they are the user's. */
 #ifndef ORCHESTRATOR_CONTROL_ADDONS_H
 #define ORCHESTRATOR_CONTROL_ADDONS_H
 
