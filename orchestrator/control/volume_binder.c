@@ -20,7 +20,7 @@
 #define SELECTED_NODE STR("volume.kubernetes.io/selected-node")
 #define BOUND_BY STR("pv.kubernetes.io/bound-by-controller")
 #define PROVISIONED_BY "pv.kubernetes.io/provisioned-by"
-#define LOCAL_ROOT "/var/lib/keelson/volumes"
+#define LOCAL_ROOT "/data/volumes"
 
 struct binder {
 	struct control *ctl;
