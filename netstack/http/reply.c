@@ -286,7 +286,11 @@ http_drop(struct http_req *r)
 	q->conn = NULL;
 	if (c) {
 		c->req = NULL;
-		http_conn_drop(c);
+		/* What was written still goes out where the framing shows that it is not all. */
+		if (q->begun && (q->chunked || q->left > 0))
+			http_conn_finish(c);
+		else
+			http_conn_drop(c);
 	}
 	http_req_gone(q);
 }

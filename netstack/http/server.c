@@ -110,9 +110,9 @@ http_conn_drop(struct http_conn *c)
 	conn_abort_req(c);
 }
 
-/* conn_finish: everything queued is still delivered, then the connection is over. */
-static void
-conn_finish(struct http_conn *c)
+/* http_conn_finish: everything queued is still delivered, then the connection is over. */
+void
+http_conn_finish(struct http_conn *c)
 {
 	http_wire_finish(c->wire, LINGER_NS);
 	conn_forget(c);
@@ -141,7 +141,7 @@ conn_refuse(struct http_conn *c, int status)
 	struct str bytes = str_from(head, (size_t)n);
 
 	http_wire_write(c->wire, &bytes, 1);
-	conn_finish(c);
+	http_conn_finish(c);
 }
 
 const char *
@@ -334,7 +334,7 @@ body_piece(struct http_conn *c, struct str piece)
 	if (!q) {
 		c->dropped += piece.n;
 		if (c->dropped > DRAIN_BYTES) {
-			conn_finish(c);
+			http_conn_finish(c);
 			return false;
 		}
 		return true;
@@ -363,7 +363,7 @@ read_body(struct http_conn *c, struct str *in)
 		int r = http1_body_next(&c->body, in, &piece);
 		if (r < 0) {
 			if (!c->req) {
-				conn_finish(c);
+				http_conn_finish(c);
 				return false;
 			}
 			body_error(c, -EINVAL);
@@ -430,7 +430,7 @@ conn_data(void *arg, struct str bytes)
 	for (;;) {
 		if (c->state == CONN_HEAD) {
 			if (c->close_after || c->server->stopping) {
-				conn_finish(c);
+				http_conn_finish(c);
 				return bytes.n;
 			}
 			if (in.n == 0 || !read_head(c, &in))
@@ -468,7 +468,7 @@ http_conn_req_ended(struct http_conn *c)
 	if (!q->keep_alive || (q->expect && !c->body.done))
 		c->close_after = true;
 	if (c->close_after) {
-		conn_finish(c);
+		http_conn_finish(c);
 		return;
 	}
 	if (c->wire->paused)
@@ -500,7 +500,7 @@ conn_eof(void *arg)
 	if (c->req || c->state == CONN_BUSY)
 		http_conn_drop(c);
 	else
-		conn_finish(c);
+		http_conn_finish(c);
 }
 
 static void
@@ -686,7 +686,7 @@ http_server_stop(struct http_server *s, void (*done)(void *arg), void *arg)
 		if (c->req)
 			c->req->keep_alive = c->req->begun ? c->req->keep_alive : false;
 		else if (c->state == CONN_HEAD)
-			conn_finish(c);
+			http_conn_finish(c);
 		c->close_after = true;
 	}
 	stop_check(s);

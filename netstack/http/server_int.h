@@ -82,6 +82,8 @@ req_of(const struct http_req *r)
 void http_conn_req_ended(struct http_conn *c);
 /* conn_drop: the connection ends now, without a word. */
 void http_conn_drop(struct http_conn *c);
+/* conn_finish: everything queued is still delivered, then the connection is over. */
+void http_conn_finish(struct http_conn *c);
 /* conn_detach: the connection gives its wire away (upgrade). */
 struct http_wire *http_conn_detach(struct http_conn *c);
 void http_conn_timer(struct http_conn *c);

@@ -129,11 +129,38 @@ modulus(const br_rsa_private_key *sk, uint8_t out[512])
 	return n;
 }
 
+/* exponent: the public exponent in the DER of a key; the library can compute it only when p or q is 3
+ * mod 4. PKCS#8 or PKCS#1. */
+static bool
+exponent(struct str der, struct str *ret_e)
+{
+	struct str seq = STR_NONE, v = STR_NONE, in = der;
+
+	if (!der_take(&in, DER_SEQ, &seq) || !der_uint(&seq, &v))
+		return false;
+	if (der_peek(seq) == DER_SEQ) {
+		if (!der_take(&seq, DER_SEQ, &v) || !der_take(&seq, DER_OCTETS, &in) ||
+		    !der_take(&in, DER_SEQ, &seq) || !der_uint(&seq, &v))
+			return false;
+	}
+	return der_uint(&seq, &v) && der_uint(&seq, ret_e) && ret_e->n <= 8;
+}
+
+/* rsa_agrees: what the key signs, its public half verifies. */
+static bool
+rsa_agrees(const struct tls_key *k)
+{
+	uint8_t hash[32] = { 1 }, sig[520];
+	size_t n = crypto_sign_hash(k, br_sha256_ID, hash, sig);
+
+	return n > 0 && crypto_verify_hash(&k->pub, br_sha256_ID, hash, str_from((char *)sig, n));
+}
+
 static int
-rsa_take(struct tls_key *k, const br_rsa_private_key *sk)
+rsa_take(struct tls_key *k, const br_rsa_private_key *sk, struct str der)
 {
 	size_t at = 0;
-	uint8_t n_bytes[512] = { 0 };
+	struct str e = STR_NONE;
 
 	k->pub.type = TLS_KEY_RSA;
 	k->rsa = *sk;
@@ -141,23 +168,15 @@ rsa_take(struct tls_key *k, const br_rsa_private_key *sk)
 	    part(k, &at, sk->q, sk->qlen, &k->rsa.q) < 0 ||
 	    part(k, &at, sk->dp, sk->dplen, &k->rsa.dp) < 0 ||
 	    part(k, &at, sk->dq, sk->dqlen, &k->rsa.dq) < 0 ||
-	    part(k, &at, sk->iq, sk->iqlen, &k->rsa.iq) < 0)
+	    part(k, &at, sk->iq, sk->iqlen, &k->rsa.iq) < 0 || !exponent(der, &e))
 		return -EINVAL;
-	size_t n = modulus(&k->rsa, n_bytes);
+	size_t n = modulus(&k->rsa, k->pub.data);
 	if (n < 256 || n > 512)
 		return -EINVAL;
-	uint32_t e = br_rsa_compute_pubexp_get_default()(&k->rsa);
-	if (e == 0)
-		return -EINVAL;
-	uint8_t e_bytes[4] = { (uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e };
-	size_t skip = 0;
-	while (e_bytes[skip] == 0)
-		skip++;
-	memcpy(k->pub.data, n_bytes, n);
-	memcpy(k->pub.data + n, e_bytes + skip, 4 - skip);
+	memcpy(k->pub.data + n, e.p, e.n);
 	k->pub.n_len = (uint16_t)n;
-	k->pub.e_len = (uint16_t)(4 - skip);
-	return crypto_pub_ok(&k->pub) ? 0 : -EINVAL;
+	k->pub.e_len = (uint16_t)e.n;
+	return crypto_pub_ok(&k->pub) && rsa_agrees(k) ? 0 : -EINVAL;
 }
 
 static int
@@ -176,7 +195,7 @@ key_parse_der(struct str der, struct tls_key **ret, struct err *e)
 		if (br_skey_decoder_key_type(&d) == BR_KEYTYPE_EC)
 			r = ec_take(k, br_skey_decoder_get_ec(&d));
 		else if (br_skey_decoder_key_type(&d) == BR_KEYTYPE_RSA)
-			r = rsa_take(k, br_skey_decoder_get_rsa(&d));
+			r = rsa_take(k, br_skey_decoder_get_rsa(&d), der);
 	}
 	explicit_bzero(&d, sizeof(d));
 	if (r < 0) {
