@@ -7,3 +7,4 @@ DEPS_qemu := qemu/fabric orchestrator/client orchestrator/schema netstack/tls ba
 PROGS += keelctl
 MAIN_keelctl := qemu/keelctl.c
 DEPS_keelctl := qemu qemu/fabric
+UNIT_qemu/fabric := tests/unit/qemu/fabric/packet_test.c

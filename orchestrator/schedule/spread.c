@@ -133,7 +133,8 @@ with_label_keys(struct cycle *c, const struct core_v1_topology_spread_constraint
 			if (!r || !value)
 				return;
 			*value = m->labels[k].value;
-			*r = (struct selector_req){m->labels[k].key, SELECT_IN, value, 1};
+			*r = (struct selector_req){
+				.key = m->labels[k].key, .op = SELECT_IN, .values = value, .n_values = 1};
 		}
 }
 
