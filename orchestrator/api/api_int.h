@@ -76,6 +76,7 @@ struct api_server {
 	struct tls_ctx *tls;        /* serving */
 	struct tls_ctx *kubelet_tls; /* towards nodes */
 	struct tls_key *sa_key;
+	struct api_ranges ranges;
 	struct str sa_kid, sa_issuer, cluster_domain;
 	struct http_addr bound; /* of the first listener */
 	int listen_fds[API_LISTENERS_MAX];
@@ -167,6 +168,8 @@ void request_over(struct request *r, int http);
 
 extern const struct reply_sink_ops http_sink_ops;
 void http_on_request(void *arg, struct http_req *h);
+/* http_request_of: the request an HTTP request became. */
+struct request *http_request_of(struct http_req *h);
 
 /* http_request_upgraded: the stage has answered by an upgrade; the request ends, its arena at the turn's end. */
 void http_request_upgraded(struct request *r, int http);
@@ -353,6 +356,8 @@ void bootstrap_stop(struct api_server *s);
 /* server_serve: the first objects are there: start the workers. */
 int server_serve(struct api_server *s);
 void commit_ended(struct api_server *s);
+/* rbac_bootstrap_merge: adds to `have` what the default lacks; true when it changed. */
+bool rbac_bootstrap_merge(struct arena *a, struct doc *have, const struct doc *want);
 void rbac_bootstrap_objects(struct arena *a,
 	void (*fn)(void *arg, const char *resource, struct str ns, struct doc *obj), void *arg);
 void node_proxy_free(struct api_worker *w);

@@ -23,6 +23,13 @@ of(struct request *r)
 	return CONTAINER_OF(r, struct http_request, r);
 }
 
+struct request *
+http_request_of(struct http_req *h)
+{
+	struct http_request *hr = h->arg;
+	return &hr->r;
+}
+
 static void
 arena_later(void *p)
 {

@@ -187,6 +187,34 @@ request_part(struct request *r)
 	return ARENA_PUSH(r->a, r->parts, r->n_parts);
 }
 
+/* ---- facts about the request ----------------------------------------------------------------------- */
+
+struct str
+request_group(const struct request *r)
+{
+	return r->res ? r->res->group : STR_NONE;
+}
+
+struct str
+request_resource(const struct request *r)
+{
+	return r->res ? r->res->plural : STR_NONE;
+}
+
+struct str
+request_subresource(const struct request *r)
+{
+	if (!r->res)
+		return STR_NONE;
+	return r->sub ? r->sub->name : STR("");
+}
+
+const struct api_ranges *
+request_ranges(struct request *r)
+{
+	return &r->server->ranges;
+}
+
 /* ---- users ----------------------------------------------------------------------------------------- */
 
 bool

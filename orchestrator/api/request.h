@@ -196,7 +196,7 @@ void request_warn(struct request *r, const char *fmt, ...) __attribute__((format
 struct str request_group(const struct request *r);
 struct str request_resource(const struct request *r);
 struct str request_subresource(const struct request *r);
-/* request_ranges: where Services get their addresses; family 0 = not used. arena. */
+/* request_ranges: where Services get their addresses; family 0 = not used. static. */
 struct api_ranges {
 	struct ip_prefix service[2]; /* IPv4, IPv6 */
 };

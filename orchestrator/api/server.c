@@ -207,6 +207,7 @@ config_take(struct api_server *s, const struct api_config *cfg)
 	s->kinds = cfg->kinds;
 	s->cfg.service_cidr4 = arena_str(s->a, cfg->service_cidr4);
 	s->cfg.service_cidr6 = arena_str(s->a, cfg->service_cidr6);
+	s->cfg.bootstrap_token = arena_str(s->a, cfg->bootstrap_token);
 	s->cfg.advertise_ip4 = arena_str(s->a, cfg->advertise_ip4);
 	s->cfg.advertise_ip6 = arena_str(s->a, cfg->advertise_ip6);
 	s->cluster_domain = or_default(s->a, cfg->cluster_domain, "cluster.local");
@@ -214,6 +215,8 @@ config_take(struct api_server *s, const struct api_config *cfg)
 		? arena_str(s->a, cfg->sa_issuer)
 		: arena_fmt(s->a, "https://kubernetes.default.svc." STR_FMT,
 			  STR_ARG(s->cluster_domain));
+	ip_prefix_parse(s->cfg.service_cidr4, &s->ranges.service[0]);
+	ip_prefix_parse(s->cfg.service_cidr6, &s->ranges.service[1]);
 	if (!s->cfg.max_readonly_inflight)
 		s->cfg.max_readonly_inflight = 400;
 	if (!s->cfg.max_mutating_inflight)

@@ -1,0 +1,265 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * aggregate: the ClusterRole aggregation controller: a role with an aggregationRule has the rules of all
+ * roles its selectors match, in order of their names. It watches ClusterRoles and writes through the API
+ * like every controller.
+ *
+ * Invariant: a write is made only when the rules differ; a failed one is tried again with back-off.
+ * Source: Kubernetes RBAC (aggregated ClusterRoles);
+ * k8s.io/kubernetes pkg/controller/clusterroleaggregation. */
+#include "orchestrator/api/api_int.h"
+
+#include "base/queue.h"
+
+#include <stdlib.h>
+
+struct role {
+	struct arena *a;
+	struct str name;
+	struct doc *d;
+};
+struct api_aggregator {
+	struct client *c;
+	struct loop *loop;
+	struct client_watch *watch;
+	struct map roles; /* name -> struct role */
+	struct queue *queue;
+	struct loop_timer again;
+	bool initial; /* the first events are still coming */
+	struct client_call *call;
+	struct str key; /* being written; arena of `work` */
+	struct arena *work;
+};
+
+static void
+role_free(struct role *r)
+{
+	if (r)
+		arena_free(r->a);
+}
+
+static bool
+aggregates(const struct role *r)
+{
+	return doc_len(doc_get(doc_get(r->d, STR("aggregationRule")),
+		       STR("clusterRoleSelectors"))) > 0;
+}
+
+static bool
+matches(const struct role *by, const struct role *r)
+{
+	const struct doc *list =
+		doc_get(doc_get(by->d, STR("aggregationRule")), STR("clusterRoleSelectors"));
+	struct arena *a = arena_new(0);
+	bool hit = false;
+	DOC_EACH(x, list)
+	{
+		struct selector s = {0};
+		hit = hit ||
+			(a && selector_from_doc(a, x, &s) == 0 &&
+				selector_match_doc(&s, doc_get(meta_of(r->d), STR("labels"))));
+	}
+	arena_free(a);
+	return hit && by != r;
+}
+
+static int
+by_name(const void *x, const void *y)
+{
+	const struct role *const *a = x, *const *b = y;
+	return str_cmp((*a)->name, (*b)->name);
+}
+
+/* The rules a role should have. */
+static struct doc *
+rules_wanted(struct api_aggregator *g, struct arena *a, const struct role *by)
+{
+	struct doc *out = doc_list(a);
+	const struct role **list = NULL;
+	size_t n = 0, pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&g->roles, &pos, &key, &v)) {
+		if (!matches(by, v))
+			continue;
+		const struct role **slot = ARENA_PUSH(a, list, n);
+		if (slot)
+			*slot = v;
+	}
+	if (n)
+		qsort(list, n, sizeof(*list), by_name);
+	for (size_t i = 0; out && i < n; i++) {
+		DOC_EACH(rule, doc_get(list[i]->d, STR("rules")))
+		{
+			bool there = false;
+			DOC_EACH(o, out)
+				there = there || doc_equal(o, rule);
+			if (!there)
+				doc_append(out, doc_copy(a, rule));
+		}
+	}
+	return arena_failed(a) ? NULL : out;
+}
+
+static void
+role_written(void *arg, const struct client_result *res)
+{
+	struct api_aggregator *g = arg;
+	bool failed = res->http >= 400 || res->http == 0;
+	g->call = NULL;
+	struct arena *work = g->work;
+	g->work = NULL;
+	queue_done(g->queue, g->key, failed && res->http != 404);
+	arena_free(work);
+}
+
+static void
+role_sync(void *arg, struct str key)
+{
+	struct api_aggregator *g = arg;
+	struct role *r = map_get(&g->roles, key);
+	struct arena *a = arena_new(0);
+	struct doc *want = a && r && aggregates(r) ? rules_wanted(g, a, r) : NULL;
+	if (!want || doc_equal(want, doc_get(r->d, STR("rules"))) ||
+		(doc_len(want) == 0 && doc_len(doc_get(r->d, STR("rules"))) == 0)) {
+		queue_done(g->queue, key, false);
+		arena_free(a);
+		return;
+	}
+	struct doc *patch = doc_map(a);
+	struct buf body;
+	buf_init_arena(&body, a);
+	if (patch)
+		doc_set(patch, STR("rules"), want);
+	doc_write_json(&body, patch);
+	g->key = arena_str(a, key);
+	g->work = a;
+	struct client_req q = {.verb = CLIENT_PATCH_MERGE, .group = STR("rbac.authorization.k8s.io"),
+		.version = STR("v1"), .resource = STR("clusterroles"), .name = key,
+		.body = buf_view(&body)};
+	if (client_call_start(g->c, &q, role_written, g, &g->call) < 0) {
+		g->work = NULL;
+		queue_done(g->queue, key, true);
+		arena_free(a);
+	}
+}
+
+static void
+queue_all(struct api_aggregator *g)
+{
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&g->roles, &pos, &key, &v))
+		if (aggregates(v))
+			queue_add(g->queue, key);
+}
+
+static void
+role_event(void *arg, enum client_event ev, struct str object)
+{
+	struct api_aggregator *g = arg;
+	struct arena *a = arena_new(0);
+	struct role *r = a ? ARENA_NEW(a, struct role) : NULL, *old = NULL;
+	if (ev == CLIENT_BOOKMARK || !r ||
+		doc_parse_json(a, arena_str(a, object), NULL, &r->d, NULL) < 0) {
+		if (ev == CLIENT_BOOKMARK && g->initial) {
+			g->initial = false;
+			queue_all(g);
+		}
+		arena_free(a);
+		return;
+	}
+	r->a = a;
+	r->name = doc_get_str(meta_of(r->d), STR("name"));
+	if (ev == CLIENT_DELETED) {
+		role_free(map_del(&g->roles, r->name));
+		role_free(r);
+	} else {
+		if (map_put(&g->roles, r->name, r, (void **)&old) < 0)
+			old = r;
+		role_free(old);
+	}
+	if (!g->initial)
+		queue_all(g);
+}
+
+static void aggregator_watch(struct api_aggregator *g);
+
+static void
+watch_again(struct loop_timer *t)
+{
+	aggregator_watch(t->arg);
+}
+
+static void
+watch_ended(void *arg, const struct client_result *res)
+{
+	(void)res;
+	struct api_aggregator *g = arg;
+	g->watch = NULL;
+	loop_timer_after(g->loop, &g->again, NS_PER_SEC);
+}
+
+static void
+roles_clear(struct api_aggregator *g)
+{
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&g->roles, &pos, &key, &v))
+		role_free(v);
+	map_release(&g->roles);
+	map_init(&g->roles);
+}
+
+/* Each watch begins with everything there is. */
+static void
+aggregator_watch(struct api_aggregator *g)
+{
+	static const struct client_watch_fns fns = {role_event, watch_ended};
+	struct client_req q = {.verb = CLIENT_WATCH, .group = STR("rbac.authorization.k8s.io"),
+		.version = STR("v1"), .resource = STR("clusterroles"), .send_initial_events = true,
+		.allow_bookmarks = true};
+	roles_clear(g);
+	g->initial = true;
+	if (client_watch_start(g->c, &q, &fns, g, &g->watch) < 0)
+		loop_timer_after(g->loop, &g->again, NS_PER_SEC);
+}
+
+int
+api_aggregator_new(struct client *c, struct loop *l, struct api_aggregator **ret)
+{
+	struct api_aggregator *g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	g->c = c;
+	g->loop = l;
+	map_init(&g->roles);
+	g->again = (struct loop_timer){.fn = watch_again, .arg = g};
+	g->queue = queue_new(l, "clusterroles", 1, role_sync, g);
+	if (!g->queue) {
+		free(g);
+		return -ENOMEM;
+	}
+	*ret = g;
+	aggregator_watch(g);
+	return 0;
+}
+
+void
+api_aggregator_free(struct api_aggregator *g)
+{
+	if (!g)
+		return;
+	if (g->watch)
+		client_watch_stop(g->watch);
+	if (g->call)
+		client_call_cancel(g->call);
+	loop_timer_cancel(&g->again);
+	queue_free(g->queue);
+	arena_free(g->work);
+	roles_clear(g);
+	map_release(&g->roles);
+	free(g);
+}

@@ -1,0 +1,19 @@
+# The Kubernetes API server: one ordered table of stages, a file each; and `keelson server`.
+LIBS += orchestrator/api
+SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
+	orchestrator/api/authenticate.c orchestrator/api/authz.c orchestrator/api/bootstrap.c \
+	orchestrator/api/cache.c orchestrator/api/client_direct.c orchestrator/api/commit.c \
+	orchestrator/api/control_role.c orchestrator/api/decode.c orchestrator/api/delete.c \
+	orchestrator/api/docs.c orchestrator/api/escalate.c orchestrator/api/flow.c \
+	orchestrator/api/get.c orchestrator/api/http_sink.c orchestrator/api/impersonate.c \
+	orchestrator/api/list.c orchestrator/api/meta.c orchestrator/api/negotiate.c \
+	orchestrator/api/node_authz.c orchestrator/api/object.c orchestrator/api/options.c \
+	orchestrator/api/paths.c orchestrator/api/pipeline.c orchestrator/api/pki.c \
+	orchestrator/api/pod_subs.c orchestrator/api/proxy.c orchestrator/api/proxy_target.c \
+	orchestrator/api/rbac.c orchestrator/api/rbac_bootstrap.c orchestrator/api/rbac_defaults.c \
+	orchestrator/api/resources.c orchestrator/api/reviews.c orchestrator/api/route.c \
+	orchestrator/api/scale.c orchestrator/api/server.c orchestrator/api/server_main.c \
+	orchestrator/api/server_parts.c orchestrator/api/status.c orchestrator/api/token.c \
+	orchestrator/api/token_request.c orchestrator/api/watch.c
+DEPS_orchestrator/api := orchestrator/kinds orchestrator/machine orchestrator/client \
+	orchestrator/schema storage/store netstack/http netstack/tls base

@@ -1,0 +1,437 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * proxy: requests that are answered by somebody else: logs, exec, attach and port-forward by the node API,
+ * proxy subresources by nodes, pods and services.
+ *
+ * Plain replies are streamed through. An upgrade is opened towards the target with the client's own
+ * hand-shake headers; when the target says 101 so do we, and from then on bytes are moved both ways as
+ * they come: WebSocket and SPDY frames are the node's business.
+ * Invariants: each side's reading stops while the other's queue is full; when one side ends, what is
+ * queued for the other is still sent. Credentials of the client never reach the target.
+ * Source: RFC 9110 section 7.6; Kubernetes streaming (KEP-4006). */
+#include "orchestrator/api/proxy_int.h"
+
+#define HEAD_NS (30 * NS_PER_SEC)
+#define ERROR_MAX 65536
+
+struct proxied {
+	struct stream stream;
+	struct request *r;
+	struct http_req *h; /* NULL once upgraded */
+	struct http_call *call;
+	struct http_tunnel *client, *target;
+	struct buf error; /* heap; body of a refusal */
+	int status;
+	bool text, begun, over, body_done, upgraded;
+};
+
+static void
+proxied_release(void *arg)
+{
+	struct proxied *p = arg;
+	buf_release(&p->error);
+}
+
+/* ---- plain replies --------------------------------------------------------------------------------- */
+
+/* Headers that belong to one connection, or to us. */
+static const struct str hop_headers[] = {STR_INIT("Connection"), STR_INIT("Keep-Alive"),
+	STR_INIT("Proxy-Authenticate"), STR_INIT("Proxy-Authorization"), STR_INIT("Te"),
+	STR_INIT("Trailer"), STR_INIT("Transfer-Encoding"), STR_INIT("Upgrade"),
+	STR_INIT("Content-Length"), STR_INIT("Content-Type"), STR_INIT("Date"), STR_INIT("Host"),
+	STR_INIT("Authorization"), STR_INIT("Cookie"), STR_INIT("Audit-Id"),
+	STR_INIT("Sec-WebSocket-Accept")};
+
+static bool
+is_hop(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(hop_headers); i++)
+		if (str_eq_nocase(name, hop_headers[i]))
+			return true;
+	return str_eq_nocase(str_sub(name, 0, 12), STR("Impersonate-"));
+}
+
+static void
+proxied_over(struct proxied *p, int http)
+{
+	if (p->over)
+		return;
+	p->over = true;
+	stream_del(&p->stream);
+	p->r->on_gone = NULL;
+	if (p->call)
+		http_call_cancel(p->call);
+	p->call = NULL;
+	request_over(p->r, http);
+}
+
+static void
+on_head(void *arg, const struct http_response *resp)
+{
+	struct proxied *p = arg;
+	p->status = resp->status;
+	if (resp->status == 101 || (p->text && (resp->status < 200 || resp->status > 299)))
+		return;
+	for (size_t i = 0; i < resp->headers.n; i++)
+		if (!is_hop(resp->headers.v[i].name))
+			http_set_header(p->h, resp->headers.v[i].name, resp->headers.v[i].value);
+	struct str type = http_headers_get(&resp->headers, STR("Content-Type"));
+	p->begun = true;
+	p->r->sink->ops->begin(p->r, resp->status,
+		p->text			? STR("text/plain")
+			: str_is_set(type) ? type
+					   : STR("application/octet-stream"));
+}
+
+static void
+on_drained(struct request *r)
+{
+	struct proxied *p = r->stage_state;
+	if (!p->over && p->call)
+		http_call_pause(p->call, false);
+}
+
+static void
+on_data(void *arg, struct str bytes)
+{
+	struct proxied *p = arg;
+	if (!p->begun) {
+		if (p->error.len + bytes.n <= ERROR_MAX)
+			buf_str(&p->error, bytes);
+		return;
+	}
+	if (p->r->sink->ops->write(p->r, bytes) > HTTP_QUEUE_HIGH) {
+		http_call_pause(p->call, true);
+		p->r->sink->ops->on_drain(p->r, on_drained);
+	}
+}
+
+static void
+refuse(struct proxied *p, const struct err *e)
+{
+	struct request *r = p->r;
+	enum reason reason = e->code ? R_INTERNAL_ERROR : reason_from_http(p->status);
+	int http = e->code ? 500 : p->status;
+	struct str msg = e->code
+		? arena_fmt(r->a, "Internal error occurred: error dialing backend: %s", e->msg)
+		: arena_str(r->a, str_trim(buf_view(&p->error)));
+	request_fail_status(r,
+		&(struct status_spec){.http = http, .reason = reason, .message = msg,
+			.no_details = true});
+}
+
+static void
+on_end(void *arg, const struct err *e)
+{
+	struct proxied *p = arg;
+	p->call = NULL;
+	if (p->over)
+		return;
+	bool begun = p->begun;
+	struct request *r = p->r;
+	if (!begun) {
+		stream_del(&p->stream);
+		p->over = true;
+		r->on_gone = NULL;
+		refuse(p, e);
+		return;
+	}
+	proxied_over(p, p->status);
+	if (e->code)
+		r->gone = true; /* cut short: the client must see that */
+	r->sink->ops->end(r);
+}
+
+static void
+on_gone(struct request *r)
+{
+	struct proxied *p = r->stage_state;
+	if (p->over)
+		return;
+	proxied_over(p, 499);
+	r->gone = true;
+	r->sink->ops->end(r); /* the client sees a cut connection */
+}
+
+static void
+tunnels_close(struct proxied *p)
+{
+	if (p->client)
+		http_tunnel_close(p->client);
+	if (p->target)
+		http_tunnel_close(p->target);
+	p->client = p->target = NULL;
+	if (!p->over) {
+		p->over = true;
+		stream_del(&p->stream);
+		http_request_upgraded(p->r, 101);
+	}
+}
+
+static void
+on_stop(struct stream *st)
+{
+	struct proxied *p = CONTAINER_OF(st, struct proxied, stream);
+	if (p->upgraded)
+		tunnels_close(p);
+	else
+		on_gone(p->r);
+}
+
+/* ---- tunnels --------------------------------------------------------------------------------------- */
+
+static void
+move(struct http_tunnel *from, struct http_tunnel *to, struct str bytes)
+{
+	if (to && http_tunnel_write(to, bytes) > HTTP_QUEUE_HIGH)
+		http_tunnel_pause(from, true);
+}
+
+static void
+client_data(void *arg, struct str bytes)
+{
+	struct proxied *p = arg;
+	move(p->client, p->target, bytes);
+}
+
+static void
+target_data(void *arg, struct str bytes)
+{
+	struct proxied *p = arg;
+	move(p->target, p->client, bytes);
+}
+
+static void
+client_eof(void *arg)
+{
+	struct proxied *p = arg;
+	if (p->target)
+		http_tunnel_shutdown(p->target);
+}
+
+static void
+target_eof(void *arg)
+{
+	struct proxied *p = arg;
+	if (p->client)
+		http_tunnel_shutdown(p->client);
+}
+
+static void
+client_drain(void *arg)
+{
+	struct proxied *p = arg;
+	if (p->target)
+		http_tunnel_pause(p->target, false);
+}
+
+static void
+target_drain(void *arg)
+{
+	struct proxied *p = arg;
+	if (p->client)
+		http_tunnel_pause(p->client, false);
+}
+
+static void
+client_closed(void *arg, int error)
+{
+	(void)error;
+	struct proxied *p = arg;
+	p->client = NULL;
+	tunnels_close(p);
+}
+
+static void
+target_closed(void *arg, int error)
+{
+	(void)error;
+	struct proxied *p = arg;
+	p->target = NULL;
+	tunnels_close(p);
+}
+
+static const struct http_tunnel_fns client_fns = {client_data, client_eof, client_drain, client_closed};
+static const struct http_tunnel_fns target_fns = {target_data, target_eof, target_drain, target_closed};
+
+/* Headers of the target's 101 that are part of the hand-shake. */
+static const struct str answer_headers[] = {STR_INIT("Sec-WebSocket-Accept"),
+	STR_INIT("Sec-WebSocket-Protocol"), STR_INIT("X-Stream-Protocol-Version")};
+
+static void
+on_upgraded(void *arg, const struct http_response *resp, struct http_tunnel *t)
+{
+	struct proxied *p = arg;
+	p->call = NULL;
+	p->target = t;
+	for (size_t i = 0; i < ARRAY_LEN(answer_headers); i++) {
+		size_t pos = 0;
+		struct str v;
+		while (http_headers_next(&resp->headers, answer_headers[i], &pos, &v))
+			http_set_header(p->h, answer_headers[i], v);
+	}
+	struct str protocol = http_headers_get(&p->h->headers, STR("Upgrade"));
+	p->r->on_gone = NULL;
+	int rc = http_upgrade(p->h, protocol, &p->client);
+	if (rc == -EBUSY)
+		http_drop(p->h);
+	p->h = NULL;
+	p->upgraded = true;
+	if (rc < 0) {
+		p->client = NULL;
+		tunnels_close(p);
+		return;
+	}
+	http_tunnel_start(p->client, &client_fns, p);
+	http_tunnel_start(p->target, &target_fns, p);
+}
+
+/* ---- request bodies -------------------------------------------------------------------------------- */
+
+static struct proxied *
+of_http(struct http_req *h)
+{
+	return http_request_of(h)->stage_state;
+}
+
+static void
+body_data(struct http_req *h, struct str bytes)
+{
+	struct proxied *p = of_http(h);
+	if (p->call && http_call_write(p->call, bytes) > HTTP_QUEUE_HIGH)
+		http_pause_body(h, true);
+}
+
+static void
+body_end(struct http_req *h, int error)
+{
+	struct proxied *p = of_http(h);
+	if (error < 0)
+		on_gone(p->r);
+	else if (p->call)
+		http_call_write_end(p->call);
+}
+
+static void
+body_drain(void *arg)
+{
+	struct proxied *p = arg;
+	if (p->h)
+		http_pause_body(p->h, false);
+}
+
+static const struct http_call_fns call_fns = {
+	.head = on_head, .data = on_data, .end = on_end, .upgraded = on_upgraded,
+	.drain = body_drain};
+
+/* ---- start ----------------------------------------------------------------------------------------- */
+
+static struct http_client *
+client_of(struct api_worker *w)
+{
+	if (!w->node_http &&
+		http_client_new(&(struct http_client_config){.loop = w->loop}, &w->node_http) < 0)
+		return NULL;
+	return w->node_http;
+}
+
+void
+node_proxy_free(struct api_worker *w)
+{
+	if (w->node_http)
+		http_client_free(w->node_http);
+	w->node_http = NULL;
+}
+
+/* What the target gets of the client's headers. The hand-shake's ones pass; a WebSocket bearer token
+ * among the subprotocols does not. */
+static size_t
+headers_for(struct request *r, const struct http_req *h, struct http_header **ret)
+{
+	struct http_header *out = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < h->headers.n; i++) {
+		struct str name = h->headers.v[i].name, value = h->headers.v[i].value;
+		bool type = str_eq_nocase(name, STR("Content-Type"));
+		if (is_hop(name) && !type)
+			continue;
+		if (str_eq_nocase(name, STR("Sec-WebSocket-Protocol")) &&
+			str_find(value, STR("base64url.bearer.")) >= 0) {
+			struct buf b;
+			buf_init_arena(&b, r->a);
+			struct str item;
+			while (http_token_next(&value, &item))
+				if (!str_starts(item, STR("base64url.bearer."))) {
+					buf_cstr(&b, b.len ? ", " : "");
+					buf_str(&b, item);
+				}
+			value = buf_view(&b);
+		}
+		struct http_header *slot = ARENA_PUSH(r->a, out, n);
+		if (slot)
+			*slot = (struct http_header){name, value};
+	}
+	*ret = out;
+	return n;
+}
+
+static enum step
+proxy_start(struct request *r, const struct proxy_target *t)
+{
+	struct http_req *h = r->sink->http;
+	struct http_client *c = client_of(r->worker);
+	struct proxied *p = ARENA_NEW(r->a, struct proxied);
+	struct err e = {0};
+	if (!p || !c || arena_on_clear(r->a, proxied_release, p) < 0)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	*p = (struct proxied){.r = r, .h = h, .text = t->text};
+	struct http_header *headers = NULL;
+	struct http_call_spec spec = {.method = h->method, .url = t->url,
+		.tls = r->server->kubelet_tls, .head_ns = HEAD_NS, .body_bytes = -1};
+	spec.n_headers = headers_for(r, h, &headers);
+	spec.headers = headers;
+	struct str upgrade = http_headers_get(&h->headers, STR("Upgrade"));
+	spec.upgrade = str_is_set(upgrade) ? upgrade : STR("");
+	spec.fresh = spec.upgrade.n != 0;
+	spec.stream_body = h->has_body && spec.upgrade.n == 0;
+	if (spec.stream_body)
+		spec.body_bytes = h->body_bytes;
+	if (!t->node && str_starts(t->url, STR("https:")))
+		return request_fail(r, R_SERVICE_UNAVAILABLE,
+			"https targets other than node APIs are not supported");
+	int rc = http_call_start(c, &spec, &call_fns, p, &p->call, &e);
+	if (rc < 0)
+		return request_fail(r, R_INTERNAL_ERROR,
+			"Internal error occurred: error dialing backend: %s", e.msg);
+	r->stage_state = p;
+	r->on_gone = on_gone;
+	stream_add(&p->stream, r, on_stop);
+	if (spec.stream_body) {
+		static const struct http_body_fns body_fns = {body_data, body_end};
+		http_stream_body(h, &body_fns);
+	}
+	return STEP_REPLY;
+}
+
+enum step
+serve_node_stream(struct request *r)
+{
+	struct proxy_target t = {0};
+	if (!r->sink->http)
+		return request_fail(r, R_BAD_REQUEST, "streams need a connection of their own");
+	bool log = str_eq(r->sub->name, STR("log"));
+	if (!log && !str_is_set(http_headers_get(&r->sink->http->headers, STR("Upgrade"))))
+		return request_fail(r, R_BAD_REQUEST, "Upgrade request required");
+	enum step st = target_pod_stream(r, &t);
+	return st == STEP_NEXT ? proxy_start(r, &t) : st;
+}
+
+enum step
+serve_proxy(struct request *r)
+{
+	struct proxy_target t = {0};
+	if (!r->sink->http)
+		return request_fail(r, R_BAD_REQUEST, "streams need a connection of their own");
+	enum step st = target_proxy(r, &t);
+	return st == STEP_NEXT ? proxy_start(r, &t) : st;
+}

@@ -1,0 +1,314 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * server_main: `keelson server`: a whole control plane as one ordinary process: store, API server and the
+ * parts of server_parts. server_run is what the control role of a machine runs too (control_role.c).
+ *
+ * Order: keys, store, API server, first objects, parts, ready; the other way round at the end. SIGTERM and
+ * SIGINT end it cleanly, and nothing that was acknowledged is lost by any other end. */
+#include "base/disk.h"
+#include "base/log.h"
+#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/server_int.h"
+#include "orchestrator/kinds/kinds.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define MAX_PARTS 16
+
+struct server {
+	const struct server_options *o;
+	struct arena *a;
+	struct loop *loop;
+	struct api_pki pki;
+	struct store *store;
+	struct api_server *api;
+	struct server_context ctx;
+	void *parts[MAX_PARTS];
+	size_t n_parts;
+	struct loop_fd signals;
+	int status;
+};
+
+/* ---- starting -------------------------------------------------------------------------------------- */
+
+static struct str
+url_of(struct server *s)
+{
+	if (s->o->server_url.n)
+		return s->o->server_url;
+	char text[HTTP_ADDR_TEXT];
+	struct http_addr at = {0};
+	http_addr_parse(str_c(s->o->listen), &at);
+	static const uint8_t zero[16];
+	if (memcmp(at.ip.b, zero, sizeof(zero)) == 0) /* all addresses: this machine's own */
+		ip_parse(at.ip.family == 6 ? STR("::1") : STR("127.0.0.1"), &at.ip);
+	at.port = api_server_port(s->api);
+	size_t n = http_addr_format(&at, text);
+	return arena_fmt(s->a, "https://%.*s", (int)n, text);
+}
+
+static int
+kubeconfig_write(struct server *s, struct err *e)
+{
+	struct str text = api_pki_kubeconfig(&s->pki, s->a, url_of(s));
+	char *path = arena_cstr(s->a, arena_fmt(s->a, "%s/kubeconfig", s->o->data_dir));
+	if (!path)
+		return -ENOMEM;
+	int rc = disk_write_file(path, text, 0600);
+	return rc < 0 ? err_errno(e, rc, "writing '%s'", path) : 0;
+}
+
+static void
+on_ready(void *arg)
+{
+	struct server *s = arg;
+	struct err e = {0};
+	int rc = s->o->no_kubeconfig ? 0 : kubeconfig_write(s, &e);
+	for (size_t i = 0; rc == 0 && server_parts[i] && i < MAX_PARTS; i++) {
+		rc = server_parts[i]->start(&s->ctx, &s->parts[i], &e);
+		if (rc < 0)
+			err_wrap(&e, "starting %s", server_parts[i]->name);
+		else
+			s->n_parts++;
+	}
+	if (rc < 0) {
+		log_error("%s", e.msg);
+		s->status = 1;
+		loop_stop(s->loop, 1);
+		return;
+	}
+	log_info("ready on " STR_FMT, STR_ARG(url_of(s)));
+}
+
+static void
+on_signal(struct loop_fd *w, uint32_t events)
+{
+	(void)events;
+	struct server *s = w->arg;
+	struct signalfd_siginfo si;
+	if (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
+		loop_stop(s->loop, 0);
+}
+
+static int
+signals_take(struct server *s, struct err *e)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	/* before any task starts, so that all inherit it */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return err_errno(e, -errno, "blocking signals");
+	s->signals = (struct loop_fd){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+		.events = EPOLLIN, .prio = LOOP_PRIO_SIGNAL, .fn = on_signal, .arg = s};
+	if (s->signals.fd < 0)
+		return err_errno(e, -errno, "making a signalfd");
+	return loop_fd_add(s->loop, &s->signals);
+}
+
+static int
+store_start(struct server *s, struct err *e)
+{
+	char *dir = arena_cstr(s->a, arena_fmt(s->a, "%s/store", s->o->data_dir));
+	if (!dir)
+		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");
+	int rc = store_open(&(struct store_config){.dir = dir}, &s->store, e);
+	return rc < 0 ? err_wrap(e, "opening the object store") : 0;
+}
+
+static int
+api_start(struct server *s, struct err *e)
+{
+	const struct server_options *o = s->o;
+	struct api_pki_spec spec = {.dir = o->data_dir, .server_ips = o->server_ips,
+		.n_server_ips = o->n_server_ips, .server_names = o->server_names,
+		.n_server_names = o->n_server_names, .cluster_domain = o->cluster_domain};
+	int rc = api_pki_ensure(&spec, &s->pki, e);
+	if (rc == 0)
+		rc = store_start(s, e);
+	if (rc < 0)
+		return rc;
+	struct api_config cfg = {.store = s->store, .listen = o->listen, .workers = o->workers,
+		.pki = &s->pki, .service_cidr4 = o->service_cidr4, .service_cidr6 = o->service_cidr6,
+		.advertise_ip4 = o->advertise_ip4, .advertise_ip6 = o->advertise_ip6,
+		.cluster_domain = o->cluster_domain, .bootstrap_token = o->bootstrap_token,
+		.kinds = &kinds_tables};
+	rc = api_server_new(&cfg, &s->api, e);
+	if (rc < 0)
+		return rc;
+	s->ctx = (struct server_context){.api = s->api, .pki = &s->pki, .data_dir = o->data_dir,
+		.service_cidr4 = o->service_cidr4, .service_cidr6 = o->service_cidr6,
+		.pod_cidr4 = o->pod_cidr4, .pod_cidr6 = o->pod_cidr6,
+		.cluster_domain = o->cluster_domain, .cluster_dns4 = o->cluster_dns4,
+		.cluster_dns6 = o->cluster_dns6};
+	return api_server_start(s->api, s->loop, on_ready, s);
+}
+
+int
+server_run(const struct server_options *o)
+{
+	struct server s = {.o = o};
+	struct err e = {0};
+	s.a = arena_new(0);
+	s.loop = loop_new(NULL, "server");
+	if (!s.a || !s.loop)
+		return 1;
+	int rc = disk_mkdirs(o->data_dir, 0700);
+	if (rc < 0)
+		err_errno(&e, rc, "making '%s'", o->data_dir);
+	if (rc == 0)
+		rc = signals_take(&s, &e);
+	if (rc == 0)
+		rc = api_start(&s, &e);
+	if (rc < 0) {
+		log_error("%s", e.msg);
+		s.status = 1;
+	} else {
+		loop_run(s.loop);
+	}
+	if (s.api)
+		api_server_quiesce(s.api);
+	while (s.n_parts > 0) {
+		s.n_parts--;
+		server_parts[s.n_parts]->stop(s.parts[s.n_parts]);
+	}
+	if (s.api)
+		api_server_stop(s.api);
+	if (s.store)
+		store_close(s.store);
+	api_pki_release(&s.pki);
+	if (s.signals.loop)
+		loop_fd_del(&s.signals);
+	if (s.signals.fd > 0)
+		close(s.signals.fd);
+	loop_turn(s.loop, 0); /* what was to be freed at the end of the last turn */
+	loop_free(s.loop);
+	arena_free(s.a);
+	return s.status;
+}
+
+/* ---- options --------------------------------------------------------------------------------------- */
+
+static const struct server_options defaults = {
+	.listen = "127.0.0.1:6443",
+	.service_cidr4 = STR_INIT("10.96.0.0/16"),
+	.service_cidr6 = STR_INIT("fd00:10:96::/112"),
+	.pod_cidr4 = STR_INIT("10.244.0.0/16"),
+	.pod_cidr6 = STR_INIT("fd00:10:244::/48"),
+	.cluster_dns4 = STR_INIT("10.96.0.10"),
+	.cluster_dns6 = STR_INIT("fd00:10:96::a"),
+	.cluster_domain = STR_INIT("cluster.local"),
+};
+
+enum option_form { OPT_CSTR, OPT_TEXT, OPT_UINT };
+#define O(field) offsetof(struct server_options, field)
+static const struct {
+	const char *name, *value, *help;
+	enum option_form form;
+	size_t offset;
+} options[] = {
+	{"--data-dir", "DIR", "where keys and objects live; made when missing", OPT_CSTR, O(data_dir)},
+	{"--listen", "ADDR:PORT", "address to serve on [127.0.0.1:6443]; port 0 = any", OPT_CSTR,
+		O(listen)},
+	{"--workers", "N", "serving threads [one a processor, at most 8]", OPT_UINT, O(workers)},
+	{"--service-cidr", "CIDR", "addresses of services, IPv4 [10.96.0.0/16]", OPT_TEXT,
+		O(service_cidr4)},
+	{"--service-cidr6", "CIDR", "the same, IPv6 [fd00:10:96::/112]", OPT_TEXT, O(service_cidr6)},
+	{"--pod-cidr", "CIDR", "addresses of pods, IPv4 [10.244.0.0/16]", OPT_TEXT, O(pod_cidr4)},
+	{"--pod-cidr6", "CIDR", "the same, IPv6 [fd00:10:244::/48]", OPT_TEXT, O(pod_cidr6)},
+	{"--cluster-dns", "IP", "address of the cluster's name server [10.96.0.10]", OPT_TEXT,
+		O(cluster_dns4)},
+	{"--cluster-domain", "NAME", "domain of service names [cluster.local]", OPT_TEXT,
+		O(cluster_domain)},
+	{"--advertise", "IP", "address that pods reach this server by", OPT_TEXT, O(advertise_ip4)},
+	{"--server-url", "URL", "address in the kubeconfig [the listener's]", OPT_TEXT,
+		O(server_url)},
+	{"--bootstrap-token", "TOKEN", "lets nodes join: 6 and 16 letters, a dot between", OPT_TEXT,
+		O(bootstrap_token)},
+};
+
+static void
+usage(FILE *to)
+{
+	fprintf(to,
+		"usage: keelson server --data-dir DIR [options]\n\n"
+		"A Kubernetes API server with its controllers and scheduler, as one ordinary process.\n"
+		"Writes DIR/kubeconfig and logs one line when it is ready.\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		fprintf(to, "  %-17s %-10s %s\n", options[i].name, options[i].value, options[i].help);
+}
+
+static int
+option_set(struct server_options *o, size_t i, const char *value)
+{
+	char *at = (char *)o + options[i].offset;
+	uint64_t n = 0;
+	switch (options[i].form) {
+	case OPT_CSTR:
+		*(const char **)(void *)at = value;
+		return 0;
+	case OPT_TEXT:
+		*(struct str *)(void *)at = str_c(value);
+		return 0;
+	case OPT_UINT:
+		if (str_to_u64(str_c(value), &n) < 0 || n > 64)
+			return -EINVAL;
+		*(unsigned *)(void *)at = (unsigned)n;
+		return 0;
+	}
+	return 0;
+}
+
+static int
+options_parse(int argc, char **argv, struct server_options *o)
+{
+	for (int i = 1; i < argc; i++) {
+		struct str name, value;
+		bool joined = str_cut(str_c(argv[i]), '=', &name, &value), found = false;
+		for (size_t k = 0; k < ARRAY_LEN(options) && !found; k++) {
+			if (!str_eq_c(name, options[k].name))
+				continue;
+			found = true;
+			if (!joined && i + 1 >= argc) {
+				fprintf(stderr, "keelson server: %s needs a value\n", argv[i]);
+				return -EINVAL;
+			}
+			const char *v = joined ? value.p : argv[++i];
+			if (option_set(o, k, v) < 0) {
+				fprintf(stderr, "keelson server: bad value for %s\n",
+					options[k].name);
+				return -EINVAL;
+			}
+		}
+		if (!found) {
+			fprintf(stderr, "keelson server: unknown option '%s'\n", argv[i]);
+			return -EINVAL;
+		}
+	}
+	if (!o->data_dir) {
+		fprintf(stderr, "keelson server: --data-dir is needed\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+server_main(int argc, char **argv)
+{
+	struct server_options o = defaults;
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		usage(stdout);
+		return 0;
+	}
+	if (options_parse(argc, argv, &o) < 0) {
+		usage(stderr);
+		return 2;
+	}
+	log_setup("server", LOG_INFO);
+	return server_run(&o);
+}
