@@ -242,7 +242,7 @@ put_type(struct json_out *j, struct arena *a, const struct schema *s, const stru
 				json_str(j, NULL, t->fields[i].name);
 		json_end_list(j);
 	}
-	if (t->root)
+	if (t->root || strcmp(t->name, "WatchEvent") == 0)
 		put_gvks(j, s, t);
 	if (t->map_atomic)
 		json_str(j, "x-kubernetes-map-type", "atomic");

@@ -6,6 +6,7 @@
 
 #include "kinds/apps_v1.h"
 #include "kinds/core_v1.h"
+#include "kinds/projections_v1.h"
 #include "orchestrator/schema/schema.h"
 
 static struct arena *a;
@@ -402,4 +403,21 @@ TEST(rules_of_the_kind_files_give_causes)
 			"{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":"
 			"{\"a\":\"c\"}},\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}"),
 		"spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: field is immutable");
+}
+
+TEST(projections_are_filled_by_the_same_walk)
+{
+	struct doc *d = decode(kind("", "Pod"),
+		"{\"metadata\":{\"name\":\"p\",\"labels\":{\"a\":\"b\"}},\"spec\":{\"nodeName\":\"n\",\"volumes\":[{"
+		"\"name\":\"v\"}],\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"ports\":[{\"containerPort\":80}]}]},"
+		"\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
+	struct pod_summary p;
+
+	CHECK(d != NULL);
+	CHECK_INT(schema_to_struct(a, SCHEMA_TYPE_OF(pod_summary), d, &p), 0);
+	CHECK_STR(p.metadata.labels[0].key, "a");
+	CHECK_STR(p.spec.node_name, "n");
+	CHECK_INT(p.spec.containers[0].ports[0].container_port, 80);
+	CHECK_STR(p.status.conditions[0].status, "True");
+	CHECK(sizeof(struct pod_summary) < sizeof(struct core_v1_pod) / 2);
 }

@@ -167,6 +167,7 @@ TEST(large_maps_are_patched_in_linear_time)
 	struct buf b;
 	struct row r = {.obj = "{\"metadata\":{\"annotations\":{}}}"};
 	struct str got = STR_NONE;
+	char *copy = NULL;
 
 	buf_init(&b);
 	buf_cstr(&b, "{\"metadata\":{\"annotations\":{");
@@ -177,10 +178,12 @@ TEST(large_maps_are_patched_in_linear_time)
 	r.patch = b.data;
 	got = apply(STRATEGIC, &r);
 	CHECK_INT(got.n, b.len - 1);
-	r.obj = strdup(b.data);
+	copy = strdup(b.data);
+	r.obj = copy;
 	got = apply(MERGE, &r);
 	CHECK_INT(got.n, b.len - 1);
 	buf_release(&b);
+	free(copy);
 }
 
 TEST(a_made_patch_turns_one_into_the_other)

@@ -67,7 +67,6 @@ TEST(aggregated_discovery)
 		CHECK(!str_eq_c(doc_as_str(doc_at(g, "metadata.name")), "apiextensions.k8s.io"));
 	}
 	CHECK_STR(doc_as_str(doc_at(r, "versions[0].version")), "v2");
-	CHECK_STR(doc_as_str(doc_at(r, "versions[1].version")), "v1");
 }
 
 TEST(legacy_discovery)
