@@ -19,6 +19,7 @@ enum {
 	ELEMS_MAX = 48 * 1024,    /* of one message's list; an attribute holds 64 KB */
 	NFT_CONCAT_RANGES = 0x80, /* NFT_SET_CONCAT of Linux 5.6 */
 	FIELD_CONCAT = 2,         /* NFTA_SET_DESC_CONCAT */
+	TABLE_USERDATA = 6,       /* NFTA_TABLE_USERDATA */
 	ELEM_KEY_END = 10,        /* NFTA_SET_ELEM_KEY_END */
 };
 
@@ -57,10 +58,12 @@ message(struct nl_batch *b, uint16_t kind, uint16_t flags)
 }
 
 void
-nft_table_add(struct nl_batch *b, const char *table)
+nft_table_add(struct nl_batch *b, const char *table, uint64_t tag)
 {
 	message(b, NFT_MSG_NEWTABLE, NLM_F_CREATE);
 	nl_attr_cstr(b, NFTA_TABLE_NAME, table);
+	if (tag != 0)
+		nl_attr_be64(b, TABLE_USERDATA, tag);
 	nl_msg_end(b);
 }
 
@@ -431,27 +434,33 @@ nft_elems_count(struct nl_sock *s, const char *table, const char *set, size_t *r
 }
 
 static int
-note_seen(void *arg, const struct nl_msg *m)
+note_tag(void *arg, const struct nl_msg *m)
 {
-	bool *seen = arg;
+	struct str t[TABLE_USERDATA + 1];
+	struct reader r = {0};
+	uint64_t *tag = arg;
 
-	*seen = m->type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE);
+	if (m->type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE))
+		return 0;
+	nl_attrs(str_sub(m->payload, sizeof(struct nfgenmsg), SIZE_MAX), t, ARRAY_LEN(t));
+	r = reader_of(t[TABLE_USERDATA]);
+	*tag = t[TABLE_USERDATA].n == 8 ? reader_be64(&r) : 0;
 	return 0;
 }
 
 int
-nft_table_exists(struct nl_sock *s, const char *table, struct err *e)
+nft_table_tag(struct nl_sock *s, const char *table, uint64_t *ret_tag, struct err *e)
 {
 	_cleanup_nl_batch_ struct nl_batch b;
-	bool seen = false;
+	uint64_t tag = 0;
 	int code = 0;
 
 	nl_batch_init(&b);
 	message(&b, NFT_MSG_GETTABLE, 0);
 	nl_attr_cstr(&b, NFTA_TABLE_NAME, table);
 	nl_msg_end(&b);
-	code = nl_dump(s, &b, note_seen, &seen, e);
-	if (code == -ENOENT)
-		return 0;
-	return code < 0 ? code : seen;
+	code = nl_dump(s, &b, note_tag, &tag, e);
+	if (code == 0)
+		*ret_tag = tag;
+	return code;
 }

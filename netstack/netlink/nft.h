@@ -24,7 +24,8 @@ void nft_end(struct nl_batch *b);
 
 /* Creating what exists already is no error, unless it differs. Deleting what is absent fails the batch
  * with -ENOENT, so create it first: add, delete, add is the way to "empty and new". */
-void nft_table_add(struct nl_batch *b, const char *table);
+/* tag: a number kept with the table from its making on, for whoever finds it; 0 = none. */
+void nft_table_add(struct nl_batch *b, const char *table, uint64_t tag);
 void nft_table_del(struct nl_batch *b, const char *table);
 
 struct nft_hook {
@@ -137,12 +138,12 @@ void nft_x_imm(struct nl_batch *b, unsigned dreg, const void *p, size_t n);
 /* code as in nft_elem_verdict. */
 void nft_x_verdict(struct nl_batch *b, int32_t code, const char *chain);
 
-/* ---- reading, for tests and diagnosis ---- */
+/* ---- reading ---- */
 
 /* nft_elems_count: how many elements the set has in the kernel. -ENOENT: no such table or set. */
 int nft_elems_count(
 	struct nl_sock *s, const char *table, const char *set, size_t *ret_n, struct err *e);
-/* nft_table_exists: 1, 0, or -errno. */
-int nft_table_exists(struct nl_sock *s, const char *table, struct err *e);
+/* nft_table_tag: 0, and the table's tag; -ENOENT: no such table. */
+int nft_table_tag(struct nl_sock *s, const char *table, uint64_t *ret_tag, struct err *e);
 
 #endif

@@ -105,7 +105,7 @@ build(const struct podnet *pn, struct nl_batch *b, const struct ip_prefix *keep,
 	const struct ip_prefix own[] = {pn->cidr4, pn->cidr6};
 
 	nft_begin(b);
-	nft_table_add(b, PODNET_TABLE);
+	nft_table_add(b, PODNET_TABLE, 0);
 	nft_chain_add(b, PODNET_TABLE, "leaving", &leaving);
 	nft_chain_add(b, PODNET_TABLE, "entering", &entering);
 	nft_rules_flush(b, PODNET_TABLE, NULL);

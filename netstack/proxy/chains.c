@@ -1,15 +1,19 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * The fixed part: sets, base chains, and for each number of slots a chain that picks one. Built once a sync, the
- * same whatever services there are; only a new affinity timeout adds a few chains later.
+ * The fixed part: sets, base chains, and for each number of slots a chain that draws one. Built once, the
+ * same whatever services there are; only a new affinity timeout adds four chains later.
  *
  *   check (before translation)  nobody behind it -> refused; not for this policy -> dropped
- *   in4, ex4, in6, ex6          destination -> set number -> class -> chain of the class
- *   in4-7                       one of seven: numgen -> ep -> dnat
- *   in4-a7                      the client's endpoint if it is alive, else one of seven, remembered
- *   in4-t, in4-t10800           the remembered endpoint, remembered for so long from now -> dnat
+ *   in4, ex4, in6, ex6          destination -> set number -> slots -> jump: draw one
+ *                               with affinity -> chain of its timeout
+ *                               (set number, drawn) -> ep -> dnat
+ *   draw-7                      one of seven, at random
+ *   in4-t10800                  the client's endpoint if it is alive, else the drawn one; remembered
  *   post4                       who takes the node's address as source
  *
+ * Registers do not last from rule to rule; the drawn number does in the packet's priority, which is
+ * zero again before the packet goes on. So draw-* are there once for all, and few rules name the
+ * large maps: an element costs the kernel a look at every rule that names its map.
  * Registers: L = those of an address. 0 .. L-1 source, L .. 2L+1 key of the front end; the set number
  * lands at L, so that (source, set) and (set, endpoint) lie side by side for the next look-up.
  * Must not: put a verdict into a map that changes (the kernel would validate the whole table).
@@ -29,10 +33,9 @@
 	{                                                                                          \
 		.family = v, .nfproto = proto, .saddr = src, .daddr = dst, .len = bytes,           \
 		.regs = n, .ct_dst = ct, .type = t, .side = {"in" #v, "ex" #v},                    \
-		.classes = {"class-in" #v, "class-ex" #v}, .times = {"time-in" #v, "time-ex" #v},  \
-		.ep = "ep" #v, .aff = "aff" #v, .alive = "alive" #v, .hairpin = "hairpin" #v,      \
-		.firewall = "fw" #v, .inside = "inside" #v, .services = "cidr" #v,                 \
-		.post = "post" #v,                                                                 \
+		.times = {"time-in" #v, "time-ex" #v}, .ep = "ep" #v, .aff = "aff" #v,             \
+		.alive = "alive" #v, .hairpin = "hairpin" #v, .firewall = "fw" #v,                 \
+		.inside = "inside" #v, .services = "cidr" #v, .post = "post" #v,                   \
 	}
 
 const struct family families[2] = {
@@ -77,12 +80,6 @@ end_verdict(const struct ctx *c, int32_t code, const char *chain)
 {
 	nft_x_verdict(c->b, code, chain);
 	nft_rule_end(c->b);
-}
-
-static void
-chain_name(const struct ctx *c, char out[32], const char *what, uint32_t n)
-{
-	snprintf(out, 32, "%s-%s%u", c->f->side[c->side], what, n);
 }
 
 /* ---- parts of rules ---- */
@@ -153,14 +150,25 @@ x_translated(const struct ctx *c)
 	x_mask(c, 0, IPS_DST_NAT);
 }
 
-/* One of `slots`: endpoint's address to L+2, port to 2L+2. The set number is at L. */
+/* The drawn endpoint: address to L+2, port to 2L+2. The set number is at L. */
 static void
-x_pick(const struct ctx *c, uint32_t slots)
+x_drawn(const struct ctx *c)
 {
 	unsigned l = c->f->regs;
 
-	nft_x_numgen(c->b, NFT_R(l + 1), slots, true);
+	nft_x_meta(c->b, NFT_META_PRIORITY, NFT_R(l + 1));
 	nft_x_lookup(c->b, c->f->ep, NFT_R(l), NFT_R(l + 2), false);
+}
+
+/* To the endpoint in the registers; the packet's priority is nobody's business any more. */
+static void
+x_go(const struct ctx *c, unsigned addr, unsigned port)
+{
+	static const uint32_t none;
+
+	nft_x_imm(c->b, NFT_R(0), &none, sizeof(none));
+	nft_x_meta_set(c->b, NFT_META_PRIORITY, NFT_R(0));
+	nft_x_dnat(c->b, c->f->nfproto, NFT_R(addr), NFT_R(port));
 }
 
 /* The client's remembered endpoint: address to L+1, port to 2L+1; source at 0, set number at L. */
@@ -176,34 +184,40 @@ x_remembered(const struct ctx *c)
 
 /* ---- chains ---- */
 
+/* Draws one of `slots`. */
 static void
-pick_chain(const struct ctx *c, uint32_t slots)
+draw_chain(const struct ctx *c, uint32_t slots)
 {
-	unsigned l = c->f->regs;
 	char name[32];
 
-	chain_name(c, name, "", slots);
+	snprintf(name, sizeof(name), "draw-%u", slots);
+	nft_chain_add(c->b, c->table, name, NULL);
 	rule(c, name);
-	x_front(c);
-	x_pick(c, slots);
-	nft_x_dnat(c->b, c->f->nfproto, NFT_R(l + 2), NFT_R(2 * l + 2));
+	nft_x_numgen(c->b, NFT_R(0), slots, true);
+	nft_x_meta_set(c->b, NFT_META_PRIORITY, NFT_R(0));
 	end(c);
+	nft_elems_add_begin(c->b, c->table, "draw");
+	nft_elem_verdict(c->b, &slots, sizeof(slots), NFT_JUMP, name);
+	nft_elems_end(c->b);
 }
 
 static void
-affinity_chain(const struct ctx *c, uint32_t slots)
+time_chain(const struct ctx *c, uint32_t seconds)
 {
+	const uint64_t ms = (uint64_t)seconds * 1000;
 	unsigned l = c->f->regs;
-	char name[32], timed[32], plain[32];
+	char name[32];
 
-	chain_name(c, name, "a", slots);
-	chain_name(c, plain, "", slots);
-	snprintf(timed, sizeof(timed), "%s-t", c->f->side[c->side]);
+	snprintf(name, sizeof(name), "%s-t%u", c->f->side[c->side], seconds);
+	nft_chain_add(c->b, c->table, name, NULL);
+	nft_rules_flush(c->b, c->table, name);
 	/* remembered and still there */
 	rule(c, name);
 	x_remembered(c);
 	nft_x_lookup(c->b, c->f->alive, NFT_R(l), 0, false);
-	end_verdict(c, NFT_GOTO, timed);
+	nft_x_dynset(c->b, NFT_DYNSET_OP_UPDATE, c->f->aff, NFT_R(0), NFT_R(l + 1), ms);
+	x_go(c, l + 1, 2 * l + 1);
+	end(c);
 	/* remembered, gone: an update would keep the old endpoint, so forget it first */
 	rule(c, name);
 	x_remembered(c);
@@ -212,28 +226,15 @@ affinity_chain(const struct ctx *c, uint32_t slots)
 	rule(c, name);
 	x_saddr(c, 0);
 	x_front(c);
-	x_pick(c, slots);
-	nft_x_dynset(c->b, NFT_DYNSET_OP_UPDATE, c->f->aff, NFT_R(0), NFT_R(l + 2), 0);
-	end_verdict(c, NFT_JUMP, timed);
+	x_drawn(c);
+	nft_x_dynset(c->b, NFT_DYNSET_OP_UPDATE, c->f->aff, NFT_R(0), NFT_R(l + 2), ms);
+	x_go(c, l + 2, 2 * l + 2);
+	end(c);
 	/* no room to remember */
 	rule(c, name);
-	end_verdict(c, NFT_GOTO, plain);
-}
-
-static void
-time_chain(const struct ctx *c, uint32_t seconds)
-{
-	unsigned l = c->f->regs;
-	char name[32];
-
-	chain_name(c, name, "t", seconds);
-	nft_chain_add(c->b, c->table, name, NULL);
-	nft_rules_flush(c->b, c->table, name);
-	rule(c, name);
-	x_remembered(c);
-	nft_x_dynset(c->b, NFT_DYNSET_OP_UPDATE, c->f->aff, NFT_R(0), NFT_R(l + 1),
-		(uint64_t)seconds * 1000);
-	nft_x_dnat(c->b, c->f->nfproto, NFT_R(l + 1), NFT_R(2 * l + 1));
+	x_front(c);
+	x_drawn(c);
+	x_go(c, l + 2, 2 * l + 2);
 	end(c);
 	nft_elems_add_begin(c->b, c->table, c->f->times[c->side]);
 	nft_elem_verdict(c->b, &seconds, sizeof(seconds), NFT_GOTO, name);
@@ -249,50 +250,27 @@ chains_time_add(const struct proxy *p, struct nl_batch *b, uint32_t seconds)
 }
 
 static void
-class_chains(const struct ctx *c, uint32_t slots)
-{
-	uint32_t key = slots;
-	char name[32];
-
-	chain_name(c, name, "", slots);
-	nft_chain_add(c->b, c->table, name, NULL);
-	pick_chain(c, slots);
-	nft_elems_add_begin(c->b, c->table, c->f->classes[c->side]);
-	nft_elem_verdict(c->b, &key, sizeof(key), NFT_GOTO, name);
-	nft_elems_end(c->b);
-	chain_name(c, name, "a", slots);
-	nft_chain_add(c->b, c->table, name, NULL);
-	affinity_chain(c, slots);
-	key |= CLASS_AFFINITY;
-	nft_elems_add_begin(c->b, c->table, c->f->classes[c->side]);
-	nft_elem_verdict(c->b, &key, sizeof(key), NFT_GOTO, name);
-	nft_elems_end(c->b);
-}
-
-static void
-side_chains(const struct ctx *c)
+side_chain(const struct ctx *c)
 {
 	unsigned l = c->f->regs;
 	const char *name = c->f->side[c->side];
-	char timed[32];
 
-	snprintf(timed, sizeof(timed), "%s-t", name);
 	nft_chain_add(c->b, c->table, name, NULL);
-	nft_chain_add(c->b, c->table, timed, NULL);
 	rule(c, name);
 	x_front(c);
 	nft_x_lookup(c->b, "cnt", NFT_R(l), NFT_R(l), false);
-	nft_x_vmap(c->b, c->f->classes[c->side], NFT_R(l));
+	nft_x_vmap(c->b, "draw", NFT_R(l));
 	end(c);
-	rule(c, timed);
+	rule(c, name);
 	x_front(c);
 	nft_x_lookup(c->b, "time", NFT_R(l), NFT_R(l), false);
 	nft_x_vmap(c->b, c->f->times[c->side], NFT_R(l));
 	end(c);
-	for (uint32_t n = 1; n <= SLOTS_EXACT; n++)
-		class_chains(c, n);
-	for (size_t i = 0; i < ARRAY_LEN(slots_classes); i++)
-		class_chains(c, slots_classes[i]);
+	rule(c, name);
+	x_front(c);
+	x_drawn(c);
+	x_go(c, l + 2, 2 * l + 2);
+	end(c);
 }
 
 /* A reset where there is one: a port unreachable that comes while connect(2) still holds the socket (the
@@ -470,7 +448,7 @@ family_sets(const struct ctx *c)
 			.key = {ip, NFT_T_MARK},
 			.data = {ip, NFT_T_SERVICE},
 			.dynamic = true,
-			.timeout_s = PICK_TIMEOUT_S,
+			.timeout_s = PROXY_AFFINITY_DEFAULT_S,
 			.size = AFFINITY_ENTRIES},
 		{.name = f->alive, .key = {NFT_T_MARK, ip, NFT_T_SERVICE}},
 		{.name = f->hairpin, .key = {ip, ip}},
@@ -479,8 +457,6 @@ family_sets(const struct ctx *c)
 			.interval = true},
 		{.name = f->inside, .key = {ip}, .interval = true},
 		{.name = f->services, .key = {ip}, .interval = true},
-		{.name = f->classes[INSIDE], .key = {NFT_T_MARK}, .data = {NFT_T_VERDICT}},
-		{.name = f->classes[OUTSIDE], .key = {NFT_T_MARK}, .data = {NFT_T_VERDICT}},
 		{.name = f->times[INSIDE], .key = {NFT_T_MARK}, .data = {NFT_T_VERDICT}},
 		{.name = f->times[OUTSIDE], .key = {NFT_T_MARK}, .data = {NFT_T_VERDICT}},
 	};
@@ -490,9 +466,22 @@ family_sets(const struct ctx *c)
 
 		s.table = c->table;
 		nft_set_add(c->b, &s);
-		/* verdicts stay: the same go in again; affinities live on */
-		if (s.data[0] != NFT_T_VERDICT && !s.dynamic)
-			nft_set_flush(c->b, c->table, s.name);
+	}
+}
+
+/* Sets that hold data of services: what a sync empties and fills. Affinities live on. */
+void
+chains_flush_data(const struct proxy *p, struct nl_batch *b)
+{
+	nft_set_flush(b, p->table, "cnt");
+	nft_set_flush(b, p->table, "time");
+	for (unsigned f = 0; f < 2; f++) {
+		const struct family *fam = &families[f];
+		const char *const names[] = {fam->side[INSIDE], fam->side[OUTSIDE], fam->ep,
+			fam->alive, fam->hairpin, fam->firewall};
+
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			nft_set_flush(b, p->table, names[i]);
 	}
 }
 
@@ -504,21 +493,27 @@ chains_build(const struct proxy *p, struct nl_batch *b)
 
 	for (size_t i = 0; i < ARRAY_LEN(base_chains); i++)
 		nft_chain_add(b, p->table, base_chains[i].name, &base_chains[i].hook);
-	nft_rules_flush(b, p->table, NULL);
-	for (size_t i = 0; i < ARRAY_LEN(shared); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(shared); i++)
 		nft_set_add(b,
 			&(struct nft_set){.table = p->table,
 				.name = shared[i],
 				.key = {NFT_T_MARK},
 				.data = {NFT_T_MARK}});
-		nft_set_flush(b, p->table, shared[i]);
-	}
+	nft_set_add(b,
+		&(struct nft_set){.table = p->table,
+			.name = "draw",
+			.key = {NFT_T_MARK},
+			.data = {NFT_T_VERDICT}});
+	for (uint32_t n = 1; n <= SLOTS_EXACT; n++)
+		draw_chain(&c, n);
+	for (size_t i = 0; i < ARRAY_LEN(slots_classes); i++)
+		draw_chain(&c, slots_classes[i]);
 	refuse_chain(&c);
 	for (unsigned f = 0; f < 2; f++) {
 		c.f = &families[f];
 		family_sets(&c);
 		for (c.side = INSIDE; c.side <= OUTSIDE; c.side++) {
-			side_chains(&c);
+			side_chain(&c);
 			check_chain(&c);
 		}
 		post_chain(&c);

@@ -31,19 +31,18 @@ proxy_open(struct loop *l, const char *table, void (*on_error)(void *arg, const 
 	map_init(&p->hairpins);
 	map_init(&p->sids);
 	map_init(&p->udp_removed);
-	proxy_sync_init(p);
+	proxy_init(p);
 	if (!str_copy_c(
 		    str_c(table != NULL ? table : "keelson-services"), p->table, sizeof(p->table)))
 		code = err_set(e, -EINVAL, R_UNKNOWN, "table name '%s' is too long", table);
 	if (code == 0 && (code = nl_open(&p->sock, NETLINK_NETFILTER)) < 0)
 		err_errno(e, code, "opening a netfilter socket");
 	if (code == 0)
-		code = nft_table_exists(&p->sock, p->table, e);
+		code = proxy_sync_init(p, e);
 	if (code < 0) {
 		proxy_close(p);
 		return code;
 	}
-	p->found = code > 0;
 	*ret = p;
 	return 0;
 }
@@ -318,7 +317,7 @@ proxy_remove(struct proxy *p, struct err *e)
 
 	nl_batch_init(&b);
 	nft_begin(&b);
-	nft_table_add(&b, p->table);
+	nft_table_add(&b, p->table, 0);
 	nft_table_del(&b, p->table);
 	nft_end(&b);
 	code = nl_commit(&p->sock, &b, NULL, e);

@@ -85,7 +85,7 @@ int proxy_open(struct loop *l, const char *table, void (*on_error)(void *arg, co
 	void *arg, struct proxy **ret, struct err *e);
 /* proxy_close: frees; the kernel's state stays and goes on working. */
 void proxy_close(struct proxy *p);
-/* proxy_found_state: an earlier process left its rules. Then wait with proxy_sync until all services
+/* proxy_found_state: an earlier process of this version left its rules. Then wait with proxy_sync until all services
  * are known, or they would vanish for a moment; otherwise sync at once (host ports need it). */
 bool proxy_found_state(const struct proxy *p);
 

@@ -12,16 +12,14 @@
 /* ---- numbers shared by rules and elements ---- */
 
 enum {
-	CLASS_REJECT = 0x1000000,   /* nobody behind it at all */
-	CLASS_DROP = 0x1000001,     /* somebody, but not for this policy */
-	CLASS_AFFINITY = 0x2000000, /* | slots */
-	SLOTS_EXACT = 32,           /* up to so many endpoints one slot each */
+	CLASS_REJECT = 0x1000000, /* nobody behind it at all */
+	CLASS_DROP = 0x1000001,   /* somebody, but not for this policy */
+	SLOTS_EXACT = 32,         /* up to so many endpoints one slot each */
 
 	FRONT_MASQ = 1,     /* always masqueraded: external, Cluster policy */
 	FRONT_KEEP = 2,     /* source kept: external, Local policy; host ports */
 	FRONT_FIREWALL = 4, /* only from the listed ranges */
 
-	PICK_TIMEOUT_S = 60, /* between choosing an endpoint and giving it its own time */
 	AFFINITY_ENTRIES = 1 << 20,
 };
 
@@ -36,8 +34,8 @@ struct family {
 	unsigned regs;              /* registers an address takes */
 	uint32_t ct_dst;            /* NFT_CT_DST_IP or _IP6 */
 	enum nft_type type;
-	const char *side[2]; /* maps of front ends: inside, outside; also the names of chains */
-	const char *classes[2], *times[2]; /* verdict maps */
+	const char *side[2];  /* maps of front ends: inside, outside; also the names of chains */
+	const char *times[2]; /* verdict maps */
 	const char *ep, *aff, *alive, *hairpin, *firewall, *inside, *services, *post;
 };
 extern const struct family families[2];
@@ -63,8 +61,8 @@ struct ep {
 
 /* The endpoints of one family and policy of a service. Embedded; {0} = does not exist. */
 struct epset {
-	uint32_t sid; /* 0 = does not exist */
-	uint32_t class;
+	uint32_t sid;   /* 0 = does not exist */
+	uint32_t class; /* slots, or CLASS_* */
 	struct ep *eps; /* sorted, unique */
 	uint32_t n;
 	uint32_t *slots; /* slot -> index in eps */
@@ -119,7 +117,9 @@ struct proxy {
 	struct loop *loop;
 	struct nl_sock sock;
 	char table[32];
-	bool found, live, synced; /* live: the kernel mirrors the memory, changes are sent */
+	bool found;        /* the table is there as this program makes it */
+	bool damaged;      /* the kernel refused something: do not trust what is there */
+	bool live, synced; /* live: the kernel mirrors the memory, changes are sent */
 	void (*on_error)(void *arg, const struct err *e);
 	void *arg;
 	struct map services; /* "s" or "h" + name -> struct svc */
@@ -136,6 +136,7 @@ struct proxy {
 	struct loop_work work;
 	struct loop_timer retry;
 	int64_t retry_ns;
+	uint64_t layout; /* fingerprint of the fixed part, kept with the table */
 	size_t n_conflicts;
 	bool udp_dirty[2];      /* connections of the family may be stale */
 	struct map udp_removed; /* front_key of removed UDP front ends */
@@ -144,6 +145,7 @@ struct proxy {
 
 /* chains.c */
 void chains_build(const struct proxy *p, struct nl_batch *b);
+void chains_flush_data(const struct proxy *p, struct nl_batch *b);
 void chains_ranges(const struct proxy *p, struct nl_batch *b);
 void chains_time_add(const struct proxy *p, struct nl_batch *b, uint32_t seconds);
 
@@ -163,6 +165,8 @@ void hairpin_emit(const struct proxy *p, struct nl_batch *b, const struct ip_add
 /* sync.c: the batch changes go to; NULL when changes only collect in memory. */
 struct nl_batch *proxy_batch(struct proxy *p);
 void proxy_udp_changed(struct proxy *p, int family);
-void proxy_sync_init(struct proxy *p);
+/* proxy_init: before all else. proxy_sync_init: asks what an earlier process left. */
+void proxy_init(struct proxy *p);
+int proxy_sync_init(struct proxy *p, struct err *e);
 
 #endif

@@ -188,11 +188,11 @@ has_family(const struct svc *s, int family)
 }
 
 static uint32_t
-class_of(uint32_t n, bool anybody, uint32_t affinity_s)
+class_of(uint32_t n, bool anybody)
 {
 	if (n == 0)
 		return anybody ? CLASS_DROP : CLASS_REJECT;
-	return slots_count(n) | (affinity_s != 0 ? CLASS_AFFINITY : 0);
+	return slots_count(n);
 }
 
 static int
@@ -252,7 +252,7 @@ set_apply(struct proxy *p, struct svc *s, unsigned f, unsigned kind, bool exists
 			return code;
 		now.sid = set->sid != 0 ? set->sid : sid_take(p, s, f, kind);
 		now.affinity_s = s->want.affinity_s;
-		now.class = class_of(n, anybody || n > 0, now.affinity_s);
+		now.class = class_of(n, anybody || n > 0);
 		if (now.sid == 0) {
 			epset_release(&now);
 			return -ENOMEM;

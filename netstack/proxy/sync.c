@@ -84,6 +84,7 @@ forget_stale(struct proxy *p)
 
 /* ---- everything at once ---- */
 
+/* The whole wanted state. anew: the table and its rules too; else only its data, by far the cheaper. */
 static void
 build_all(struct proxy *p, struct nl_batch *b, bool anew)
 {
@@ -93,12 +94,14 @@ build_all(struct proxy *p, struct nl_batch *b, bool anew)
 
 	nl_batch_clear(b);
 	nft_begin(b);
-	nft_table_add(b, p->table);
 	if (anew) {
+		nft_table_add(b, p->table, 0);
 		nft_table_del(b, p->table);
-		nft_table_add(b, p->table);
+		nft_table_add(b, p->table, p->layout);
+		chains_build(p, b);
+	} else {
+		chains_flush_data(p, b);
 	}
-	chains_build(p, b);
 	for (size_t i = 0; i < p->n_times; i++)
 		chains_time_add(p, b, p->times[i]);
 	chains_ranges(p, b);
@@ -119,25 +122,28 @@ int
 proxy_sync(struct proxy *p, struct err *e)
 {
 	_cleanup_nl_batch_ struct nl_batch b;
-	int code = 0;
+	int code = -ENOENT;
 
 	nl_batch_init(&b);
-	build_all(p, &b, false);
-	code = nl_commit(&p->sock, &b, NULL, e);
+	if (p->found && !p->damaged) {
+		build_all(p, &b, false);
+		code = nl_commit(&p->sock, &b, NULL, e);
+		p->stats.batches++;
+	}
 	if (code < 0) {
-		/* another version's sets under the same names: make the table anew, in one step */
 		build_all(p, &b, true);
 		code = nl_commit(&p->sock, &b, NULL, e);
+		p->stats.batches++;
 	}
 	nl_batch_clear(&p->batch);
-	p->synced = true;
-	p->live = code == 0;
 	p->stats.syncs++;
-	p->stats.batches++;
+	p->synced = true;
+	p->live = p->found = code == 0;
 	if (code < 0) {
 		p->stats.errors++;
 		return err_wrap(e, "service rules"), code;
 	}
+	p->damaged = false;
 	p->retry_ns = 0;
 	p->udp_dirty[0] = p->udp_dirty[1] = true;
 	forget_stale(p);
@@ -172,6 +178,7 @@ proxy_flush(struct proxy *p, struct err *e)
 	nl_batch_clear(&p->batch);
 	if (code < 0) {
 		p->live = false;
+		p->damaged = true;
 		p->stats.errors++;
 		retry_later(p);
 		return err_wrap(e, "service rules"), code;
@@ -208,8 +215,25 @@ on_retry(struct loop_timer *t)
 		retry_later(p);
 }
 
+int
+proxy_sync_init(struct proxy *p, struct err *e)
+{
+	_cleanup_nl_batch_ struct nl_batch b;
+	uint64_t layout = 0;
+	int code = 0;
+
+	nl_batch_init(&b);
+	chains_build(p, &b);
+	if (b.out.failed)
+		return err_set(e, -ENOMEM, R_UNKNOWN, "no memory for service rules");
+	p->layout = hash_fnv64a(buf_view(&b.out)) | 1;
+	code = nft_table_tag(&p->sock, p->table, &layout, e);
+	p->found = code == 0 && layout == p->layout;
+	return code == -ENOENT ? 0 : code;
+}
+
 void
-proxy_sync_init(struct proxy *p)
+proxy_init(struct proxy *p)
 {
 	p->work = (struct loop_work){.fn = on_work, .arg = p};
 	p->retry = (struct loop_timer){.fn = on_retry, .arg = p};

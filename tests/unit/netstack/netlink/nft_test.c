@@ -168,14 +168,15 @@ TEST(the_kernel_takes_a_transaction_or_nothing_of_it)
 		.size = 1000};
 	char key[12] = {10, 0, 0, 1, 6, 0, 0, 0, 0, 80, 0, 0}, pair[20] = {1}, pair_to[20] = {1};
 	struct err e = {0};
+	uint64_t tag = 0;
 	size_t n = 0;
 
 	NETNS_ENTER();
 	CHECK_INT(nl_open(&s, NETLINK_NETFILTER), 0);
-	CHECK_INT(nft_table_exists(&s, "t", &e), 0);
+	CHECK_INT(nft_table_tag(&s, "t", &tag, &e), -ENOENT);
 	nl_batch_init(&b);
 	nft_begin(&b);
-	nft_table_add(&b, "t");
+	nft_table_add(&b, "t", 77);
 	nft_set_add(&b, &map);
 	nft_set_add(&b, &ranges);
 	nft_set_add(&b, &both);
@@ -196,7 +197,8 @@ TEST(the_kernel_takes_a_transaction_or_nothing_of_it)
 	nft_end(&b);
 	if (nl_commit(&s, &b, NULL, &e) < 0)
 		TEST_FAIL_("%s", e.msg);
-	CHECK_INT(nft_table_exists(&s, "t", &e), 1);
+	CHECK_INT(nft_table_tag(&s, "t", &tag, &e), 0);
+	CHECK_INT(tag, 77);
 	CHECK_INT(nft_elems_count(&s, "t", "m", &n, &e), 0);
 	CHECK_INT(n, 3000);
 	CHECK_INT(nft_elems_count(&s, "t", "r", &n, &e), 0);
@@ -236,7 +238,7 @@ TEST(a_batch_of_megabytes_is_one_transaction)
 	CHECK_INT(nl_open(&s, NETLINK_NETFILTER), 0);
 	nl_batch_init(&b);
 	nft_begin(&b);
-	nft_table_add(&b, "t");
+	nft_table_add(&b, "t", 0);
 	nft_set_add(&b, &map);
 	nft_elems_add_begin(&b, "t", "m");
 	for (uint32_t i = 0; i < 100000; i++)

@@ -146,7 +146,7 @@ TEST(internal_policy_local_uses_endpoints_of_this_node)
 	CHECK(hit(w.pods[0].ns, NULL, &vip6, 80, NULL) >= 0);
 	s.internal_local = false;
 	put(p, "ns/web:http", &s);
-	CHECK(hit(w.pods[0].ns, NULL, &vip4, 80, NULL) >= 0);
+	CHECK(hit(w.node, NULL, &vip4, 80, NULL) >= 0);
 	proxy_close(p);
 	world_down();
 }

@@ -247,7 +247,7 @@ TEST(damage_is_repaired)
 	nl_batch_init(&b);
 	CHECK_INT(nl_open(&nl, NETLINK_NETFILTER), 0);
 	nft_begin(&b);
-	nft_table_add(&b, "keelson-services");
+	nft_table_add(&b, "keelson-services", 0);
 	nft_set_add(&b,
 		&(struct nft_set){.table = "keelson-services", .name = "ep4", .key = {NFT_T_MARK}});
 	nft_end(&b);
