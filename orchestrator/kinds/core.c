@@ -42,17 +42,9 @@ namespace_before_commit(struct request *r, struct doc *obj, const struct doc *ol
 	return STEP_NEXT;
 }
 
-static enum step
-namespace_before_delete(struct request *r, const struct doc *old, int64_t *grace_s)
-{
-	(void)r;
-	*grace_s = doc_len(doc_get(doc_get(old, S("spec")), S("finalizers"))) ? 1 : 0;
-	return STEP_NEXT;
-}
-
 const struct kind_ops namespace_ops = {.group = "", .resource = "namespaces",
 	.prepare_create = namespace_create, .prepare_update = namespace_update,
-	.before_commit = namespace_before_commit, .before_delete = namespace_before_delete};
+	.before_commit = namespace_before_commit};
 
 /* ---- Node ---- */
 

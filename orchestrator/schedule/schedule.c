@@ -275,13 +275,13 @@ reasons_text(struct arena *a, struct reasons *r, size_t n_nodes)
 {
 	struct buf b;
 	buf_init_arena(&b, a);
+	if (!n_nodes)
+		return STR("no nodes available to schedule pods");
 	buf_fmt(&b, "0/%zu nodes are available", n_nodes);
 	if (r->n)
 		qsort(r->v, r->n, sizeof(*r->v), reason_order);
 	for (size_t i = 0; i < r->n; i++)
 		buf_fmt(&b, "%s%zu %s", i ? ", " : ": ", r->v[i].n, r->v[i].text);
-	if (!n_nodes)
-		buf_cstr(&b, ": no nodes available to schedule pods");
 	buf_char(&b, '.');
 	return buf_view(&b);
 }
