@@ -19,7 +19,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <linux/magic.h>
+#include <linux/mount.h>
 #include <sys/mount.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>

@@ -7,10 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <sys/mount.h>
+#include <linux/mount.h>
 
 #include "orchestrator/runtime/fsutil.h"
 #include "orchestrator/runtime/launch_int.h"

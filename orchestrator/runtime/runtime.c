@@ -522,6 +522,8 @@ runtime_free(struct runtime *rt)
 	while (map_next(&rt->sandboxes, &pos, NULL, &v))
 		sandbox_free(v);
 	log_pump_close(&rt->pump);
+	if (rt->fetcher)
+		image_pulls_drop(rt->fetcher);
 	image_fetcher_free(rt->fetcher);
 	image_store_close(rt->store);
 	init_client_free(rt->init);

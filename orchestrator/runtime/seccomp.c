@@ -468,8 +468,10 @@ seccomp_from_json(struct arena *a, struct str json, struct buf *ret_prog, struct
 	int64_t def_errno = 0;
 	int rc = doc_parse_json(a, json, NULL, &d, e);
 
-	if (rc)
-		return err_wrap(e, "seccomp profile");
+	if (rc) {
+		err_wrap(e, "seccomp profile");
+		return rc;
+	}
 	def_errno = doc_get_int(d, STR("defaultErrnoRet"), EPERM);
 	rc = action_parse(doc_get_str(d, STR("defaultAction")), def_errno, &c.fallback, e);
 	if (rc)

@@ -120,8 +120,10 @@ image_auth_find(struct arena *a, struct str config, struct str domain, struct st
 	size_t best_len = 0;
 	int rc = doc_parse_json(a, config, NULL, &d, e);
 
-	if (rc)
-		return err_wrap(e, "reading registry credentials");
+	if (rc) {
+		err_wrap(e, "reading registry credentials");
+		return rc;
+	}
 	auths = doc_get(d, STR("auths"));
 	if (!auths)
 		auths = d;

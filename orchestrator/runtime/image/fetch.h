@@ -43,6 +43,7 @@ struct image_fetcher {
 	struct map blobs;   /* digest -> struct blob */
 	struct map layers;  /* chain -> struct layer_job */
 	struct blob *queue; /* waiting for their turn */
+	struct runtime_pull *pulls; /* under way */
 	unsigned active, max_active, busy;
 	bool dead;
 };

@@ -252,8 +252,10 @@ oci_layout(struct import *m, struct str index, struct err *e)
 	struct doc *d = NULL;
 	int rc = doc_parse_json(m->a, index, NULL, &d, e);
 
-	if (rc)
-		return err_wrap(e, "image archive: index.json");
+	if (rc) {
+		err_wrap(e, "image archive: index.json");
+		return rc;
+	}
 	DOC_EACH(item, doc_get(d, STR("manifests"))) {
 		const struct doc *notes = doc_get(item, STR("annotations"));
 		struct str name = doc_get_str(notes, STR("io.containerd.image.name"));

@@ -146,8 +146,10 @@ image_manifest_parse(struct arena *a, struct str text, struct str content_type, 
 	if (text.n > IMAGE_MANIFEST_MAX)
 		return malformed(e, "too large");
 	rc = doc_parse_json(a, text, NULL, &d, e);
-	if (rc)
-		return err_wrap(e, "malformed image manifest");
+	if (rc) {
+		err_wrap(e, "malformed image manifest");
+		return rc;
+	}
 	kind = kind_of(doc_get_str(d, STR("mediaType")));
 	if (kind == KIND_UNKNOWN)
 		kind = kind_of(content_type);
@@ -210,8 +212,10 @@ image_config_parse(struct arena *a, struct str text, struct image_config *ret, s
 	if (text.n > IMAGE_CONFIG_MAX)
 		return malformed(e, "configuration too large");
 	rc = doc_parse_json(a, text, NULL, &d, e);
-	if (rc)
-		return err_wrap(e, "malformed image configuration");
+	if (rc) {
+		err_wrap(e, "malformed image configuration");
+		return rc;
+	}
 	cfg = doc_get(d, STR("config"));
 	c.architecture = doc_get_str(d, STR("architecture"));
 	c.os = doc_get_str(d, STR("os"));

@@ -29,6 +29,7 @@ struct pull_layer {
 
 struct runtime_pull {
 	struct image_fetcher *f;
+	struct runtime_pull *next; /* of the fetcher */
 	struct arena *a;
 	image_pulled_fn *done;
 	void *arg;
@@ -87,6 +88,12 @@ pull_free(void *arg)
 static void
 leave(struct runtime_pull *p)
 {
+	for (struct runtime_pull **at = &p->f->pulls; *at; at = &(*at)->next) {
+		if (*at == p) {
+			*at = p->next;
+			break;
+		}
+	}
 	if (p->fetch)
 		http_fetch_cancel(TAKE_PTR(p->fetch));
 	for (size_t i = 0; p->layers && i < p->m.n_layers; i++) {
@@ -546,6 +553,23 @@ image_pull_start(struct image_fetcher *f, const struct runtime_pull_spec *spec,
 		arena_free(a);
 		return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "no memory");
 	}
+	p->next = f->pulls;
+	f->pulls = p;
 	*ret = p;
 	return 0;
+}
+
+void
+image_pulls_drop(struct image_fetcher *f)
+{
+	for (struct runtime_pull *p = f->pulls, *next = NULL; p; p = next) {
+		next = p->next;
+		p->cancelled = true;
+		/* Posted already, or on its way through the store: its memory goes with that, or with us. */
+		if (!p->begun)
+			continue;
+		leave(p);
+		loop_free_later(f->loop, pull_free, p);
+	}
+	f->pulls = NULL;
 }

@@ -452,8 +452,16 @@ static void
 add_work(void *arg)
 {
 	struct add_job *j = arg;
+	char tmp[40];
+	_cleanup_fd_ int fd = -1;
+	_cleanup_fd_ int dir = openat(j->s->dir, "configs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	j->rc = disk_write_file(j->path, j->n.config_text, 0600);
+	/* Two pulls of one image may stand here at once: each writes a file of its own. */
+	snprintf(tmp, sizeof(tmp), "tmp/%016llx", (unsigned long long)rand_u64());
+	fd = openat(j->s->dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (dir < 0 || fd < 0 || fs_write_all(fd, j->n.config_text.p, j->n.config_text.n) ||
+		fsync(fd) || renameat(j->s->dir, tmp, j->s->dir, j->path) || fsync(dir))
+		j->rc = -errno;
 }
 
 static void
@@ -514,7 +522,7 @@ image_store_add(struct image_store *s, const struct image_new *n, runtime_done_f
 		goto oom;
 	j->n.layers = list;
 	j->n.n_layers = n_list;
-	j->path = arena_cstr(a, arena_fmt(a, "%s/configs/" STR_FMT, s->path,
+	j->path = arena_cstr(a, arena_fmt(a, "configs/" STR_FMT,
 		STR_ARG(str_sub(n->id, 7, SIZE_MAX))));
 	if (arena_failed(a) || loop_blocking(s->loop, add_work, add_done, j))
 		goto oom;
@@ -756,7 +764,9 @@ index_load(struct image_store *s, struct err *e)
 	arena_free(a);
 	if (rc == -ENOENT)
 		return 0;
-	return rc ? err_wrap(e, "reading the image index") : 0;
+	if (rc)
+		err_wrap(e, "reading the image index");
+	return rc;
 }
 
 /* What the last process left half made is moved away at once and removed in a helper thread. */

@@ -606,7 +606,7 @@ attaches(void)
 
 	up();
 	s = shell_spec("cat; echo over", argv);
-	s.stdin = s.stdin_once = true;
+	s.open_stdin = s.stdin_once = true;
 	create(&s);
 	start();
 	spec.container_id = str_c(CT);
