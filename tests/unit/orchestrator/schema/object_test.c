@@ -421,3 +421,61 @@ TEST(projections_are_filled_by_the_same_walk)
 	CHECK_STR(p.status.conditions[0].status, "True");
 	CHECK(sizeof(struct pod_summary) < sizeof(struct core_v1_pod) / 2);
 }
+
+TEST(custom_kinds_stand_beside_the_built_in_ones)
+{
+	static const uint16_t order[] = {1, 0, 2};
+	static const struct schema_field fields[] = {
+		{.name = "kind\0", .name_len = 4, .emit = SCHEMA_OMITEMPTY},
+		{.name = "apiVersion\0", .name_len = 10, .emit = SCHEMA_OMITEMPTY},
+		{.name = "metadata\0",
+			.name_len = 8,
+			.form = SCHEMA_STRUCT,
+			.type = &schema_type_meta_v1_object_meta,
+			.flags = SCHEMA_EMBEDDED},
+	};
+	static const struct schema_type type = {.name = "Gadget",
+		.group = "example.com",
+		.version = "v1",
+		.description = "",
+		.fields = fields,
+		.by_name = order,
+		.n_fields = 3,
+		.preserve_unknown = true,
+		.root = true};
+	static const char *const none[] = {NULL};
+	static const struct schema_kind gadget = {.group = "example.com",
+		.version = "v1",
+		.kind = "Gadget",
+		.list_kind = "GadgetList",
+		.plural = "gadgets",
+		.singular = "gadget",
+		.short_names = none,
+		.categories = none,
+		.storage_hash = "",
+		.storage_group = "example.com",
+		.type = &type,
+		.flags = SCHEMA_KIND_SERVED | SCHEMA_KIND_STORED,
+		.verbs = 0xff,
+		.namespaced = true,
+		.custom = true};
+	static const struct schema_kind *const kinds[] = {&gadget};
+	const struct schema *s = NULL;
+	struct buf b;
+
+	CHECK_STR(full(&gadget, "{\"spec\":{\"x\":1},\"metadata\":{\"name\":\"g\",\"foo\":1}}"),
+		"{\"metadata\":{\"name\":\"g\"},\"spec\":{\"x\":1}}");
+	CHECK_INT(strict.n, 1);
+	s = schema_extend(a, schema_builtin(), kinds, 1);
+	CHECK(schema_kind_find(s, STR("example.com"), STR("v1"), STR("Gadget")) == &gadget);
+	CHECK(schema_kind_find(s, STR("apps"), STR("v1"), STR("Deployment")) ==
+		kind("apps", "Deployment"));
+	CHECK(schema_resource_find(s, STR("example.com"), STR(""), STR("gadgets")) == &gadget);
+	CHECK(schema_kind_find(schema_builtin(), STR("example.com"), STR("v1"), STR("Gadget")) ==
+		NULL);
+	buf_init_arena(&b, a);
+	CHECK_INT(schema_discovery_resources(s, STR("example.com"), STR("v1"), &b), 0);
+	CHECK(str_find(buf_view(&b), STR("\"gadgets\"")) > 0);
+	buf_clear(&b);
+	CHECK_INT(schema_openapi_v3(s, STR("apis/example.com/v1"), &b), 0);
+}
