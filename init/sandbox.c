@@ -22,6 +22,9 @@
 enum { CAPS_MAX = 64, CALLS_MAX = 128 };
 
 /* What any role with a loop, threads, sockets it was given and files below its folders needs. */
+/* Not in the headers of Debian 12's musl. */
+enum { NR_epoll_pwait2 = 441 };
+
 static const int common_calls[] = {SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64,
 	SYS_pwrite64, SYS_preadv, SYS_pwritev, SYS_close, SYS_fstat, SYS_newfstatat, SYS_stat,
 	SYS_lstat, SYS_statx, SYS_lseek, SYS_fcntl, SYS_open, SYS_openat, SYS_unlink, SYS_unlinkat,
@@ -29,7 +32,7 @@ static const int common_calls[] = {SYS_read, SYS_write, SYS_readv, SYS_writev, S
 	SYS_faccessat, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_fchmod,
 	SYS_chmod, SYS_flock, SYS_dup, SYS_dup3, SYS_pipe2, SYS_mmap, SYS_munmap, SYS_mprotect,
 	SYS_mremap, SYS_madvise, SYS_msync, SYS_brk, SYS_epoll_create1, SYS_epoll_ctl,
-	SYS_epoll_wait, SYS_epoll_pwait, SYS_poll, SYS_ppoll, SYS_eventfd2, SYS_timerfd_create,
+	SYS_epoll_wait, SYS_epoll_pwait, NR_epoll_pwait2, SYS_statfs, SYS_fstatfs, SYS_poll, SYS_ppoll, SYS_eventfd2, SYS_timerfd_create,
 	SYS_timerfd_settime, SYS_signalfd4, SYS_accept4, SYS_listen, SYS_recvfrom, SYS_sendto,
 	SYS_recvmsg, SYS_sendmsg, SYS_recvmmsg, SYS_sendmmsg, SYS_getsockopt, SYS_setsockopt,
 	SYS_getsockname, SYS_getpeername, SYS_shutdown, SYS_socketpair, SYS_ioctl, SYS_futex,
