@@ -23,7 +23,8 @@ struct spdy_fns {
 	/* data: bytes of a stream; fin: its end (bytes may be empty). */
 	void (*data)(void *arg, struct spdy_stream *s, struct str bytes, bool fin);
 	/* gone: the stream is over by RST_STREAM (status > 0), or since the connection ended (0). Gone
-	 * when this returns. Also called for streams whose both directions have ended (-1). */
+	 * when this returns. Also called for streams whose both directions have ended (-1), then
+	 * perhaps within spdy_write with fin. */
 	void (*gone)(void *arg, struct spdy_stream *s, int status);
 	/* accepted: the peer answered a stream of ours (SYN_REPLY). May be NULL. */
 	void (*accepted)(void *arg, struct spdy_stream *s, const struct http_headers *headers);
@@ -54,7 +55,8 @@ size_t spdy_write(struct spdy_stream *s, struct str bytes, bool fin);
 /* spdy_reset: RST_STREAM; gone is not called; s is invalid afterwards. */
 void spdy_reset(struct spdy_stream *s, int status);
 void spdy_goaway(struct spdy *s);
-void spdy_pause(struct spdy *s, bool paused); /* on a tunnel only */
+/* spdy_pause: on a tunnel or WebSocket only; what was read already is still delivered. */
+void spdy_pause(struct spdy *s, bool paused);
 void spdy_stream_set(struct spdy_stream *s, void *user);
 void *spdy_stream_get(const struct spdy_stream *s);
 uint32_t spdy_stream_id(const struct spdy_stream *s);

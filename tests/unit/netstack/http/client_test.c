@@ -39,7 +39,7 @@ tunnel_closed_(void *arg, int error)
 	(void)arg, (void)error;
 }
 
-static const struct http_tunnel_fns echo = { .data = tunnel_got, .closed = tunnel_closed_ };
+static const struct http_tunnel_fns echo = {.data = tunnel_got, .closed = tunnel_closed_};
 static struct http_tunnel *tunnel;
 
 static void
@@ -70,19 +70,22 @@ on_request(void *arg, struct http_req *r)
 	} else {
 		struct str auth = http_headers_get(&r->headers, STR("Authorization"));
 		http_set_header(r, STR("X-Host"), r->host);
-		http_reply(r, 200, STR("text/plain"), arena_fmt(r->arena, STR_FMT " " STR_FMT " " STR_FMT,
-			STR_ARG(r->method), STR_ARG(r->target),
-			STR_ARG(r->peer && r->peer->cn.n ? r->peer->cn : auth.n ? auth : STR("-"))));
+		http_reply(r, 200, STR("text/plain"),
+			arena_fmt(r->arena, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(r->method),
+				STR_ARG(r->target),
+				STR_ARG(r->peer && r->peer->cn.n ? r->peer->cn
+						: auth.n         ? auth
+								 : STR("-"))));
 	}
 }
 
 static void
 start(struct tls_ctx *tls)
 {
-	struct http_server_config cfg = { .tls = tls, .on_request = on_request };
-	struct http_client_config cc = { 0 };
-	struct http_addr any = { .ip = ip_v4(0x7f000001) };
-	struct err e = { 0 };
+	struct http_server_config cfg = {.tls = tls, .on_request = on_request};
+	struct http_client_config cc = {0};
+	struct http_addr any = {.ip = ip_v4(0x7f000001)};
+	struct err e = {0};
 
 	loop = loop_new(NULL, "test");
 	cfg.loop = cc.loop = loop;
@@ -164,7 +167,7 @@ raw_closed(void *arg, int error)
 	r->tunnel = NULL;
 }
 
-static const struct http_tunnel_fns raw = { .data = raw_data, .closed = raw_closed };
+static const struct http_tunnel_fns raw = {.data = raw_data, .closed = raw_closed};
 
 static void
 got_upgraded(void *arg, const struct http_response *resp, struct http_tunnel *t)
@@ -176,14 +179,14 @@ got_upgraded(void *arg, const struct http_response *resp, struct http_tunnel *t)
 	http_tunnel_start(t, &raw, r);
 }
 
-static const struct http_call_fns fns = { got_head, got_data, got_end, got_upgraded, got_drain };
+static const struct http_call_fns fns = {got_head, got_data, got_end, got_upgraded, got_drain};
 
-#define UNTIL(cond) \
-	do { \
-		int64_t limit_ = clock_mono_ns() + 10 * NS_PER_SEC; \
-		while (!(cond) && clock_mono_ns() < limit_) \
-			loop_turn(loop, 2 * NS_PER_MS); \
-		CHECK(cond); \
+#define UNTIL(cond)                                                                                \
+	do {                                                                                       \
+		int64_t limit_ = clock_mono_ns() + 10 * NS_PER_SEC;                                \
+		while (!(cond) && clock_mono_ns() < limit_)                                        \
+			loop_turn(loop, 2 * NS_PER_MS);                                            \
+		CHECK(cond);                                                                       \
 	} while (0)
 
 static const char *
@@ -198,7 +201,7 @@ url_of(const char *scheme, const char *path)
 static void
 run_call(struct http_call_spec *s, struct result *r)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (s->method.n == 0)
 		s->method = STR("GET");
@@ -213,16 +216,17 @@ static void
 result_clear(struct result *r)
 {
 	buf_release(&r->body);
-	*r = (struct result){ 0 };
+	*r = (struct result){0};
 }
 
 TEST(calls_share_a_connection)
 {
-	struct result r = { 0 };
+	struct result r = {0};
 
 	start(NULL);
 	for (int i = 0; i < 5; i++) {
-		struct http_call_spec s = { .url = str_c(url_of("http", "/a?b=c")), .bearer = STR_INIT("tok") };
+		struct http_call_spec s = {
+			.url = str_c(url_of("http", "/a?b=c")), .bearer = STR_INIT("tok")};
 		run_call(&s, &r);
 		CHECK_INT(r.error, 0);
 		CHECK_INT(r.status, 200);
@@ -237,19 +241,22 @@ TEST(calls_share_a_connection)
 
 TEST(bodies_go_out_whole_and_streamed)
 {
-	struct result r = { 0 };
-	struct err e = { 0 };
+	struct result r = {0};
+	struct err e = {0};
 	static char block[50000];
 
 	start(NULL);
-	struct http_call_spec s = { .method = STR_INIT("POST"), .url = str_c(url_of("http", "/echo")),
-				    .body = STR_INIT("hello") };
+	struct http_call_spec s = {.method = STR_INIT("POST"),
+		.url = str_c(url_of("http", "/echo")),
+		.body = STR_INIT("hello")};
 	run_call(&s, &r);
 	CHECK_STR(buf_view(&uploaded), "hello");
 	result_clear(&r);
 	for (int length = 0; length < 2; length++) {
-		s = (struct http_call_spec){ .method = STR_INIT("PUT"), .url = str_c(url_of("http", "/echo")),
-			.stream_body = true, .body_bytes = length ? 1000000 : -1 };
+		s = (struct http_call_spec){.method = STR_INIT("PUT"),
+			.url = str_c(url_of("http", "/echo")),
+			.stream_body = true,
+			.body_bytes = length ? 1000000 : -1};
 		CHECK_INT(http_call_start(client, &s, &fns, &r, &r.call, &e), 0);
 		for (int i = 0; i < 20; i++)
 			http_call_write(r.call, str_from(block, sizeof(block)));
@@ -265,11 +272,11 @@ TEST(bodies_go_out_whole_and_streamed)
 
 TEST(replies_stream_pause_and_resume)
 {
-	struct result r = { .pause_at_once = true };
-	struct err e = { 0 };
+	struct result r = {.pause_at_once = true};
+	struct err e = {0};
 
 	start(NULL);
-	struct http_call_spec s = { .method = STR_INIT("GET"), .url = str_c(url_of("http", "/big")) };
+	struct http_call_spec s = {.method = STR_INIT("GET"), .url = str_c(url_of("http", "/big"))};
 	CHECK_INT(http_call_start(client, &s, &fns, &r, &r.call, &e), 0);
 	UNTIL(r.heads == 1);
 	for (int i = 0; i < 20; i++)
@@ -286,38 +293,41 @@ TEST(replies_stream_pause_and_resume)
 
 TEST(failures_are_told_once)
 {
-	struct result r = { 0 };
+	struct result r = {0};
 
 	start(NULL);
-	struct http_call_spec s = { .url = str_c(url_of("http", "/drop")) };
+	struct http_call_spec s = {.url = str_c(url_of("http", "/drop"))};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ECONNRESET);
 	CHECK_INT(requests, 2); /* idempotent: tried once more */
 	result_clear(&r);
-	s = (struct http_call_spec){ .method = STR_INIT("POST"), .url = str_c(url_of("http", "/drop")) };
+	s = (struct http_call_spec){
+		.method = STR_INIT("POST"), .url = str_c(url_of("http", "/drop"))};
 	requests = 0;
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ECONNRESET);
 	CHECK_INT(requests, 1);
 	result_clear(&r);
-	s = (struct http_call_spec){ .url = str_c(url_of("http", "/short")) };
+	s = (struct http_call_spec){.url = str_c(url_of("http", "/short"))};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ECONNRESET);
 	CHECK_STR(buf_view(&r.body), "abc");
 	result_clear(&r);
-	s = (struct http_call_spec){ .url = STR_INIT("http://127.0.0.1:1/") };
+	s = (struct http_call_spec){.url = STR_INIT("http://127.0.0.1:1/")};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ECONNREFUSED);
 	result_clear(&r);
-	s = (struct http_call_spec){ .url = STR_INIT("http://name.test/") };
+	s = (struct http_call_spec){.url = STR_INIT("http://name.test/")};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ENOENT);
 	result_clear(&r);
-	s = (struct http_call_spec){ .url = str_c(url_of("http", "/hold")), .head_ns = 50 * NS_PER_MS };
+	s = (struct http_call_spec){
+		.url = str_c(url_of("http", "/hold")), .head_ns = 50 * NS_PER_MS};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ETIMEDOUT);
 	result_clear(&r);
-	s = (struct http_call_spec){ .url = str_c(url_of("http", "/hold")), .total_ns = 50 * NS_PER_MS };
+	s = (struct http_call_spec){
+		.url = str_c(url_of("http", "/hold")), .total_ns = 50 * NS_PER_MS};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ETIMEDOUT);
 	UNTIL(http_server_requests(server) == 0);
@@ -327,11 +337,12 @@ TEST(failures_are_told_once)
 
 TEST(cancelled_calls_say_nothing)
 {
-	struct result r = { 0 };
-	struct err e = { 0 };
+	struct result r = {0};
+	struct err e = {0};
 
 	start(NULL);
-	struct http_call_spec s = { .method = STR_INIT("GET"), .url = str_c(url_of("http", "/hold")) };
+	struct http_call_spec s = {
+		.method = STR_INIT("GET"), .url = str_c(url_of("http", "/hold"))};
 	CHECK_INT(http_call_start(client, &s, &fns, &r, &r.call, &e), 0);
 	http_call_cancel(r.call);
 	CHECK_INT(http_call_start(client, &s, &fns, &r, &r.call, &e), 0);
@@ -349,12 +360,13 @@ TEST(cancelled_calls_say_nothing)
 
 TEST(upgrade_becomes_a_raw_stream)
 {
-	struct result r = { 0 };
-	struct err e = { 0 };
+	struct result r = {0};
+	struct err e = {0};
 
 	start(NULL);
-	struct http_call_spec s = { .method = STR_INIT("GET"), .url = str_c(url_of("http", "/upgrade")),
-				    .upgrade = STR_INIT("echo") };
+	struct http_call_spec s = {.method = STR_INIT("GET"),
+		.url = str_c(url_of("http", "/upgrade")),
+		.upgrade = STR_INIT("echo")};
 	CHECK_INT(http_call_start(client, &s, &fns, &r, &r.call, &e), 0);
 	UNTIL(r.tunnel != NULL);
 	CHECK_INT(r.status, 101);
@@ -394,22 +406,22 @@ resolve_cancel(void *arg, struct http_resolve *q)
 
 TEST(names_are_resolved_and_addresses_tried_in_turn)
 {
-	struct result r = { 0 };
-	struct err e = { 0 };
+	struct result r = {0};
+	struct err e = {0};
 	char url[64];
 
 	start(NULL);
 	http_client_free(client);
-	struct http_client_config cc = { .loop = loop,
-		.resolver = { resolve_start, resolve_cancel, NULL } };
+	struct http_client_config cc = {
+		.loop = loop, .resolver = {resolve_start, resolve_cancel, NULL}};
 	CHECK_INT(http_client_new(&cc, &client), 0);
 	snprintf(url, sizeof(url), "http://name.test:%u/x", bound.port);
-	struct http_call_spec s = { .method = STR_INIT("GET"), .url = str_c(url) };
+	struct http_call_spec s = {.method = STR_INIT("GET"), .url = str_c(url)};
 	CHECK_INT(http_call_start(client, &s, &fns, &r, &r.call, &e), 0);
 	UNTIL(asked != NULL);
 	CHECK_STR(asked_host, "name.test");
 	/* Nobody listens on the first. */
-	struct ip_addr ips[2] = { ip_v4(0x7f000009), ip_v4(0x7f000001) };
+	struct ip_addr ips[2] = {ip_v4(0x7f000009), ip_v4(0x7f000001)};
 	http_resolved(asked, 0, ips, 2);
 	UNTIL(r.ends == 1);
 	CHECK_INT(r.error, 0);
@@ -428,23 +440,27 @@ TEST(names_are_resolved_and_addresses_tried_in_turn)
 
 TEST(tls_with_client_certificate_and_other_name)
 {
-	struct pki_party ca = pki_make(&(struct pki_want){ .cn = "ca", .ca = true }, NULL);
-	struct pki_party own = pki_make(&(struct pki_want){ .cn = "s", .dns = { "node-1" },
-		.eku = X509_EKU_SERVER }, &ca);
-	struct pki_party me = pki_make(&(struct pki_want){ .cn = "apiserver", .eku = X509_EKU_CLIENT }, &ca);
+	struct pki_party ca = pki_make(&(struct pki_want){.cn = "ca", .ca = true}, NULL);
+	struct pki_party own = pki_make(
+		&(struct pki_want){.cn = "s", .dns = {"node-1"}, .eku = X509_EKU_SERVER}, &ca);
+	struct pki_party me = pki_make(
+		&(struct pki_want){.cn = "apiserver", .eku = X509_EKU_CLIENT}, &ca);
 	struct tls_pair sp = pki_pair(&own), cp = pki_pair(&me);
-	struct tls_config sc = { .server = true, .pairs = &sp, .n_pairs = 1,
-		.ca_pem = buf_view(&ca.cert), .client_auth = TLS_CLIENT_REQUIRED };
-	struct tls_config cc = { .pairs = &cp, .n_pairs = 1, .ca_pem = buf_view(&ca.cert) };
-	struct tls_config blind = { .pairs = &cp, .n_pairs = 1, .insecure = true };
+	struct tls_config sc = {.server = true,
+		.pairs = &sp,
+		.n_pairs = 1,
+		.ca_pem = buf_view(&ca.cert),
+		.client_auth = TLS_CLIENT_REQUIRED};
+	struct tls_config cc = {.pairs = &cp, .n_pairs = 1, .ca_pem = buf_view(&ca.cert)};
+	struct tls_config blind = {.pairs = &cp, .n_pairs = 1, .insecure = true};
 	struct tls_ctx *sctx = NULL, *cctx = NULL, *bctx = NULL;
-	struct result r = { 0 };
+	struct result r = {0};
 
 	CHECK_INT(tls_ctx_new(&sc, &sctx, NULL), 0);
 	CHECK_INT(tls_ctx_new(&cc, &cctx, NULL), 0);
 	CHECK_INT(tls_ctx_new(&blind, &bctx, NULL), 0);
 	start(sctx);
-	struct http_call_spec s = { .url = str_c(url_of("https", "/x")), .tls = cctx };
+	struct http_call_spec s = {.url = str_c(url_of("https", "/x")), .tls = cctx};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -EACCES);
 	CHECK_STR(r.message, "certificate is not valid for '127.0.0.1'");
@@ -457,12 +473,13 @@ TEST(tls_with_client_certificate_and_other_name)
 		result_clear(&r);
 	}
 	/* By name, to a given address. */
-	s = (struct http_call_spec){ .url = STR_INIT("https://node-1/y"), .tls = cctx, .addr = &bound };
+	s = (struct http_call_spec){
+		.url = STR_INIT("https://node-1/y"), .tls = cctx, .addr = &bound};
 	run_call(&s, &r);
 	CHECK_STR(buf_view(&r.body), "GET /y apiserver");
 	CHECK_STR(r.host, "node-1");
 	result_clear(&r);
-	s = (struct http_call_spec){ .url = str_c(url_of("https", "/z")), .tls = bctx };
+	s = (struct http_call_spec){.url = str_c(url_of("https", "/z")), .tls = bctx};
 	run_call(&s, &r);
 	CHECK_STR(buf_view(&r.body), "GET /z apiserver");
 	result_clear(&r);
@@ -493,12 +510,12 @@ fetched(void *arg, const struct err *e, const struct http_response *resp, struct
 
 TEST(fetch_collects_up_to_a_limit)
 {
-	struct fetched f = { 0 };
+	struct fetched f = {0};
 	struct http_fetch *h = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	start(NULL);
-	struct http_call_spec s = { .method = STR_INIT("GET"), .url = str_c(url_of("http", "/a")) };
+	struct http_call_spec s = {.method = STR_INIT("GET"), .url = str_c(url_of("http", "/a"))};
 	CHECK_INT(http_fetch(client, &s, 100, fetched, &f, &h, &e), 0);
 	UNTIL(f.n == 1);
 	CHECK_INT(f.status, 200);
@@ -519,28 +536,31 @@ TEST(odd_servers)
 		const char *bytes, *body;
 		int error, status;
 	} rows[] = {
-		{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", 0, 200 },
-		{ "HTTP/1.0 200 OK\r\n\r\nto the end", "to the end", 0, 200 },
-		{ "HTTP/1.1 204 No\r\n\r\n", "", 0, 204 },
-		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", "ab", 0, 200 },
-		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", "ab", -ECONNRESET, 200 },
-		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n", "", -EPROTO, 200 },
-		{ "HTTP/1.1 101 Up\r\n\r\n", "", -EPROTO, 0 },
-		{ "SSH-2.0-OpenSSH\r\n\r\n", "", -EPROTO, 0 },
-		{ "", "", -ECONNRESET, 0 },
+		{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+			"ok", 0, 200},
+		{"HTTP/1.0 200 OK\r\n\r\nto the end", "to the end", 0, 200},
+		{"HTTP/1.1 204 No\r\n\r\n", "", 0, 204},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", "ab",
+			0, 200},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", "ab",
+			-ECONNRESET, 200},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n", "", -EPROTO, 200},
+		{"HTTP/1.1 101 Up\r\n\r\n", "", -EPROTO, 0},
+		{"SSH-2.0-OpenSSH\r\n\r\n", "", -EPROTO, 0},
+		{"", "", -ECONNRESET, 0},
 	};
-	struct http_addr any = { .ip = ip_v4(0x7f000001) }, at = { 0 };
-	struct err e = { 0 };
+	struct http_addr any = {.ip = ip_v4(0x7f000001)}, at = {0};
+	struct err e = {0};
 	int lfd = -1;
 
 	start(NULL);
 	CHECK_INT(http_listen(&any, false, &lfd, &at, &e), 0);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct result r = { 0 };
+		struct result r = {0};
 		char url[64];
 		int fd = -1;
 		snprintf(url, sizeof(url), "http://127.0.0.1:%u/", at.port);
-		struct http_call_spec s = { .method = STR_INIT("POST"), .url = str_c(url) };
+		struct http_call_spec s = {.method = STR_INIT("POST"), .url = str_c(url)};
 		CHECK_INT(http_call_start(client, &s, &fns, &r, &r.call, &e), 0);
 		UNTIL(fd >= 0 || (fd = accept(lfd, NULL, NULL)) >= 0);
 		char in[512];

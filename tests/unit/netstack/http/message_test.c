@@ -9,12 +9,12 @@
 TEST(headers_are_found_in_any_case_and_repeated)
 {
 	const struct http_header v[] = {
-		{ STR_INIT("Accept"), STR_INIT("a, \"b,c\" ,, d") },
-		{ STR_INIT("X-Stream-Protocol-Version"), STR_INIT("v5") },
-		{ STR_INIT("x-stream-protocol-version"), STR_INIT("v4") },
-		{ STR_INIT("Connection"), STR_INIT("keep-alive, Upgrade") },
+		{STR_INIT("Accept"), STR_INIT("a, \"b,c\" ,, d")},
+		{STR_INIT("X-Stream-Protocol-Version"), STR_INIT("v5")},
+		{STR_INIT("x-stream-protocol-version"), STR_INIT("v4")},
+		{STR_INIT("Connection"), STR_INIT("keep-alive, Upgrade")},
 	};
-	struct http_headers h = { v, ARRAY_LEN(v) };
+	struct http_headers h = {v, ARRAY_LEN(v)};
 	struct str got = STR_NONE, rest = v[0].value;
 	size_t pos = 0;
 
@@ -41,22 +41,22 @@ TEST(urls)
 		const char *text, *host, *target;
 		int port, tls, error;
 	} rows[] = {
-		{ "https://10.0.0.1:6443/api?x=1", "10.0.0.1", "/api?x=1", 6443, 1, 0 },
-		{ "http://[fd00::1]/", "fd00::1", "/", 80, 0, 0 },
-		{ "HTTPS://Registry.test", "Registry.test", "", 443, 1, 0 },
-		{ "https://h?q", "h", "?q", 443, 1, 0 },
-		{ "https://h/a#frag", "h", "/a", 443, 1, 0 },
-		{ "ftp://h/", "", "", 0, 0, -EINVAL },
-		{ "https://user@h/", "", "", 0, 0, -EINVAL },
-		{ "https://h:70000/", "", "", 0, 0, -EINVAL },
-		{ "https://h:/", "", "", 0, 0, -EINVAL },
-		{ "https:///x", "", "", 0, 0, -EINVAL },
-		{ "https://[::1/", "", "", 0, 0, -EINVAL },
-		{ "https://h/a b", "", "", 0, 0, -EINVAL },
-		{ "", "", "", 0, 0, -EINVAL },
+		{"https://10.0.0.1:6443/api?x=1", "10.0.0.1", "/api?x=1", 6443, 1, 0},
+		{"http://[fd00::1]/", "fd00::1", "/", 80, 0, 0},
+		{"HTTPS://Registry.test", "Registry.test", "", 443, 1, 0},
+		{"https://h?q", "h", "?q", 443, 1, 0},
+		{"https://h/a#frag", "h", "/a", 443, 1, 0},
+		{"ftp://h/", "", "", 0, 0, -EINVAL},
+		{"https://user@h/", "", "", 0, 0, -EINVAL},
+		{"https://h:70000/", "", "", 0, 0, -EINVAL},
+		{"https://h:/", "", "", 0, 0, -EINVAL},
+		{"https:///x", "", "", 0, 0, -EINVAL},
+		{"https://[::1/", "", "", 0, 0, -EINVAL},
+		{"https://h/a b", "", "", 0, 0, -EINVAL},
+		{"", "", "", 0, 0, -EINVAL},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct http_url u = { 0 };
+		struct http_url u = {0};
 		CHECK_INT(http_url_parse(str_c(rows[i].text), &u), rows[i].error);
 		if (rows[i].error)
 			continue;
@@ -94,7 +94,8 @@ TEST(percent_coding)
 TEST(queries)
 {
 	struct arena *a = arena_new(0);
-	struct str rest = STR_INIT("&command=sh&command=-c&&stdin=true&x&l=a%3Db%2Cc+d&bad=%q"), k, v;
+	struct str rest = STR_INIT("&command=sh&command=-c&&stdin=true&x&l=a%3Db%2Cc+d&bad=%q"), k,
+		   v;
 	struct str all = rest;
 
 	CHECK_INT(http_query_next(a, &rest, &k, &v), 1);
@@ -118,15 +119,15 @@ TEST(queries)
 
 TEST(media_types)
 {
-	struct http_media m = { 0 };
+	struct http_media m = {0};
 
 	CHECK_INT(http_media_parse(STR("application/json; charset=\"utf-8\";q=0.25"), &m), 0);
 	CHECK_STR(m.type, "application/json");
 	CHECK_STR(http_media_param(&m, STR("Charset")), "utf-8");
 	CHECK_INT(m.q, 250);
 	CHECK(!str_is_set(http_media_param(&m, STR("q"))));
-	static const char *const bad[] = { "", "x", "a/b;c", "a/b;q=2", "a/b;q=.5", "a/", "/b", "a/b c",
-		"a/b;x=\"y\\z\"", "a/b;q=0.1234", "a/b;q=1.1" };
+	static const char *const bad[] = {"", "x", "a/b;c", "a/b;q=2", "a/b;q=.5", "a/", "/b",
+		"a/b c", "a/b;x=\"y\\z\"", "a/b;q=0.1234", "a/b;q=1.1"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		CHECK_INT(http_media_parse(str_c(bad[i]), &m), -EINVAL);
 }
@@ -134,10 +135,11 @@ TEST(media_types)
 TEST(accept_is_ordered_by_preference)
 {
 	struct arena *a = arena_new(0);
-	const struct http_header v[] = { { STR_INIT("Accept"),
-		STR_INIT("*/*;q=0.1, application/json, text/*;q=0.5,text/plain;q=0.5, gone/x;q=0, ;;,"
-			 "application/json;as=Table;v=v1;g=meta.k8s.io") } };
-	struct http_headers h = { v, 1 }, none = { 0 };
+	const struct http_header v[] = {{STR_INIT("Accept"),
+		STR_INIT(
+			"*/*;q=0.1, application/json, text/*;q=0.5,text/plain;q=0.5, gone/x;q=0, ;;,"
+			"application/json;as=Table;v=v1;g=meta.k8s.io")}};
+	struct http_headers h = {v, 1}, none = {0};
 	struct http_media *m = NULL;
 	size_t n = 0;
 
@@ -160,7 +162,7 @@ TEST(accept_is_ordered_by_preference)
 
 TEST(addresses)
 {
-	struct http_addr a = { 0 };
+	struct http_addr a = {0};
 	char text[HTTP_ADDR_TEXT];
 
 	CHECK_INT(http_addr_parse(STR("10.1.2.3:80"), &a), 0);

@@ -15,7 +15,7 @@ static struct http_server *server;
 static struct http_addr bound;
 static struct http_req *held; /* a request the test ends itself */
 static int aborts, drains, upgrades;
-static struct buf seen;       /* what a tunnel or a streamed body got */
+static struct buf seen; /* what a tunnel or a streamed body got */
 
 static void
 on_body(struct http_req *r, int error, struct str body)
@@ -41,7 +41,7 @@ stream_end(struct http_req *r, int error)
 	http_reply(r, error ? 400 : 200, STR("text/plain"), arena_fmt(r->arena, "%zu", seen.len));
 }
 
-static const struct http_body_fns streams = { stream_data, stream_end };
+static const struct http_body_fns streams = {stream_data, stream_end};
 
 static void
 on_abort(struct http_req *r)
@@ -76,7 +76,7 @@ tunnel_over_(void *arg, int error)
 	upgrades++;
 }
 
-static const struct http_tunnel_fns echo = { .data = tunnel_got, .closed = tunnel_over_ };
+static const struct http_tunnel_fns echo = {.data = tunnel_got, .closed = tunnel_over_};
 static struct http_tunnel *tunnel;
 
 static void
@@ -120,9 +120,9 @@ on_request(void *arg, struct http_req *r)
 static void
 start(struct tls_ctx *tls, const struct http_server_config *with)
 {
-	struct http_server_config cfg = with ? *with : (struct http_server_config){ 0 };
-	struct http_addr any = { .ip = ip_v4(0x7f000001) };
-	struct err e = { 0 };
+	struct http_server_config cfg = with ? *with : (struct http_server_config){0};
+	struct http_addr any = {.ip = ip_v4(0x7f000001)};
+	struct err e = {0};
 
 	loop = loop_new(NULL, "test");
 	cfg.loop = loop;
@@ -182,12 +182,12 @@ until(int fd, struct buf *got, const char *want)
 	return false;
 }
 
-#define UNTIL(cond) \
-	do { \
-		int64_t limit_ = clock_mono_ns() + 10 * NS_PER_SEC; \
-		while (!(cond) && clock_mono_ns() < limit_) \
-			loop_turn(loop, 2 * NS_PER_MS); \
-		CHECK(cond); \
+#define UNTIL(cond)                                                                                \
+	do {                                                                                       \
+		int64_t limit_ = clock_mono_ns() + 10 * NS_PER_SEC;                                \
+		while (!(cond) && clock_mono_ns() < limit_)                                        \
+			loop_turn(loop, 2 * NS_PER_MS);                                            \
+		CHECK(cond);                                                                       \
 	} while (0)
 
 TEST(requests_one_after_the_other_and_pipelined)
@@ -201,7 +201,8 @@ TEST(requests_one_after_the_other_and_pipelined)
 	CHECK(str_starts(buf_view(&got), STR("HTTP/1.1 404 Not Found\r\nDate: ")));
 	CHECK(str_find(buf_view(&got), STR("\r\nContent-Length: 4\r\n")) > 0);
 	buf_clear(&got);
-	put(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\none"
+	put(fd,
+		"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\none"
 		"POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n"
 		"HEAD /chunks HTTP/1.1\r\nHost: t\r\n\r\n"
 		"GET /chunks HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
@@ -211,7 +212,8 @@ TEST(requests_one_after_the_other_and_pipelined)
 	CHECK(str_find(all, STR("\r\n\r\ntwo")) > 0);
 	CHECK(str_find(all, STR("X-One: 1\r\n")) > 0);
 	CHECK(str_find(all, STR("Injected")) < 0);
-	CHECK(str_ends(all, STR("Connection: close\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n")));
+	CHECK(str_ends(
+		all, STR("Connection: close\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n")));
 	close(fd);
 	UNTIL(http_server_conns(server) == 0);
 	CHECK_INT(http_server_requests(server), 0);
@@ -224,13 +226,14 @@ TEST(bad_requests_get_their_status_and_the_end)
 	static const struct {
 		const char *text, *status;
 	} rows[] = {
-		{ "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 " },
-		{ "GET / HTTP/1.1\n\n", "HTTP/1.1 400 " },
-		{ "\x16\x03\x01\x02\n\n", "HTTP/1.1 400 " },
-		{ "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", "HTTP/1.1 501 " },
-		{ "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n", "HTTP/1.1 413 " },
-		{ "PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 " },
-		{ "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 " },
+		{"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
+		{"GET / HTTP/1.1\n\n", "HTTP/1.1 400 "},
+		{"\x16\x03\x01\x02\n\n", "HTTP/1.1 400 "},
+		{"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", "HTTP/1.1 501 "},
+		{"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n", "HTTP/1.1 413 "},
+		{"PUT /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+			"HTTP/1.1 400 "},
+		{"GET / HTTP/3.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 "},
 	};
 	start(NULL, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -377,7 +380,8 @@ TEST(upgrade_gives_a_raw_stream_both_ways)
 	/* Bytes right behind the head already belong to the stream. */
 	put(fd, "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly");
 	CHECK(until(fd, &got, "early"));
-	CHECK(str_starts(buf_view(&got), STR("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n")));
+	CHECK(str_starts(
+		buf_view(&got), STR("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n")));
 	CHECK_INT(http_server_requests(server), 0);
 	put(fd, "later");
 	CHECK(until(fd, &got, "later"));
@@ -391,8 +395,8 @@ TEST(upgrade_gives_a_raw_stream_both_ways)
 
 TEST(deadlines_of_head_body_and_idleness)
 {
-	struct http_server_config cfg = { .idle_ns = 60 * NS_PER_MS, .head_ns = 60 * NS_PER_MS,
-					  .body_ns = 60 * NS_PER_MS };
+	struct http_server_config cfg = {
+		.idle_ns = 60 * NS_PER_MS, .head_ns = 60 * NS_PER_MS, .body_ns = 60 * NS_PER_MS};
 	struct buf got = BUF_INIT;
 
 	start(NULL, &cfg);
@@ -491,7 +495,8 @@ curl(struct buf *got, const char *const *argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define CURL(got, ...) curl((got), (const char *const[]){ "curl", "-sS", "--max-time", "15", __VA_ARGS__, NULL })
+#define CURL(got, ...)                                                                             \
+	curl((got), (const char *const[]){"curl", "-sS", "--max-time", "15", __VA_ARGS__, NULL})
 
 static const char *
 save(const char *name, const struct buf *b)
@@ -512,17 +517,20 @@ TEST(curl_over_tls_with_and_without_a_client_certificate)
 {
 	if (!run_have("curl"))
 		SKIP("curl is not installed");
-	struct pki_party ca = pki_make(&(struct pki_want){ .cn = "ca", .ca = true }, NULL);
-	struct pki_party other = pki_make(&(struct pki_want){ .cn = "ca", .ca = true }, NULL);
-	struct pki_party own = pki_make(&(struct pki_want){ .cn = "s", .ips = { "127.0.0.1" },
-		.eku = X509_EKU_SERVER }, &ca);
-	struct pki_party alice = pki_make(&(struct pki_want){ .cn = "alice", .orgs = { "ops" },
-		.eku = X509_EKU_CLIENT }, &ca);
-	struct pki_party mallory = pki_make(&(struct pki_want){ .cn = "alice", .orgs = { "ops" },
-		.eku = X509_EKU_CLIENT }, &other);
+	struct pki_party ca = pki_make(&(struct pki_want){.cn = "ca", .ca = true}, NULL);
+	struct pki_party other = pki_make(&(struct pki_want){.cn = "ca", .ca = true}, NULL);
+	struct pki_party own = pki_make(
+		&(struct pki_want){.cn = "s", .ips = {"127.0.0.1"}, .eku = X509_EKU_SERVER}, &ca);
+	struct pki_party alice = pki_make(
+		&(struct pki_want){.cn = "alice", .orgs = {"ops"}, .eku = X509_EKU_CLIENT}, &ca);
+	struct pki_party mallory = pki_make(
+		&(struct pki_want){.cn = "alice", .orgs = {"ops"}, .eku = X509_EKU_CLIENT}, &other);
 	struct tls_pair pair = pki_pair(&own);
-	struct tls_config cfg = { .server = true, .pairs = &pair, .n_pairs = 1,
-				  .ca_pem = buf_view(&ca.cert), .client_auth = TLS_CLIENT_OPTIONAL };
+	struct tls_config cfg = {.server = true,
+		.pairs = &pair,
+		.n_pairs = 1,
+		.ca_pem = buf_view(&ca.cert),
+		.client_auth = TLS_CLIENT_OPTIONAL};
 	struct tls_ctx *ctx = NULL;
 	struct buf got = BUF_INIT, upload = BUF_INIT;
 	char url[64], big[64];
@@ -536,11 +544,14 @@ TEST(curl_over_tls_with_and_without_a_client_certificate)
 	CHECK_STR(buf_view(&got), "/");
 	buf_clear(&got);
 	CHECK_INT(CURL(&got, "--cacert", cap, "--cert", save("a.pem", &alice.cert), "--key",
-		save("a.key", &alice.key_pem), url, url), 0);
+			  save("a.key", &alice.key_pem), url, url),
+		0);
 	CHECK_STR(buf_view(&got), "alice/opsalice/ops");
 	buf_clear(&got);
-	CHECK_INT(CURL(&got, "--cacert", cap, "-w", "%{http_code}", "--cert", save("m.pem", &mallory.cert),
-		"--key", save("m.key", &mallory.key_pem), url), 0);
+	CHECK_INT(CURL(&got, "--cacert", cap, "-w", "%{http_code}", "--cert",
+			  save("m.pem", &mallory.cert), "--key", save("m.key", &mallory.key_pem),
+			  url),
+		0);
 	CHECK_STR(buf_view(&got), "/401");
 	buf_clear(&got);
 	for (int i = 0; i < 3000000; i++)
@@ -556,7 +567,7 @@ TEST(curl_over_tls_with_and_without_a_client_certificate)
 	tls_ctx_unref(ctx);
 	buf_release(&got);
 	buf_release(&upload);
-	struct pki_party *all[] = { &ca, &other, &own, &alice, &mallory };
+	struct pki_party *all[] = {&ca, &other, &own, &alice, &mallory};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		pki_free(all[i]);
 }
