@@ -46,7 +46,8 @@ cluster_fabric(const struct cluster *c, const char *command, struct buf *out, st
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/fabric.ctl", c->run_dir);
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return err_errno(e, -errno, "connecting to the fabric of '%s' (is the cluster up?)", c->dir);
+		return err_errno(
+			e, -errno, "connecting to the fabric of '%s' (is the cluster up?)", c->dir);
 	struct timeval tv = {.tv_sec = 5};
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	char *at = buf_reserve(out, 1 << 16);
@@ -132,8 +133,8 @@ fabric_start(struct cluster *c, struct err *e)
 	put_option(&x, "--dir", "%s", c->run_dir);
 	for (unsigned i = 0; i < c->n_nodes; i++) {
 		const struct cluster_node *n = &c->nodes[i];
-		put_option(&x, "--machine", "%s=%02x:%02x:%02x:%02x:%02x:%02x=%s", n->name, n->mac[0],
-			n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5], n->v4);
+		put_option(&x, "--machine", "%s=%02x:%02x:%02x:%02x:%02x:%02x=%s", n->name,
+			n->mac[0], n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5], n->v4);
 	}
 	put_option(&x, "--forward", "%u=%s:6443", c->api_port, c->nodes[0].v4);
 	if (c->host[0])
@@ -154,8 +155,12 @@ static void
 defaults(struct cluster *c, const struct cluster_options *o, bool found)
 {
 	if (!found) {
-		*c = (struct cluster){.n_nodes = 3, .n_control = 1, .mem_mib = 512, .cpus = 1,
-			.disk_gib = 8, .backend = BACKEND_AUTO};
+		*c = (struct cluster){.n_nodes = 3,
+			.n_control = 1,
+			.mem_mib = 512,
+			.cpus = 1,
+			.disk_gib = 8,
+			.backend = BACKEND_AUTO};
 		char *full = realpath(o->dir, NULL);
 		str_copy_c(str_c(full ? full : o->dir), c->dir, sizeof(c->dir));
 		free(full);
@@ -180,8 +185,14 @@ node_start(const struct cluster *c, const struct cluster_node *n, const char *ke
 	char initrd[700], disk[700];
 	snprintf(initrd, sizeof(initrd), "%s/initrd", n->dir);
 	snprintf(disk, sizeof(disk), "%s/data.img", n->dir);
-	struct machine_spec m = {.name = n->name, .dir = n->dir, .run_dir = c->run_dir, .kernel = kernel,
-		.initrd = initrd, .disk = disk, .mem_mib = c->mem_mib, .cpus = c->cpus,
+	struct machine_spec m = {.name = n->name,
+		.dir = n->dir,
+		.run_dir = c->run_dir,
+		.kernel = kernel,
+		.initrd = initrd,
+		.disk = disk,
+		.mem_mib = c->mem_mib,
+		.cpus = c->cpus,
 		.backend = backend};
 	memcpy(m.mac, n->mac, sizeof(m.mac));
 	int rc = machine_start(&m, e);
@@ -226,7 +237,8 @@ cluster_up(const struct cluster_options *o, struct err *e)
 	if (rc == 0)
 		rc = cluster_kubeconfig_write(c, o->kubeconfig, e);
 	if (rc == 0) {
-		say(start, "files, keys and fabric are there (API at https://127.0.0.1:%u)", c->api_port);
+		say(start, "files, keys and fabric are there (API at https://127.0.0.1:%u)",
+			c->api_port);
 		enum backend b = machine_backend(c->backend, o->kernel, c->dir, &why);
 		say(start, "backend: %s (%s)", b == BACKEND_KVM ? "KVM" : "TCG", why);
 		for (unsigned i = 0; rc == 0 && i < c->n_nodes; i++)
@@ -242,8 +254,8 @@ cluster_up(const struct cluster_options *o, struct err *e)
 }
 
 int
-cluster_node_start(const struct cluster *c, const char *node, const struct cluster_options *o,
-	struct err *e)
+cluster_node_start(
+	const struct cluster *c, const char *node, const struct cluster_options *o, struct err *e)
 {
 	const char *why;
 	const struct cluster_node *n = cluster_node_find(c, node);

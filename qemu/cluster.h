@@ -17,16 +17,17 @@
 #define CLUSTER_NODES_MAX 50
 
 struct cluster_options {
-	const char *dir;        /* the cluster's folder */
+	const char *dir; /* the cluster's folder */
 	const char *kernel, *initramfs;
-	const char *kubeconfig; /* written when up */
+	const char *kubeconfig;                 /* written when up */
 	unsigned nodes, control, mem_mib, cpus; /* 0 = as before, else 3, 1, 512, 1 */
 	enum backend backend;
-	const char *registry;   /* "HOST[:PORT]=CA-FILE": an image registry the machines may use; NULL */
-	const char *host;       /* "NAME=ADDR": a name for the DNS relay; NULL */
-	unsigned disk_gib;      /* 0 = 8 (sparse) */
-	bool wait;              /* until all nodes are Ready */
-	int timeout_s;          /* of the wait; 0 = 300 */
+	const char
+		*registry; /* "HOST[:PORT]=CA-FILE": an image registry the machines may use; NULL */
+	const char *host;  /* "NAME=ADDR": a name for the DNS relay; NULL */
+	unsigned disk_gib; /* 0 = 8 (sparse) */
+	bool wait;         /* until all nodes are Ready */
+	int timeout_s;     /* of the wait; 0 = 300 */
 };
 
 struct cluster_node {
@@ -56,8 +57,8 @@ int cluster_up(const struct cluster_options *o, struct err *e);
 int cluster_down(const char *dir, int grace_ms, bool forget, struct err *e);
 int cluster_status(const char *dir, struct err *e);
 /* cluster_node_start / _kill: one machine back up / off as in a power cut. */
-int cluster_node_start(const struct cluster *c, const char *node, const struct cluster_options *o,
-	struct err *e);
+int cluster_node_start(
+	const struct cluster *c, const char *node, const struct cluster_options *o, struct err *e);
 int cluster_node_kill(const struct cluster *c, const char *node, struct err *e);
 /* cluster_console: the terminal becomes the machine's console until Ctrl-]. */
 int cluster_console(const struct cluster *c, const char *node, struct err *e);

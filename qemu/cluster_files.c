@@ -81,9 +81,8 @@ cluster_load(const char *dir, struct cluster *ret, struct err *e)
 	snprintf(path, sizeof(path), "%s/cluster.yaml", dir);
 	int rc = disk_read_file(path, 1 << 16, &b);
 	if (rc < 0)
-		return rc == -ENOENT
-			? err_set(e, rc, R_NOT_FOUND, "no cluster in '%s'", dir)
-			: err_errno(e, rc, "reading '%s'", path);
+		return rc == -ENOENT ? err_set(e, rc, R_NOT_FOUND, "no cluster in '%s'", dir)
+				     : err_errno(e, rc, "reading '%s'", path);
 	struct arena *a = arena_new(1 << 20);
 	struct str rest = buf_view(&b);
 	struct doc *d = NULL;
@@ -138,7 +137,8 @@ put_registry(const struct cluster *c, struct buf *b, struct err *e)
 	if (!c->registry[0])
 		return 0;
 	if (!str_cut(str_c(c->registry), '=', &prefix, &ca_path))
-		return err_set(e, -EINVAL, R_INVALID, "registry '%s': want HOST[:PORT]=CA-FILE", c->registry);
+		return err_set(e, -EINVAL, R_INVALID, "registry '%s': want HOST[:PORT]=CA-FILE",
+			c->registry);
 	char path[600];
 	_cleanup_buf_ struct buf ca = BUF_INIT;
 	str_copy_c(ca_path, path, sizeof(path));
@@ -173,10 +173,11 @@ machine_yaml(const struct cluster *c, const struct cluster_node *n, struct buf *
 		block(b, "    ", buf_view(&key));
 	}
 	buf_fmt(b, "  bootstrapToken: " STR_FMT "\n", STR_ARG(str_trim(buf_view(&token))));
-	buf_cstr(b, "  dnsDomain: cluster.local\n"
-		    "  dnsAddresses: [10.96.0.10, \"fd00:10:96::a\"]\n"
-		    "  podCIDRs: [10.244.0.0/16, \"fd00:10:244::/48\"]\n"
-		    "  serviceCIDRs: [10.96.0.0/16, \"fd00:10:96::/112\"]\n");
+	buf_cstr(b,
+		"  dnsDomain: cluster.local\n"
+		"  dnsAddresses: [10.96.0.10, \"fd00:10:96::a\"]\n"
+		"  podCIDRs: [10.244.0.0/16, \"fd00:10:244::/48\"]\n"
+		"  serviceCIDRs: [10.96.0.0/16, \"fd00:10:96::/112\"]\n");
 	return put_registry(c, b, e);
 }
 
@@ -190,8 +191,8 @@ cpio_pad(struct buf *b)
 static void
 cpio_entry(struct buf *b, unsigned ino, const char *name, unsigned mode, struct str data)
 {
-	buf_fmt(b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", ino, mode, 0u, 0u, 1u,
-		0u, (unsigned)data.n, 0u, 0u, 0u, 0u, (unsigned)strlen(name) + 1, 0u);
+	buf_fmt(b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", ino, mode, 0u, 0u,
+		1u, 0u, (unsigned)data.n, 0u, 0u, 0u, 0u, (unsigned)strlen(name) + 1, 0u);
 	buf_add(b, name, strlen(name) + 1);
 	cpio_pad(b);
 	buf_str(b, data);
@@ -243,8 +244,8 @@ disk_make(const char *path, unsigned gib, struct err *e)
 }
 
 int
-cluster_node_files(const struct cluster *c, const struct cluster_node *n, const char *initramfs,
-	struct err *e)
+cluster_node_files(
+	const struct cluster *c, const struct cluster_node *n, const char *initramfs, struct err *e)
 {
 	char path[700];
 	_cleanup_buf_ struct buf config = BUF_INIT;

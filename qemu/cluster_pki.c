@@ -64,8 +64,11 @@ ca_ensure(const struct cluster *c, int64_t now_s, struct err *e)
 	_cleanup_buf_ struct buf have = BUF_INIT;
 	if (pki_read(c, "ca.crt", &have) == 0)
 		return 0;
-	struct x509_spec spec = {.cn = STR("keelson-ca"), .not_before_s = now_s - 300,
-		.not_after_s = now_s + 10 * YEAR_S, .ca = true, .path_len = -1};
+	struct x509_spec spec = {.cn = STR("keelson-ca"),
+		.not_before_s = now_s - 300,
+		.not_after_s = now_s + 10 * YEAR_S,
+		.ca = true,
+		.path_len = -1};
 	return issue(c, "ca", &spec, NULL, NULL, e);
 }
 
@@ -89,8 +92,11 @@ admin_ensure(const struct cluster *c, int64_t now_s, struct err *e)
 	if (rc == 0)
 		rc = tls_key_parse(buf_view(&key_pem), &ca_key, e);
 	if (rc == 0) {
-		struct x509_spec spec = {.cn = STR("kubernetes-admin"), .orgs = &masters, .n_orgs = 1,
-			.not_before_s = now_s - 300, .not_after_s = now_s + YEAR_S,
+		struct x509_spec spec = {.cn = STR("kubernetes-admin"),
+			.orgs = &masters,
+			.n_orgs = 1,
+			.not_before_s = now_s - 300,
+			.not_after_s = now_s + YEAR_S,
 			.eku = X509_EKU_CLIENT};
 		rc = issue(c, "admin", &spec, &ca[0], ca_key, e);
 	}
@@ -134,16 +140,18 @@ cluster_kubeconfig_write(const struct cluster *c, const char *path, struct err *
 	if (pki_read(c, "ca.crt", &ca) < 0 || pki_read(c, "admin.crt", &cert) < 0 ||
 		pki_read(c, "admin.key", &key) < 0)
 		return err_set(e, -ENOENT, R_UNKNOWN, "no keys in '%s/pki'", c->dir);
-	buf_fmt(&out, "apiVersion: v1\nkind: Config\nclusters:\n- name: keelson\n  cluster:\n"
-		      "    server: https://127.0.0.1:%u\n    certificate-authority-data: ",
+	buf_fmt(&out,
+		"apiVersion: v1\nkind: Config\nclusters:\n- name: keelson\n  cluster:\n"
+		"    server: https://127.0.0.1:%u\n    certificate-authority-data: ",
 		c->api_port);
 	base64_encode(&out, buf_view(&ca));
 	buf_cstr(&out, "\nusers:\n- name: admin\n  user:\n    client-certificate-data: ");
 	base64_encode(&out, buf_view(&cert));
 	buf_cstr(&out, "\n    client-key-data: ");
 	base64_encode(&out, buf_view(&key));
-	buf_cstr(&out, "\ncontexts:\n- name: keelson\n  context:\n    cluster: keelson\n    user: admin\n"
-		       "current-context: keelson\n");
+	buf_cstr(&out,
+		"\ncontexts:\n- name: keelson\n  context:\n    cluster: keelson\n    user: admin\n"
+		"current-context: keelson\n");
 	int rc = out.failed ? -ENOMEM : disk_write_file(path, buf_view(&out), 0600);
 	return rc < 0 ? err_errno(e, rc, "writing '%s'", path) : 0;
 }

@@ -90,8 +90,10 @@ client_make(struct wait *w, struct err *e)
 			err_errno(e, rc, "reading '%s'", path);
 	}
 	snprintf(server, sizeof(server), "https://127.0.0.1:%u", w->c->api_port);
-	struct client_https_config cfg = {.server = str_c(server), .ca_pem = buf_view(&pem[0]),
-		.cert_pem = buf_view(&pem[1]), .key_pem = buf_view(&pem[2]),
+	struct client_https_config cfg = {.server = str_c(server),
+		.ca_pem = buf_view(&pem[0]),
+		.cert_pem = buf_view(&pem[1]),
+		.key_pem = buf_view(&pem[2]),
 		.user_agent = STR("keelctl")};
 	if (rc == 0)
 		rc = client_https_new(w->loop, &cfg, &w->client, e);
@@ -106,8 +108,11 @@ cluster_wait_ready(const struct cluster *c, int timeout_s, int64_t start_ns, str
 	struct wait w = {.c = c, .start_ns = start_ns, .loop = loop_new(NULL, "wait")};
 	if (!w.loop)
 		return err_errno(e, -ENOMEM, "waiting for the cluster");
-	struct informer_spec spec = {.version = STR("v1"), .resource = STR("nodes"),
-		.type = SCHEMA_TYPE_OF(core_v1_node), .on_change = on_node, .on_synced = on_synced,
+	struct informer_spec spec = {.version = STR("v1"),
+		.resource = STR("nodes"),
+		.type = SCHEMA_TYPE_OF(core_v1_node),
+		.on_change = on_node,
+		.on_synced = on_synced,
 		.arg = &w};
 	int rc = client_make(&w, e);
 	if (rc == 0)
@@ -118,7 +123,8 @@ cluster_wait_ready(const struct cluster *c, int timeout_s, int64_t start_ns, str
 		rc = loop_run(w.loop);
 		loop_timer_cancel(&w.deadline);
 		if (rc < 0)
-			err_set(e, rc, R_TIMEOUT, "%u of %u nodes are Ready after %d s (see %s/*/console.log)",
+			err_set(e, rc, R_TIMEOUT,
+				"%u of %u nodes are Ready after %d s (see %s/*/console.log)",
 				w.ready, c->n_nodes, timeout_s, c->dir);
 		else
 			say(&w, "%u of %u nodes are Ready", w.ready, c->n_nodes);

@@ -49,15 +49,19 @@ static const char up_help[] =
 	"  --timeout SECONDS    how long to wait for Ready (300)\n"
 	"  --no-wait            return when the machines are started\n";
 
-static const char down_help[] = "usage: keelctl cluster down [--dir DIR] [--grace SECONDS] [--forget]\n"
-				"\n"
-				"Presses each machine's power button, cuts the power after the grace (10 s), and ends the\n"
-				"network. --forget removes the cluster's folder with its disks and keys.\n";
+static const char down_help[] =
+	"usage: keelctl cluster down [--dir DIR] [--grace SECONDS] [--forget]\n"
+	"\n"
+	"Presses each machine's power button, cuts the power after the grace (10 s), and ends the\n"
+	"network. --forget removes the cluster's folder with its disks and keys.\n";
 static const char status_help[] = "usage: keelctl cluster status [--dir DIR]\n";
-static const char console_help[] = "usage: keelctl cluster console NODE [--dir DIR]\n\nCtrl-] leaves.\n";
-static const char kill_help[] = "usage: keelctl cluster kill NODE [--dir DIR]\n\nAs when the power is cut.\n";
+static const char console_help[] =
+	"usage: keelctl cluster console NODE [--dir DIR]\n\nCtrl-] leaves.\n";
+static const char kill_help[] =
+	"usage: keelctl cluster kill NODE [--dir DIR]\n\nAs when the power is cut.\n";
 static const char start_help[] = "usage: keelctl cluster start NODE [--dir DIR] [--kernel FILE]\n";
-static const char cut_help[] = "usage: keelctl cluster cut A B [--dir DIR]\n\nA and B: machines or 'gateway'.\n";
+static const char cut_help[] =
+	"usage: keelctl cluster cut A B [--dir DIR]\n\nA and B: machines or 'gateway'.\n";
 static const char heal_help[] = "usage: keelctl cluster heal A B [--dir DIR]\n";
 static const char drop_help[] = "usage: keelctl cluster drop A B PERCENT [--dir DIR]\n";
 static const char delay_help[] = "usage: keelctl cluster delay A B MILLISECONDS [--dir DIR]\n";
@@ -203,7 +207,8 @@ fabric_command(const struct cluster *c, struct err *e, const char *command)
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	int rc = cluster_fabric(c, command, &out, e);
 	if (rc == 0 && str_starts(buf_view(&out), STR("port ")))
-		printf("127.0.0.1:" STR_FMT "\n", STR_ARG(str_trim(str_sub(buf_view(&out), 5, out.len - 4))));
+		printf("127.0.0.1:" STR_FMT "\n",
+			STR_ARG(str_trim(str_sub(buf_view(&out), 5, out.len - 4))));
 	return rc;
 }
 
@@ -245,12 +250,14 @@ on_forward(const struct cluster *c, const struct options *o, struct err *e)
 {
 	struct str node, port;
 	char name[64], command[200];
-	if (!str_rcut(str_c(o->words[1]), ':', &node, &port) || !str_copy_c(node, name, sizeof(name)))
+	if (!str_rcut(str_c(o->words[1]), ':', &node, &port) ||
+		!str_copy_c(node, name, sizeof(name)))
 		return err_set(e, -EINVAL, R_INVALID, "'%s': want NODE:PORT", o->words[1]);
 	const struct cluster_node *n = cluster_node_find(c, name);
 	if (!n)
 		return err_set(e, -ENOENT, R_NOT_FOUND, "no machine '%s'", name);
-	snprintf(command, sizeof(command), "forward %s %s " STR_FMT, o->words[0], n->v4, STR_ARG(port));
+	snprintf(command, sizeof(command), "forward %s %s " STR_FMT, o->words[0], n->v4,
+		STR_ARG(port));
 	return fabric_command(c, e, command);
 }
 
@@ -291,8 +298,10 @@ cluster_main(int argc, char **argv)
 			fputs(c->help, stdout);
 			return 0;
 		}
-	struct options o = {.up = {.dir = DIR_DEFAULT, .kernel = "build/image/vmlinuz",
-				    .initramfs = "build/image/initramfs", .kubeconfig = "build/kubeconfig",
+	struct options o = {.up = {.dir = DIR_DEFAULT,
+				    .kernel = "build/image/vmlinuz",
+				    .initramfs = "build/image/initramfs",
+				    .kubeconfig = "build/kubeconfig",
 				    .wait = true},
 		.grace_s = 10};
 	if (!options_parse(&o, argc - 1, argv + 1) || o.n_words != c->n_words) {

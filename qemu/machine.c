@@ -149,9 +149,9 @@ trial_boot(const char *kernel, const char *tmp_dir)
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return false;
 	snprintf(log, sizeof(log), "%s/kvm-probe.log", tmp_dir);
-	const char *argv[] = {QEMU, "-M", "microvm", "-accel", "kvm", "-cpu", "host", "-m", "128", "-nodefaults",
-		"-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-append",
-		"console=ttyS0 earlyprintk=ttyS0 panic=-1", NULL};
+	const char *argv[] = {QEMU, "-M", "microvm", "-accel", "kvm", "-cpu", "host", "-m", "128",
+		"-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel",
+		kernel, "-append", "console=ttyS0 earlyprintk=ttyS0 panic=-1", NULL};
 	pid_t pid = process_start(argv, log, out[1], NULL);
 	close(out[1]);
 	struct pollfd p = {.fd = out[0], .events = POLLIN};
@@ -197,8 +197,8 @@ tsc_khz(void)
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	if (disk_read_file("/proc/cpuinfo", 1 << 20, &b) >= 0) {
 		ptrdiff_t at = str_find(buf_view(&b), STR("cpu MHz"));
-		struct str rest = at < 0 ? STR_NONE : str_sub(buf_view(&b), (size_t)at, SIZE_MAX), line,
-			   key, value;
+		struct str rest = at < 0 ? STR_NONE : str_sub(buf_view(&b), (size_t)at, SIZE_MAX),
+			   line, key, value;
 		double mhz;
 		if (str_next(&rest, '\n', &line) && str_cut(line, ':', &key, &value) &&
 			str_to_double(str_trim(value), &mhz) == 0 && mhz > 100)
@@ -258,22 +258,26 @@ qemu_args(struct args *x, const struct machine_spec *m)
 	arg_add(x, "console=ttyS0 quiet panic=5 reboot=t%s%s%s", tsc, m->append ? " " : "",
 		m->append ? m->append : "");
 	arg_add(x, "-chardev");
-	arg_add(x, "socket,id=console,path=%s/%s.console,server=on,wait=off,logfile=%s/console.log,"
-		   "logappend=on", m->run_dir, m->name, m->dir);
+	arg_add(x,
+		"socket,id=console,path=%s/%s.console,server=on,wait=off,logfile=%s/console.log,"
+		"logappend=on",
+		m->run_dir, m->name, m->dir);
 	arg_add(x, "-serial");
 	arg_add(x, "chardev:console");
 	arg_add(x, "-qmp");
 	arg_add(x, "unix:%s/%s.qmp,server=on,wait=off", m->run_dir, m->name);
 	arg_add(x, "-netdev");
-	arg_add(x, "stream,id=net0,server=off,addr.type=unix,addr.path=%s/%s.sock", m->run_dir, m->name);
+	arg_add(x, "stream,id=net0,server=off,addr.type=unix,addr.path=%s/%s.sock", m->run_dir,
+		m->name);
 	arg_add(x, "-device");
-	arg_add(x, "virtio-net-device,netdev=net0,mac=%02x:%02x:%02x:%02x:%02x:%02x", c[0], c[1], c[2],
-		c[3], c[4], c[5]);
+	arg_add(x, "virtio-net-device,netdev=net0,mac=%02x:%02x:%02x:%02x:%02x:%02x", c[0], c[1],
+		c[2], c[3], c[4], c[5]);
 	arg_add(x, "-device");
 	arg_add(x, "virtio-rng-device");
 	if (m->disk) {
 		arg_add(x, "-drive");
-		arg_add(x, "id=disk0,file=%s,format=raw,if=none,cache=writeback,discard=unmap", m->disk);
+		arg_add(x, "id=disk0,file=%s,format=raw,if=none,cache=writeback,discard=unmap",
+			m->disk);
 		arg_add(x, "-device");
 		arg_add(x, "virtio-blk-device,drive=disk0,serial=data");
 	}
@@ -296,8 +300,8 @@ machine_start(const struct machine_spec *m, struct err *e)
 		rc = err_set(e, -EALREADY, R_UNKNOWN, "machine '%s' runs already", m->name);
 	} else {
 		qemu_args(&x, m);
-		pid_t pid = process_start(x.v, arena_fmt(x.a, "%s/qemu.log", m->dir).p, -1,
-			pid_file(x.a, m->dir).p);
+		pid_t pid = process_start(
+			x.v, arena_fmt(x.a, "%s/qemu.log", m->dir).p, -1, pid_file(x.a, m->dir).p);
 		if (pid < 0)
 			rc = err_errno(e, (int)pid, "starting " QEMU " for machine '%s'", m->name);
 	}

@@ -16,15 +16,15 @@ enum backend { BACKEND_AUTO, BACKEND_KVM, BACKEND_TCG };
 
 struct machine_spec {
 	const char *name;
-	const char *dir;        /* console.log and pid file stand here */
-	const char *run_dir;    /* sockets: <name>.sock (fabric), <name>.qmp, <name>.console */
+	const char *dir;     /* console.log and pid file stand here */
+	const char *run_dir; /* sockets: <name>.sock (fabric), <name>.qmp, <name>.console */
 	const char *kernel;
 	const char *initrd;
-	const char *disk;       /* raw image; NULL = none */
+	const char *disk; /* raw image; NULL = none */
 	uint8_t mac[6];
 	unsigned mem_mib, cpus;
-	enum backend backend;   /* not AUTO */
-	const char *append;     /* further words for the kernel command line; NULL = none */
+	enum backend backend; /* not AUTO */
+	const char *append;   /* further words for the kernel command line; NULL = none */
 };
 
 /* machine_start: starts QEMU in the background, detached; its pid goes to <dir>/pid. -EALREADY when it
@@ -41,12 +41,14 @@ int machine_kill(const char *dir);
 int machine_wait_end(const char *dir, int timeout_ms);
 /* machine_backend: KVM when `wanted` says so or, for AUTO, when a trial boot of `kernel` prints to its
  * console within 3 s; else TCG. *why gets a static text. */
-enum backend machine_backend(enum backend wanted, const char *kernel, const char *tmp_dir, const char **why);
+enum backend machine_backend(
+	enum backend wanted, const char *kernel, const char *tmp_dir, const char **why);
 
 /* process_start: argv in the background, own session, standard output and error appended to log_path,
  * standard output to `ready_fd` instead when >= 0. Returns the pid or -errno. pid_path (may be NULL) gets
  * "pid start-time". */
-pid_t process_start(const char *const argv[], const char *log_path, int ready_fd, const char *pid_path);
+pid_t process_start(
+	const char *const argv[], const char *log_path, int ready_fd, const char *pid_path);
 /* process_pid: the process of a pid file that is still the same one, or -ESRCH. */
 pid_t process_pid(const char *pid_path);
 /* process_kill: signal, wait until gone (SIGKILL after timeout). */

@@ -102,7 +102,8 @@ signals_take(struct server *s, struct err *e)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	/* before any task starts, so that all inherit it */
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
 		return err_errno(e, -errno, "blocking signals");
 	s->signals = (struct loop_fd){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
 		.events = EPOLLIN, .prio = LOOP_PRIO_SIGNAL, .fn = on_signal, .arg = s};

@@ -19,8 +19,8 @@ client_call_cancel(struct client_call *call)
 }
 
 int
-client_watch_start(struct client *c, const struct client_req *req, const struct client_watch_fns *fns,
-	void *arg, struct client_watch **ret)
+client_watch_start(struct client *c, const struct client_req *req,
+	const struct client_watch_fns *fns, void *arg, struct client_watch **ret)
 {
 	LOOP_ASSERT(c->loop);
 	return c->ops->watch(c, req, fns, arg, ret);

@@ -44,7 +44,7 @@ struct client_req {
 	uint32_t limit;
 	struct str continue_token;
 	bool send_initial_events, allow_bookmarks;
-	uint32_t timeout_s;    /* watch: server side; 0 = server's choice */
+	uint32_t timeout_s; /* watch: server side; 0 = server's choice */
 	struct str field_manager;
 	bool dry_run;
 	struct str body; /* create/update/patch/delete options: JSON bytes */
@@ -52,11 +52,11 @@ struct client_req {
 
 /* What came back; valid only within the callback. */
 struct client_result {
-	int http;           /* 200, 201, 404 ...; 0 = no answer (see e) */
-	struct err e;       /* e.code != 0: transport failure, or the Status of a failure:
+	int http;          /* 200, 201, 404 ...; 0 = no answer (see e) */
+	struct err e;      /* e.code != 0: transport failure, or the Status of a failure:
 			     * reason and message as the server said */
-	struct str body;    /* JSON bytes of object, list or Status */
-	int retry_after_s;  /* of 429/503; 0 = none */
+	struct str body;   /* JSON bytes of object, list or Status */
+	int retry_after_s; /* of 429/503; 0 = none */
 };
 typedef void client_done_fn(void *arg, const struct client_result *r);
 
@@ -64,8 +64,8 @@ struct client_call;
 /* client_call_start: starts; done runs exactly once, never within this call, unless cancelled.
  * *ret_call (may be NULL) is for client_call_cancel and is gone when done has run.
  * Errors: -ENOMEM, -EINVAL unknown resource. */
-int client_call_start(struct client *c, const struct client_req *req, client_done_fn *done, void *arg,
-	struct client_call **ret_call);
+int client_call_start(struct client *c, const struct client_req *req, client_done_fn *done,
+	void *arg, struct client_call **ret_call);
 /* client_call_cancel: done will not run; the request may still take effect. */
 void client_call_cancel(struct client_call *call);
 
@@ -79,8 +79,8 @@ struct client_watch_fns {
 	void (*end)(void *arg, const struct client_result *r);
 };
 struct client_watch;
-int client_watch_start(struct client *c, const struct client_req *req, const struct client_watch_fns *fns,
-	void *arg, struct client_watch **ret);
+int client_watch_start(struct client *c, const struct client_req *req,
+	const struct client_watch_fns *fns, void *arg, struct client_watch **ret);
 void client_watch_stop(struct client_watch *w); /* end will not run */
 
 /* ---- transports ---- */
@@ -90,8 +90,8 @@ struct client_ops {
 	int (*call)(struct client *c, const struct client_req *req, client_done_fn *done, void *arg,
 		struct client_call **ret_call);
 	void (*cancel)(struct client_call *call);
-	int (*watch)(struct client *c, const struct client_req *req, const struct client_watch_fns *fns,
-		void *arg, struct client_watch **ret);
+	int (*watch)(struct client *c, const struct client_req *req,
+		const struct client_watch_fns *fns, void *arg, struct client_watch **ret);
 	void (*watch_stop)(struct client_watch *w);
 	void (*free)(struct client *c);
 };
@@ -109,19 +109,19 @@ struct client_watch {
 void client_free(struct client *c); /* cancels what is under way; NULL allowed */
 
 struct client_https_config {
-	struct str server;      /* "https://10.0.0.1:6443"; IPv6 in brackets */
+	struct str server; /* "https://10.0.0.1:6443"; IPv6 in brackets */
 	struct str ca_pem;
 	struct str cert_pem, key_pem; /* client certificate, or */
 	struct str token;             /* bearer token */
 	struct str user_agent;
-	struct str impersonate_user;  /* "" = none */
+	struct str impersonate_user; /* "" = none */
 };
 /* client_https_new: returns owned. Errors: -EINVAL (e says what) */
-int client_https_new(struct loop *l, const struct client_https_config *cfg, struct client **ret,
-	struct err *e);
+int client_https_new(
+	struct loop *l, const struct client_https_config *cfg, struct client **ret, struct err *e);
 /* client_https_set_credentials: rotated certificate or token for requests from now on. */
-int client_https_set_credentials(struct client *c, struct str cert_pem, struct str key_pem,
-	struct str token, struct err *e);
+int client_https_set_credentials(
+	struct client *c, struct str cert_pem, struct str key_pem, struct str token, struct err *e);
 
 /* ---- informer ---- */
 struct schema_type;
@@ -130,7 +130,7 @@ struct informer;
 /* A cached object: decoded struct of the kind (see schema_to_struct), immutable, replaced as a whole.
  * Lives until the next event of the same object has been handled; take a ref to keep it longer. */
 struct informer_obj {
-	struct str key;  /* "ns/name", or "name" for cluster scope */
+	struct str key; /* "ns/name", or "name" for cluster scope */
 	struct str ns, name, uid;
 	uint64_t rv;
 	const void *obj; /* struct core_v1_pod * ... per spec.type */
@@ -139,9 +139,11 @@ struct informer_obj {
 };
 struct informer_spec {
 	struct str group, version, resource, ns, label_selector, field_selector;
-	const struct schema_type *type; /* what to decode into: the kind's type or a projection of it */
+	const struct schema_type
+		*type; /* what to decode into: the kind's type or a projection of it */
 	/* old == NULL: added; new == NULL: deleted. Called for the initial list too. */
-	void (*on_change)(void *arg, const struct informer_obj *old, const struct informer_obj *new_);
+	void (*on_change)(
+		void *arg, const struct informer_obj *old, const struct informer_obj *new_);
 	/* on_synced: the initial list has been delivered (once). May be NULL. */
 	void (*on_synced)(void *arg);
 	void *arg;
@@ -153,10 +155,12 @@ int informer_new(struct client *c, const struct informer_spec *spec, struct info
 void informer_free(struct informer *i);
 /* informer_add_handler: a further consumer; existing objects are delivered to it at once as added. */
 int informer_add_handler(struct informer *i,
-	void (*on_change)(void *arg, const struct informer_obj *old, const struct informer_obj *new_),
+	void (*on_change)(
+		void *arg, const struct informer_obj *old, const struct informer_obj *new_),
 	void (*on_synced)(void *arg), void *arg);
 bool informer_synced(const struct informer *i);
-const struct informer_obj *informer_get(struct informer *i, struct str key); /* borrow; NULL = absent */
+const struct informer_obj *informer_get(
+	struct informer *i, struct str key); /* borrow; NULL = absent */
 /* informer_next: iterate in insertion order; *pos starts at 0. NULL at the end. */
 const struct informer_obj *informer_next(struct informer *i, size_t *pos);
 size_t informer_len(const struct informer *i);
@@ -166,8 +170,8 @@ size_t informer_len(const struct informer *i);
 typedef void informer_put_fn(void *ctx, struct str index_key);
 int informer_add_index(struct informer *i, unsigned slot,
 	void (*keys_of)(const struct informer_obj *o, informer_put_fn *put, void *ctx));
-const struct informer_obj *informer_index_next(struct informer *i, unsigned slot, struct str key,
-	size_t *pos);
+const struct informer_obj *informer_index_next(
+	struct informer *i, unsigned slot, struct str key, size_t *pos);
 struct informer_obj *informer_obj_ref(const struct informer_obj *o);
 void informer_obj_unref(const struct informer_obj *o);
 
@@ -178,8 +182,8 @@ struct event_ref {
 /* client_event: fire and forget; type "Normal"/"Warning"; component e.g. "kubelet", host "" or node.
  * Same (object, reason, message) within 10 minutes raises count by a patch. Rate: 25 burst, 1 per
  * 5 min per source object, as upstream's spam filter. */
-void client_event(struct client *c, const struct event_ref *ref, const char *type, const char *reason,
-	struct str component, struct str host, const char *fmt, ...)
+void client_event(struct client *c, const struct event_ref *ref, const char *type,
+	const char *reason, struct str component, struct str host, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
 
 #endif

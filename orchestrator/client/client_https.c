@@ -85,19 +85,19 @@ result_fill(struct client_result *r, int status, struct str retry_after, struct 
 	if (a && doc_parse_json(a, body, NULL, &d, NULL) == 0 &&
 		str_eq_c(doc_get_str(d, STR("kind")), "Status")) {
 		enum reason why = reason_from_name(doc_get_str(d, STR("reason")));
-		err_set(&r->e, -EREMOTEIO, why == R_UNKNOWN ? reason_from_http(status) : why, STR_FMT,
-			STR_ARG(doc_get_str(d, STR("message"))));
+		err_set(&r->e, -EREMOTEIO, why == R_UNKNOWN ? reason_from_http(status) : why,
+			STR_FMT, STR_ARG(doc_get_str(d, STR("message"))));
 	} else {
-		err_set(&r->e, -EREMOTEIO, reason_from_http(status), "the server answered %d %s", status,
-			http_status_text(status));
+		err_set(&r->e, -EREMOTEIO, reason_from_http(status), "the server answered %d %s",
+			status, http_status_text(status));
 	}
 	arena_free(a);
 }
 
 /* spec_fill: what all requests have; url goes into b, headers into h (>= 4). */
 static void
-spec_fill(struct https_client *c, const struct client_req *req, struct buf *url, struct http_header *h,
-	struct http_call_spec *spec)
+spec_fill(struct https_client *c, const struct client_req *req, struct buf *url,
+	struct http_header *h, struct http_call_spec *spec)
 {
 	size_t n = 0;
 	buf_str(url, c->server);
@@ -110,8 +110,12 @@ spec_fill(struct https_client *c, const struct client_req *req, struct buf *url,
 	if (c->impersonate.n)
 		h[n++] = (struct http_header){STR("Impersonate-User"), c->impersonate};
 	*spec = (struct http_call_spec){.method = str_c(client_path_method(req->verb)),
-		.url = buf_view(url), .tls = c->tls, .headers = h, .n_headers = n,
-		.bearer = str_from(c->token, c->token_len), .body = req->body};
+		.url = buf_view(url),
+		.tls = c->tls,
+		.headers = h,
+		.n_headers = n,
+		.bearer = str_from(c->token, c->token_len),
+		.body = req->body};
 }
 
 /* ---- calls ---- */
@@ -124,7 +128,8 @@ on_fetched(void *arg, const struct err *e, const struct http_response *resp, str
 	if (e->code)
 		r.e = *e;
 	else
-		result_fill(&r, resp->status, http_headers_get(&resp->headers, STR("Retry-After")), body);
+		result_fill(&r, resp->status, http_headers_get(&resp->headers, STR("Retry-After")),
+			body);
 	LIST_DEL(call);
 	call->done(call->arg, &r);
 	free(call);
@@ -146,8 +151,9 @@ https_call(struct client *base, const struct client_req *req, client_done_fn *do
 	call->arg = arg;
 	spec_fill(c, req, &url, headers, &spec);
 	spec.total_ns = CALL_NS;
-	int rc = url.failed ? -ENOMEM
-			    : http_fetch(c->http, &spec, REPLY_MAX, on_fetched, call, &call->fetch, NULL);
+	int rc = url.failed
+		? -ENOMEM
+		: http_fetch(c->http, &spec, REPLY_MAX, on_fetched, call, &call->fetch, NULL);
 	if (rc < 0) {
 		free(call);
 		return rc;
@@ -314,7 +320,8 @@ https_watch(struct client *base, const struct client_req *req, const struct clie
 	spec_fill(c, &watch_req, &url, headers, &spec);
 	spec.head_ns = CALL_NS;
 	spec.stall_ns = req->allow_bookmarks ? WATCH_STALL_NS : 0;
-	int rc = url.failed ? -ENOMEM : http_call_start(c->http, &spec, &call_fns, w, &w->call, NULL);
+	int rc = url.failed ? -ENOMEM
+			    : http_call_start(c->http, &spec, &call_fns, w, &w->call, NULL);
 	if (rc < 0) {
 		free(w);
 		return rc;
@@ -366,7 +373,8 @@ client_https_set_credentials(struct client *base, struct str cert_pem, struct st
 {
 	struct https_client *c = of(base);
 	struct tls_pair pair = {cert_pem, key_pem};
-	struct tls_config cfg = {.pairs = &pair, .n_pairs = cert_pem.n ? 1 : 0,
+	struct tls_config cfg = {.pairs = &pair,
+		.n_pairs = cert_pem.n ? 1 : 0,
 		.ca_pem = str_from(c->ca_pem, c->ca_len)};
 	struct tls_ctx *tls = NULL;
 	int rc = tls_ctx_new(&cfg, &tls, e);
@@ -390,8 +398,8 @@ client_https_set_credentials(struct client *base, struct str cert_pem, struct st
 }
 
 int
-client_https_new(struct loop *l, const struct client_https_config *cfg, struct client **ret,
-	struct err *e)
+client_https_new(
+	struct loop *l, const struct client_https_config *cfg, struct client **ret, struct err *e)
 {
 	struct https_client *c = calloc(1, sizeof(*c));
 	struct http_client_config http_cfg = {.loop = l};

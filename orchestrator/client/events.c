@@ -134,9 +134,13 @@ event_again(struct client *c, struct seen *s)
 {
 	char last[40], body[120];
 	rfc3339_format(s->last_ns, 0, last);
-	int n = snprintf(body, sizeof(body), "{\"count\":%u,\"lastTimestamp\":\"%s\"}", s->count, last);
-	struct client_req req = {.verb = CLIENT_PATCH_MERGE, .version = STR("v1"),
-		.resource = STR("events"), .ns = str_c(s->ns), .name = str_c(s->name),
+	int n = snprintf(
+		body, sizeof(body), "{\"count\":%u,\"lastTimestamp\":\"%s\"}", s->count, last);
+	struct client_req req = {.verb = CLIENT_PATCH_MERGE,
+		.version = STR("v1"),
+		.resource = STR("events"),
+		.ns = str_c(s->ns),
+		.name = str_c(s->name),
 		.body = str_from(body, (size_t)n)};
 	client_call_start(c, &req, on_done, NULL, NULL);
 }
@@ -169,11 +173,15 @@ client_event(struct client *c, const struct event_ref *ref, const char *type, co
 	s->count = 1;
 	s->first_ns = s->last_ns = now;
 	str_copy_c(ref->ns.n ? ref->ns : STR("default"), s->ns, sizeof(s->ns));
-	snprintf(s->name, sizeof(s->name), STR_FMT ".%llx", (int)(ref->name.n > 240 ? 240 : ref->name.n),
-		ref->name.p ? ref->name.p : "", (unsigned long long)now);
+	snprintf(s->name, sizeof(s->name), STR_FMT ".%llx",
+		(int)(ref->name.n > 240 ? 240 : ref->name.n), ref->name.p ? ref->name.p : "",
+		(unsigned long long)now);
 	event_body(&body, s, ref, type, reason, component, host, str_c(text));
-	struct client_req req = {.verb = CLIENT_CREATE, .version = STR("v1"), .resource = STR("events"),
-		.ns = str_c(s->ns), .body = buf_view(&body)};
+	struct client_req req = {.verb = CLIENT_CREATE,
+		.version = STR("v1"),
+		.resource = STR("events"),
+		.ns = str_c(s->ns),
+		.body = buf_view(&body)};
 	if (!body.failed)
 		client_call_start(c, &req, on_done, NULL, NULL);
 }

@@ -26,7 +26,8 @@
 #define INDEXES_MAX 4
 
 struct handler {
-	void (*on_change)(void *arg, const struct informer_obj *old, const struct informer_obj *new_);
+	void (*on_change)(
+		void *arg, const struct informer_obj *old, const struct informer_obj *new_);
 	void (*on_synced)(void *arg);
 	void *arg;
 	bool told_synced;
@@ -47,8 +48,8 @@ struct informer {
 	struct client *c;
 	struct arena *a; /* the spec's strings */
 	struct informer_spec spec;
-	struct map objects;   /* key -> struct informer_obj */
-	struct map seen;      /* during a list: keys that were in it */
+	struct map objects; /* key -> struct informer_obj */
+	struct map seen;    /* during a list: keys that were in it */
 	struct handler handlers[HANDLERS_MAX];
 	size_t n_handlers;
 	struct index indexes[INDEXES_MAX];
@@ -100,8 +101,7 @@ obj_new(struct informer *i, struct str json)
 	}
 	const struct schema_field *meta = schema_field_find(i->spec.type, STR("metadata"));
 	BUG_ON(!meta);
-	const struct meta_v1_object_meta *m =
-		(const void *)((const char *)decoded + meta->offset);
+	const struct meta_v1_object_meta *m = (const void *)((const char *)decoded + meta->offset);
 	*o = (struct informer_obj){.obj = decoded, .refs = 1, .a = a};
 	o->ns = m->namespace;
 	o->name = m->name;
@@ -306,7 +306,7 @@ on_list(void *arg, const struct client_result *r)
 		return;
 	}
 	_cleanup_buf_ struct buf json = BUF_INIT;
-	DOC_EACH(item, doc_get(d, STR("items"))) {
+	DOC_EACH (item, doc_get(d, STR("items"))) {
 		buf_clear(&json);
 		doc_write_json(&json, item);
 		struct informer_obj *o = json.failed ? NULL : obj_new(i, buf_view(&json));
@@ -331,9 +331,13 @@ on_list(void *arg, const struct client_result *r)
 static struct client_req
 base_req(struct informer *i, enum client_verb verb)
 {
-	return (struct client_req){.verb = verb, .group = i->spec.group, .version = i->spec.version,
-		.resource = i->spec.resource, .ns = i->spec.ns,
-		.label_selector = i->spec.label_selector, .field_selector = i->spec.field_selector};
+	return (struct client_req){.verb = verb,
+		.group = i->spec.group,
+		.version = i->spec.version,
+		.resource = i->spec.resource,
+		.ns = i->spec.ns,
+		.label_selector = i->spec.label_selector,
+		.field_selector = i->spec.field_selector};
 }
 
 static void
@@ -422,8 +426,8 @@ informer_new(struct client *c, const struct informer_spec *spec, struct informer
 	i->c = c;
 	i->a = arena_new(1 << 16);
 	i->spec = *spec;
-	struct str *const slices[] = {&i->spec.group, &i->spec.version, &i->spec.resource, &i->spec.ns,
-		&i->spec.label_selector, &i->spec.field_selector};
+	struct str *const slices[] = {&i->spec.group, &i->spec.version, &i->spec.resource,
+		&i->spec.ns, &i->spec.label_selector, &i->spec.field_selector};
 	for (size_t k = 0; i->a && k < ARRAY_LEN(slices); k++)
 		*slices[k] = arena_str(i->a, *slices[k]);
 	if (!i->a || arena_failed(i->a)) {
@@ -437,8 +441,8 @@ informer_new(struct client *c, const struct informer_spec *spec, struct informer
 		map_init(&i->indexes[k].buckets);
 	i->retry = (struct loop_timer){.fn = on_retry, .arg = i};
 	if (spec->on_change)
-		i->handlers[i->n_handlers++] =
-			(struct handler){spec->on_change, spec->on_synced, spec->arg, false};
+		i->handlers[i->n_handlers++] = (struct handler){
+			spec->on_change, spec->on_synced, spec->arg, false};
 	/* The first list starts on the loop's next turn, so that indexes and handlers can be added. */
 	loop_timer_after(c->loop, &i->retry, 0);
 	*ret = i;
@@ -471,7 +475,8 @@ informer_free(struct informer *i)
 
 int
 informer_add_handler(struct informer *i,
-	void (*on_change)(void *arg, const struct informer_obj *old, const struct informer_obj *new_),
+	void (*on_change)(
+		void *arg, const struct informer_obj *old, const struct informer_obj *new_),
 	void (*on_synced)(void *arg), void *arg)
 {
 	struct str key;

@@ -13,10 +13,12 @@
 #define RETRY_NS (2 * NS_PER_SEC)
 #define RBAC "rbac.authorization.k8s.io"
 #define BINDING(name, role, subject)                                                               \
-	{RBAC, "clusterrolebindings", "",                                                          \
-		"{\"metadata\":{\"name\":\"" name "\"},\"roleRef\":{\"apiGroup\":\"" RBAC            \
-		"\",\"kind\":\"ClusterRole\",\"name\":\"" role "\"},\"subjects\":[{\"apiGroup\":\"" RBAC \
-		"\"," subject "}]}"}
+	{                                                                                          \
+		RBAC, "clusterrolebindings", "",                                                   \
+			"{\"metadata\":{\"name\":\"" name "\"},\"roleRef\":{\"apiGroup\":\"" RBAC  \
+			"\",\"kind\":\"ClusterRole\",\"name\":\"" role                             \
+			"\"},\"subjects\":[{\"apiGroup\":\"" RBAC "\"," subject "}]}"              \
+	}
 #define GROUP(name) "\"kind\":\"Group\",\"name\":\"" name "\""
 #define USER(name) "\"kind\":\"User\",\"name\":\"" name "\""
 
@@ -24,15 +26,19 @@ static const struct addon {
 	const char *group, *resource, *ns, *body;
 } rows[] = {
 	/* A joining node asks for its certificate, and renews it. */
-	BINDING("keelson:node-bootstrapper", "system:node-bootstrapper", GROUP("system:bootstrappers")),
-	BINDING("keelson:approve-node-client", "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+	BINDING("keelson:node-bootstrapper", "system:node-bootstrapper",
+		GROUP("system:bootstrappers")),
+	BINDING("keelson:approve-node-client",
+		"system:certificates.k8s.io:certificatesigningrequests:nodeclient",
 		GROUP("system:bootstrappers")),
 	BINDING("keelson:approve-self-node-client",
-		"system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", GROUP("system:nodes")),
+		"system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+		GROUP("system:nodes")),
 	/* Pod network, service proxy and DNS of every node read Services and Nodes. */
 	BINDING("keelson:node-proxier", "system:node-proxier", GROUP("system:nodes")),
 	/* The API server speaks to kubelets (logs, exec). */
-	BINDING("keelson:kubelet-api-admin", "system:kubelet-api-admin", USER("kube-apiserver-kubelet-client")),
+	BINDING("keelson:kubelet-api-admin", "system:kubelet-api-admin",
+		USER("kube-apiserver-kubelet-client")),
 	/* Serving certificates are approved for a node's own addresses. */
 	{RBAC, "clusterroles", "",
 		"{\"metadata\":{\"name\":\"keelson:kubelet-serving-approver\"},\"rules\":[{\"apiGroups\":["
@@ -127,8 +133,11 @@ addons_next(struct addons *x)
 		_cleanup_buf_ struct buf body = BUF_INIT;
 		if (!fill(x->ctx, str_c(row->body), &body))
 			continue;
-		struct client_req req = {.verb = CLIENT_CREATE, .group = str_c(row->group),
-			.version = STR("v1"), .resource = str_c(row->resource), .ns = str_c(row->ns),
+		struct client_req req = {.verb = CLIENT_CREATE,
+			.group = str_c(row->group),
+			.version = STR("v1"),
+			.resource = str_c(row->resource),
+			.ns = str_c(row->ns),
 			.body = buf_view(&body)};
 		if (client_call_start(x->c, &req, on_done, x, &x->call) < 0)
 			loop_timer_after(x->c->loop, &x->retry, RETRY_NS);

@@ -32,7 +32,7 @@ struct certificates {
 	struct client *c;
 	struct queue *q;
 	struct informer *requests, *nodes;
-	struct arena *a;          /* the authority */
+	struct arena *a; /* the authority */
 	struct x509_cert *ca;
 	struct tls_key *ca_key;
 };
@@ -98,8 +98,8 @@ node_has_name(const struct core_v1_node *n, struct str name)
 {
 	for (size_t i = 0; i < n->status.n_addresses; i++) {
 		const struct core_v1_node_address *a = &n->status.addresses[i];
-		bool dns = str_eq(a->type, STR("Hostname")) || str_eq(a->type, STR("InternalDNS")) ||
-			str_eq(a->type, STR("ExternalDNS"));
+		bool dns = str_eq(a->type, STR("Hostname")) ||
+			str_eq(a->type, STR("InternalDNS")) || str_eq(a->type, STR("ExternalDNS"));
 		if (dns && str_eq_nocase(a->address, name))
 			return true;
 	}
@@ -146,15 +146,17 @@ path_of(const struct informer_obj *o, const char *sub)
 }
 
 static void
-approve(struct certificates *k, struct control_batch *b, const struct informer_obj *o, const char *text)
+approve(struct certificates *k, struct control_batch *b, const struct informer_obj *o,
+	const char *text)
 {
 	char now[40];
 	_cleanup_buf_ struct buf body = BUF_INIT;
 	struct control_path path = path_of(o, "approval");
 	rfc3339_format(clock_wall_ns(), 0, now);
-	buf_fmt(&body, "{\"status\":{\"conditions\":[{\"type\":\"Approved\",\"status\":\"True\",\"reason\":"
-		       "\"AutoApproved\",\"message\":\"%s\",\"lastUpdateTime\":\"%s\","
-		       "\"lastTransitionTime\":\"%s\"}]}}",
+	buf_fmt(&body,
+		"{\"status\":{\"conditions\":[{\"type\":\"Approved\",\"status\":\"True\",\"reason\":"
+		"\"AutoApproved\",\"message\":\"%s\",\"lastUpdateTime\":\"%s\","
+		"\"lastTransitionTime\":\"%s\"}]}}",
 		text, now, now);
 	if (!body.failed)
 		batch_write_text(b, k->c, CLIENT_PATCH_MERGE, &path, buf_view(&body));
@@ -204,8 +206,9 @@ review_send(struct review *v)
 {
 	request_t *r = v->o->obj;
 	_cleanup_buf_ struct buf body = BUF_INIT;
-	buf_cstr(&body, "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SubjectAccessReview\","
-			"\"spec\":{\"user\":");
+	buf_cstr(&body,
+		"{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SubjectAccessReview\","
+		"\"spec\":{\"user\":");
 	doc_json_string(&body, r->spec.username);
 	buf_cstr(&body, ",\"uid\":");
 	doc_json_string(&body, r->spec.uid);
@@ -214,12 +217,16 @@ review_send(struct review *v)
 		buf_cstr(&body, i ? "," : "");
 		doc_json_string(&body, r->spec.groups[i]);
 	}
-	buf_fmt(&body, "],\"resourceAttributes\":{\"group\":\"certificates.k8s.io\",\"resource\":"
-		       "\"certificatesigningrequests\",\"verb\":\"create\",\"version\":\"*\","
-		       "\"subresource\":\"%s\"}}}",
+	buf_fmt(&body,
+		"],\"resourceAttributes\":{\"group\":\"certificates.k8s.io\",\"resource\":"
+		"\"certificatesigningrequests\",\"verb\":\"create\",\"version\":\"*\","
+		"\"subresource\":\"%s\"}}}",
 		v->self ? "selfnodeclient" : "nodeclient");
-	struct client_req req = {.verb = CLIENT_CREATE, .group = STR("authorization.k8s.io"),
-		.version = STR("v1"), .resource = STR("subjectaccessreviews"), .body = buf_view(&body)};
+	struct client_req req = {.verb = CLIENT_CREATE,
+		.group = STR("authorization.k8s.io"),
+		.version = STR("v1"),
+		.resource = STR("subjectaccessreviews"),
+		.body = buf_view(&body)};
 	int rc = body.failed ? -ENOMEM : client_call_start(v->k->c, &req, on_review, v, NULL);
 	v->b->left += rc == 0;
 	return rc;
@@ -267,7 +274,8 @@ fail(struct certificates *k, struct control_batch *b, const struct informer_obj 
 	for (size_t i = 0; d && i < r->status.n_conditions; i++)
 		doc_append(all,
 			schema_from_struct(a,
-				SCHEMA_TYPE_OF(certificates_v1_certificate_signing_request_condition),
+				SCHEMA_TYPE_OF(
+					certificates_v1_certificate_signing_request_condition),
 				&r->status.conditions[i]));
 	if (d) {
 		doc_set_str(a, d, STR("type"), STR("Failed"));
@@ -298,10 +306,16 @@ sign(struct certificates *k, struct control_batch *b, const struct informer_obj 
 	if (r->spec.has_expiration_seconds && r->spec.expiration_seconds >= 600 &&
 		r->spec.expiration_seconds < life_s)
 		life_s = r->spec.expiration_seconds;
-	struct x509_spec spec = {.cn = csr->subject.cn, .orgs = csr->subject.orgs,
-		.n_orgs = csr->subject.n_orgs, .dns = csr->san.dns, .n_dns = csr->san.n_dns,
-		.ips = csr->san.ips, .n_ips = csr->san.n_ips, .not_before_s = now_s - BACKDATE_S,
-		.not_after_s = now_s + life_s, .eku = s->eku,
+	struct x509_spec spec = {.cn = csr->subject.cn,
+		.orgs = csr->subject.orgs,
+		.n_orgs = csr->subject.n_orgs,
+		.dns = csr->san.dns,
+		.n_dns = csr->san.n_dns,
+		.ips = csr->san.ips,
+		.n_ips = csr->san.n_ips,
+		.not_before_s = now_s - BACKDATE_S,
+		.not_after_s = now_s + life_s,
+		.eku = s->eku,
 		.ku = X509_KU_DIGITAL_SIGNATURE};
 	if (spec.not_after_s > k->ca[0].not_after_s)
 		spec.not_after_s = k->ca[0].not_after_s;
@@ -344,7 +358,8 @@ sync_request(struct certificates *k, struct control_batch *b, const struct infor
 	} else if (right && kubelet_client) {
 		review(k, b, o, &csr);
 	} else if (right && serving) {
-		approve(k, b, o, "Auto approving kubelet serving certificate for the node's own addresses.");
+		approve(k, b, o,
+			"Auto approving kubelet serving certificate for the node's own addresses.");
 	}
 	arena_free(a);
 }
@@ -389,7 +404,8 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	struct certificates *k = arg;
 	const struct informer_obj *o;
 	(void)old;
-	for (size_t pos = 0; new_ && control_ready(k->ctl) && (o = informer_next(k->requests, &pos));) {
+	for (size_t pos = 0;
+		new_ && control_ready(k->ctl) && (o = informer_next(k->requests, &pos));) {
 		request_t *r = o->obj;
 		if (!r->status.certificate.n &&
 			str_eq_c(r->spec.signer_name, "kubernetes.io/kubelet-serving"))

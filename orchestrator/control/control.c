@@ -29,18 +29,18 @@ static const struct resource_row {
 	[CONTROL_PODS] = {"", "v1", "pods", "Pod", SCHEMA_TYPE_OF(core_v1_pod),
 		{index_owner, index_ns, index_pod_node}},
 	[CONTROL_NODES] = {"", "v1", "nodes", "Node", SCHEMA_TYPE_OF(core_v1_node), {0}},
-	[CONTROL_NAMESPACES] = {"", "v1", "namespaces", "Namespace", SCHEMA_TYPE_OF(core_v1_namespace),
-		{0}},
+	[CONTROL_NAMESPACES] = {"", "v1", "namespaces", "Namespace",
+		SCHEMA_TYPE_OF(core_v1_namespace), {0}},
 	[CONTROL_SERVICES] = {"", "v1", "services", "Service", SCHEMA_TYPE_OF(core_v1_service),
 		{NULL, index_ns}},
-	[CONTROL_ENDPOINTS] = {"", "v1", "endpoints", "Endpoints", SCHEMA_TYPE_OF(core_v1_endpoints),
-		{0}},
+	[CONTROL_ENDPOINTS] = {"", "v1", "endpoints", "Endpoints",
+		SCHEMA_TYPE_OF(core_v1_endpoints), {0}},
 	[CONTROL_ENDPOINTSLICES] = {"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice",
 		SCHEMA_TYPE_OF(discovery_v1_endpoint_slice), {index_owner, index_ns}},
 	[CONTROL_SERVICEACCOUNTS] = {"", "v1", "serviceaccounts", "ServiceAccount",
 		SCHEMA_TYPE_OF(core_v1_service_account), {NULL, index_ns}},
-	[CONTROL_CONFIGMAPS] = {"", "v1", "configmaps", "ConfigMap", SCHEMA_TYPE_OF(core_v1_config_map),
-		{0}},
+	[CONTROL_CONFIGMAPS] = {"", "v1", "configmaps", "ConfigMap",
+		SCHEMA_TYPE_OF(core_v1_config_map), {0}},
 	[CONTROL_SECRETS] = {"", "v1", "secrets", "Secret", SCHEMA_TYPE_OF(core_v1_secret), {0}},
 	[CONTROL_REPLICASETS] = {"apps", "v1", "replicasets", "ReplicaSet",
 		SCHEMA_TYPE_OF(apps_v1_replica_set), {index_owner, index_ns}},
@@ -143,9 +143,13 @@ control_informer(struct control *ctl, enum control_resource r)
 	const struct resource_row *row = &rows[r];
 	if (ctl->informers[r])
 		return ctl->informers[r];
-	struct informer_spec spec = {.group = str_c(row->group), .version = str_c(row->version),
-		.resource = str_c(row->resource), .type = row->type, .on_change = on_nothing,
-		.on_synced = check_ready, .arg = ctl};
+	struct informer_spec spec = {.group = str_c(row->group),
+		.version = str_c(row->version),
+		.resource = str_c(row->resource),
+		.type = row->type,
+		.on_change = on_nothing,
+		.on_synced = check_ready,
+		.arg = ctl};
 	if (informer_new(ctl->reader, &spec, &ctl->informers[r]) < 0)
 		return NULL;
 	for (unsigned i = 0; i < ARRAY_LEN(row->indexes); i++)
@@ -188,8 +192,8 @@ control_reader(struct control *ctl)
 
 int
 control_new(struct loop *l, const struct controller *const *table, const struct server_context *ctx,
-	int (*make_client)(void *arg, struct loop *l, const char *name, struct client **ret), void *arg,
-	struct control **ret)
+	int (*make_client)(void *arg, struct loop *l, const char *name, struct client **ret),
+	void *arg, struct control **ret)
 {
 	size_t n = 0;
 	while (table[n])
@@ -272,9 +276,14 @@ control_write_text(struct client *c, enum client_verb verb, const struct control
 		verb = CLIENT_UPDATE;
 		body = buf_view(&whole);
 	}
-	struct client_req req = {.verb = verb, .group = str_c(row->group), .version = str_c(row->version),
-		.resource = str_c(row->resource), .ns = p->ns, .name = p->name,
-		.subresource = p->subresource, .body = body};
+	struct client_req req = {.verb = verb,
+		.group = str_c(row->group),
+		.version = str_c(row->version),
+		.resource = str_c(row->resource),
+		.ns = p->ns,
+		.name = p->name,
+		.subresource = p->subresource,
+		.body = body};
 	return client_call_start(c, &req, done, arg, NULL);
 }
 
@@ -408,12 +417,17 @@ control_owner_doc(struct arena *a, struct str api_version, struct str kind,
 struct event_ref
 control_ref(enum control_resource r, const struct informer_obj *o)
 {
-	static const struct str versions[] = {STR_INIT("v1"), STR_INIT("apps/v1"),
-		STR_INIT("certificates.k8s.io/v1")};
+	static const struct str versions[] = {
+		STR_INIT("v1"), STR_INIT("apps/v1"), STR_INIT("certificates.k8s.io/v1")};
 	const struct meta_v1_object_meta *m = meta_of(o);
 	bool core = rows[r].group[0] == 0, apps = !strcmp(rows[r].group, "apps");
-	return (struct event_ref){.api_version = versions[core ? 0 : apps ? 1 : 2],
-		.kind = str_c(rows[r].kind), .ns = m->namespace, .name = m->name, .uid = m->uid,
+	return (struct event_ref){.api_version = versions[core ? 0
+						  : apps       ? 1
+							       : 2],
+		.kind = str_c(rows[r].kind),
+		.ns = m->namespace,
+		.name = m->name,
+		.uid = m->uid,
 		.resource_version = m->resource_version};
 }
 

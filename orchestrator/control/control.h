@@ -72,9 +72,10 @@ struct client *control_reader(struct control *ctl); /* system:kube-controller-ma
 
 /* control_standalone: controllers `table` (NULL-terminated) on loop l, clients made by make_client
  * (name "" = the reader). Tests and the simulation use it; control_part does too. */
-int control_new(struct loop *l, const struct controller *const *table, const struct server_context *ctx,
-	int (*make_client)(void *arg, struct loop *l, const char *name, struct client **ret), void *arg,
-	struct control **ret);
+int control_new(struct loop *l, const struct controller *const *table,
+	const struct server_context *ctx,
+	int (*make_client)(void *arg, struct loop *l, const char *name, struct client **ret),
+	void *arg, struct control **ret);
 void control_free(struct control *ctl);
 
 /* ---- writes ---- */
@@ -124,13 +125,14 @@ struct str control_label(const struct meta_v1_object_meta *m, struct str key);
 struct doc *control_owner_doc(struct arena *a, struct str api_version, struct str kind,
 	const struct meta_v1_object_meta *m);
 /* control_meta: metadata of a cached object (all generated kinds have it). */
-const struct meta_v1_object_meta *control_meta(enum control_resource r, const struct informer_obj *o);
+const struct meta_v1_object_meta *control_meta(
+	enum control_resource r, const struct informer_obj *o);
 /* control_ref: for events. api_version and kind are those of the resource. */
 struct event_ref control_ref(enum control_resource r, const struct informer_obj *o);
 
 /* ---- pods ---- */
 struct core_v1_pod;
-bool pod_is_active(const struct core_v1_pod *p);   /* not finished, not being deleted */
+bool pod_is_active(const struct core_v1_pod *p); /* not finished, not being deleted */
 bool pod_is_ready(const struct core_v1_pod *p);
 int64_t pod_ready_since_ns(const struct core_v1_pod *p); /* wall; 0 = not ready */
 /* pod_is_available: ready for min_ready_s; *ret_in_ns: when it will be (0 = it is or is not ready). */

@@ -34,7 +34,8 @@ static struct str
 template_hash(struct arena *a, struct str text, int32_t collisions)
 {
 	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
-	struct str salted = collisions ? arena_fmt(a, STR_FMT "%d", STR_ARG(text), collisions) : text;
+	struct str salted = collisions ? arena_fmt(a, STR_FMT "%d", STR_ARG(text), collisions)
+				       : text;
 	char digits[16];
 	int n = snprintf(digits, sizeof(digits), "%u", hash_fnv32a(salted));
 	for (int i = 0; i < n; i++)
@@ -64,10 +65,12 @@ static void
 adopt(struct rollout *x, const struct informer_obj *set)
 {
 	struct buf b;
-	struct control_path path = {.resource = CONTROL_REPLICASETS, .ns = set->ns, .name = set->name};
+	struct control_path path = {
+		.resource = CONTROL_REPLICASETS, .ns = set->ns, .name = set->name};
 	buf_init_arena(&b, x->a);
 	buf_cstr(&b, "{\"metadata\":{\"ownerReferences\":[");
-	doc_write_json(&b, control_owner_doc(x->a, STR("apps/v1"), STR("Deployment"), &x->d->metadata));
+	doc_write_json(
+		&b, control_owner_doc(x->a, STR("apps/v1"), STR("Deployment"), &x->d->metadata));
 	buf_fmt(&b, "],\"uid\":\"" STR_FMT "\"}}", STR_ARG(set->uid));
 	if (!b.failed)
 		batch_write_text(x->b, x->dc->c, CLIENT_PATCH_STRATEGIC, &path, buf_view(&b));
@@ -78,7 +81,8 @@ find_sets(struct rollout *x)
 {
 	const struct informer_obj *o;
 	struct selector sel;
-	for (size_t pos = 0; (o = informer_index_next(x->dc->sets, INDEX_OWNER, x->o->uid, &pos));) {
+	for (size_t pos = 0;
+		(o = informer_index_next(x->dc->sets, INDEX_OWNER, x->o->uid, &pos));) {
 		struct rollout_set *s = ARENA_PUSH(x->a, x->olds, x->n_olds);
 		if (s)
 			*s = (struct rollout_set){.o = o, .rs = o->obj};
@@ -132,8 +136,8 @@ copied_annotation(struct str key)
 {
 	static const char *const kept_back[] = {"kubectl.kubernetes.io/last-applied-configuration",
 		"deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history",
-		"deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas",
-		"deprecated.deployment.rollback.to"};
+		"deployment.kubernetes.io/desired-replicas",
+		"deployment.kubernetes.io/max-replicas", "deprecated.deployment.rollback.to"};
 	for (size_t i = 0; i < ARRAY_LEN(kept_back); i++)
 		if (str_eq_c(key, kept_back[i]))
 			return false;
@@ -172,14 +176,16 @@ new_set_doc(struct rollout *x, struct str hash, int32_t replicas, int64_t revisi
 	if (!d || !meta || !spec || !owners || !tmpl || !sel)
 		return NULL;
 	const struct str name[] = {x->o->name, STR("-"), hash};
-	struct doc *tmpl_labels = doc_ensure_map(a, doc_ensure_map(a, tmpl, STR("metadata")), STR("labels"));
+	struct doc *tmpl_labels = doc_ensure_map(
+		a, doc_ensure_map(a, tmpl, STR("metadata")), STR("labels"));
 	doc_set_str(a, tmpl_labels, TEMPLATE_HASH, hash);
 	doc_set_str(a, doc_ensure_map(a, sel, STR("matchLabels")), TEMPLATE_HASH, hash);
 	doc_set_str(a, meta, STR("name"), arena_cat(a, name, 3));
 	doc_set_str(a, meta, STR("namespace"), x->o->ns);
 	doc_set(meta, STR("labels"), doc_copy(a, tmpl_labels));
 	doc_set(meta, STR("annotations"), annotations(x, revision));
-	doc_append(owners, control_owner_doc(a, STR("apps/v1"), STR("Deployment"), &x->d->metadata));
+	doc_append(
+		owners, control_owner_doc(a, STR("apps/v1"), STR("Deployment"), &x->d->metadata));
 	doc_set(meta, STR("ownerReferences"), owners);
 	doc_set_int(a, spec, STR("replicas"), replicas);
 	if (x->d->spec.min_ready_seconds)
@@ -208,8 +214,11 @@ collision(struct set_creation *k)
 	char body[120];
 	int n = snprintf(body, sizeof(body), "{\"status\":{\"collisionCount\":%d}}",
 		d->status.collision_count + 1);
-	struct control_path path = {.resource = CONTROL_DEPLOYMENTS, .ns = k->o->ns, .name = k->o->name,
-		.subresource = STR("status"), .onto = k->o};
+	struct control_path path = {.resource = CONTROL_DEPLOYMENTS,
+		.ns = k->o->ns,
+		.name = k->o->name,
+		.subresource = STR("status"),
+		.onto = k->o};
 	batch_write_text(k->b, k->dc->c, CLIENT_PATCH_MERGE, &path, str_from(body, (size_t)n));
 }
 
@@ -221,8 +230,9 @@ on_set_created(void *arg, const struct client_result *r)
 	_cleanup_buf_ struct buf key = BUF_INIT;
 	buf_fmt(&key, STR_FMT "/" STR_FMT, STR_ARG(k->o->ns), STR_ARG(k->name));
 	const struct informer_obj *there = informer_get(k->dc->sets, buf_view(&key));
-	const struct meta_v1_owner_reference *owner =
-		there ? control_owner(control_meta(CONTROL_REPLICASETS, there)) : NULL;
+	const struct meta_v1_owner_reference *owner = there
+		? control_owner(control_meta(CONTROL_REPLICASETS, there))
+		: NULL;
 	if (r->e.code && r->e.reason == R_ALREADY_EXISTS && there &&
 		(!owner || !str_eq(owner->uid, k->o->uid)))
 		collision(k);
@@ -234,7 +244,8 @@ on_set_created(void *arg, const struct client_result *r)
 	else if (!r->e.code && k->replicas)
 		client_event(k->dc->c, &ref, "Normal", "ScalingReplicaSet",
 			STR("deployment-controller"), STR(""),
-			"Scaled up replica set " STR_FMT " from 0 to %d", STR_ARG(k->name), k->replicas);
+			"Scaled up replica set " STR_FMT " from 0 to %d", STR_ARG(k->name),
+			k->replicas);
 	batch_done(k->b, r);
 	informer_obj_unref(k->o);
 	arena_free(k->a);
@@ -262,7 +273,10 @@ create_set(struct rollout *x, struct str hash, int64_t revision)
 		arena_free(a);
 		return;
 	}
-	*k = (struct set_creation){.b = x->b, .dc = x->dc, .o = informer_obj_ref(x->o), .a = a,
+	*k = (struct set_creation){.b = x->b,
+		.dc = x->dc,
+		.o = informer_obj_ref(x->o),
+		.a = a,
 		.replicas = n,
 		.name = arena_str(a, doc_get_str(doc_get(d, STR("metadata")), STR("name")))};
 	if (control_write(x->dc->c, CLIENT_CREATE, &path, d, on_set_created, k) < 0) {
@@ -281,7 +295,8 @@ scale_set(struct rollout *x, struct rollout_set *s, struct doc *notes)
 	int32_t have = s->rs->spec.replicas;
 	struct doc *d = doc_map(x->a), *meta = doc_map(x->a), *spec = doc_map(x->a);
 	struct event_ref ref = control_ref(CONTROL_DEPLOYMENTS, x->o);
-	struct control_path path = {.resource = CONTROL_REPLICASETS, .ns = s->o->ns, .name = s->o->name};
+	struct control_path path = {
+		.resource = CONTROL_REPLICASETS, .ns = s->o->ns, .name = s->o->name};
 	if (!d || !meta || !spec)
 		return;
 	doc_set_str(x->a, meta, STR("resourceVersion"), s->rs->metadata.resource_version);
@@ -291,9 +306,9 @@ scale_set(struct rollout *x, struct rollout_set *s, struct doc *notes)
 	doc_set(d, STR("spec"), spec);
 	if (batch_write(x->b, x->dc->c, CLIENT_PATCH_MERGE, &path, d) == 0 && s->want != have)
 		client_event(x->dc->c, &ref, "Normal", "ScalingReplicaSet",
-			STR("deployment-controller"), STR(""), "Scaled %s replica set " STR_FMT
-			" from %d to %d", s->want > have ? "up" : "down", STR_ARG(s->o->name), have,
-			s->want);
+			STR("deployment-controller"), STR(""),
+			"Scaled %s replica set " STR_FMT " from %d to %d",
+			s->want > have ? "up" : "down", STR_ARG(s->o->name), have, s->want);
 }
 
 static struct doc *
@@ -312,7 +327,7 @@ scale_notes(struct rollout *x)
 static bool
 notes_differ(const struct rollout_set *s, const struct doc *notes)
 {
-	DOC_EACH(note, notes)
+	DOC_EACH (note, notes)
 		if (!str_eq(control_annotation(&s->rs->metadata, note->key), note->s))
 			return true;
 	return false;
@@ -340,8 +355,9 @@ write_revision(struct rollout *x, int64_t revision)
 		.resource = CONTROL_DEPLOYMENTS, .ns = x->o->ns, .name = x->o->name, .onto = x->o};
 	if (revision_of(&x->d->metadata) == revision)
 		return;
-	struct str body = arena_fmt(x->a, "{\"metadata\":{\"annotations\":{\"" STR_FMT "\":\"%lld\"}}}",
-		STR_ARG(REVISION), (long long)revision);
+	struct str body = arena_fmt(x->a,
+		"{\"metadata\":{\"annotations\":{\"" STR_FMT "\":\"%lld\"}}}", STR_ARG(REVISION),
+		(long long)revision);
 	if (body.n)
 		batch_write_text(x->b, x->dc->c, CLIENT_PATCH_MERGE, &path, body);
 }
@@ -350,15 +366,17 @@ write_revision(struct rollout *x, int64_t revision)
 static void
 cleanup(struct rollout *x)
 {
-	size_t limit = x->d->spec.has_revision_history_limit ? (size_t)x->d->spec.revision_history_limit
-							     : 10;
+	size_t limit = x->d->spec.has_revision_history_limit
+		? (size_t)x->d->spec.revision_history_limit
+		: 10;
 	size_t n = x->n_olds;
 	for (size_t i = 0; i < x->n_olds && n > limit; i++) {
 		const struct apps_v1_replica_set *rs = x->olds[i].rs;
 		if (rs->spec.replicas || rs->status.replicas || rs->metadata.deletion_timestamp ||
 			rs->metadata.generation > rs->status.observed_generation)
 			continue;
-		struct control_path path = {.resource = CONTROL_REPLICASETS, .ns = x->olds[i].o->ns,
+		struct control_path path = {.resource = CONTROL_REPLICASETS,
+			.ns = x->olds[i].o->ns,
 			.name = x->olds[i].o->name};
 		batch_write_text(x->b, x->dc->c, CLIENT_DELETE, &path,
 			STR("{\"propagationPolicy\":\"Background\"}"));
@@ -377,7 +395,8 @@ sync_deployment(struct rollout *x)
 	if (!x->d->metadata.deletion_timestamp) {
 		int64_t revision = next_revision(x);
 		if (!x->now && !x->d->spec.paused)
-			create_set(x, template_hash(x->a, text, x->d->status.collision_count), revision);
+			create_set(x, template_hash(x->a, text, x->d->status.collision_count),
+				revision);
 		rollout_plan(x);
 		write_scales(x, revision);
 		if (x->now)
@@ -399,7 +418,8 @@ on_key(void *arg, struct str key)
 		queue_done(dc->q, key, false);
 		return;
 	}
-	struct rollout x = {.dc = dc, .a = arena_new(64u << 20), .o = informer_obj_ref(o), .d = o->obj};
+	struct rollout x = {
+		.dc = dc, .a = arena_new(64u << 20), .o = informer_obj_ref(o), .d = o->obj};
 	if (!x.a) {
 		informer_obj_unref(o);
 		queue_done(dc->q, key, true);
@@ -427,8 +447,8 @@ on_deployment(void *arg, const struct informer_obj *old, const struct informer_o
 static void
 add_owner(struct deployment_controller *dc, const struct informer_obj *o)
 {
-	const struct meta_v1_owner_reference *owner =
-		control_owner(control_meta(CONTROL_REPLICASETS, o));
+	const struct meta_v1_owner_reference *owner = control_owner(
+		control_meta(CONTROL_REPLICASETS, o));
 	_cleanup_buf_ struct buf key = BUF_INIT;
 	const struct informer_obj *d;
 	if (owner && str_eq(owner->kind, STR("Deployment"))) {
@@ -460,7 +480,8 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	struct deployment_controller *dc = arg;
 	if (new_ || !control_ready(dc->ctl))
 		return;
-	const struct meta_v1_owner_reference *owner = control_owner(control_meta(CONTROL_PODS, old));
+	const struct meta_v1_owner_reference *owner = control_owner(
+		control_meta(CONTROL_PODS, old));
 	_cleanup_buf_ struct buf key = BUF_INIT;
 	if (!owner || !str_eq(owner->kind, STR("ReplicaSet")))
 		return;

@@ -39,14 +39,15 @@ struct rollout {
 	const struct apps_v1_deployment *d;
 	struct rollout_set *olds; /* oldest first */
 	size_t n_olds;
-	struct rollout_set *now;  /* the one with today's template; NULL = none yet */
-	int64_t check_in_ns;      /* progress deadline */
+	struct rollout_set *now; /* the one with today's template; NULL = none yet */
+	int64_t check_in_ns;     /* progress deadline */
 };
 
 /* rollout_plan: fills `want` of every set (paused and plain scaling included). Pure. */
 void rollout_plan(struct rollout *x);
 /* rollout_bounds: maxSurge and maxUnavailable as numbers. */
-void rollout_bounds(const struct apps_v1_deployment *d, int32_t *ret_surge, int32_t *ret_unavailable);
+void rollout_bounds(
+	const struct apps_v1_deployment *d, int32_t *ret_surge, int32_t *ret_unavailable);
 bool rollout_complete(const struct rollout *x);
 /* rollout_status: writes the status when it differs. set_error: "" or why the new set was refused. */
 void rollout_status(struct rollout *x, struct str set_error);

@@ -119,7 +119,8 @@ proportional(struct rollout *x, int32_t surge)
 	if (live <= 1) { /* one set has all: it gets all */
 		struct rollout_set *only = x->now && (live == 0 || x->now->rs->spec.replicas > 0)
 			? x->now
-			: x->n_olds ? &x->olds[at] : NULL;
+			: x->n_olds ? &x->olds[at]
+				    : NULL;
 		if (only)
 			only->want = x->d->spec.replicas;
 		return;

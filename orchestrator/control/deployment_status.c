@@ -40,7 +40,8 @@ rollout_complete(const struct rollout *x)
 {
 	struct counts k = count(x);
 	return x->now && k.updated == x->d->spec.replicas && k.replicas == x->d->spec.replicas &&
-		k.available == x->d->spec.replicas && x->d->status.observed_generation >= x->d->metadata.generation;
+		k.available == x->d->spec.replicas &&
+		x->d->status.observed_generation >= x->d->metadata.generation;
 }
 
 static const struct apps_v1_deployment_condition *
@@ -69,8 +70,9 @@ put_condition(struct buf *b, const struct rollout *x, const struct wanted *w, bo
 	bool same = same_status && str_eq(was->reason, w->reason) && !w->touch;
 	rfc3339_format(same ? was->last_update_time : now, 0, update);
 	rfc3339_format(same_status ? was->last_transition_time : now, 0, transition);
-	buf_fmt(b, "%s{\"type\":\"" STR_FMT "\",\"status\":\"" STR_FMT "\",\"lastUpdateTime\":\"%s\","
-		   "\"lastTransitionTime\":\"%s\",\"reason\":\"" STR_FMT "\",\"message\":",
+	buf_fmt(b,
+		"%s{\"type\":\"" STR_FMT "\",\"status\":\"" STR_FMT "\",\"lastUpdateTime\":\"%s\","
+		"\"lastTransitionTime\":\"%s\",\"reason\":\"" STR_FMT "\",\"message\":",
 		*first ? "" : ",", STR_ARG(w->type), STR_ARG(w->status), update, transition,
 		STR_ARG(w->reason));
 	doc_json_string(b, w->message);
@@ -84,7 +86,8 @@ want_available(const struct rollout *x, const struct counts *k)
 	int32_t surge, unavailable;
 	rollout_bounds(x->d, &surge, &unavailable);
 	bool ok = k->available >= x->d->spec.replicas - unavailable;
-	return (struct wanted){.type = STR("Available"), .present = true,
+	return (struct wanted){.type = STR("Available"),
+		.present = true,
 		.status = ok ? STR("True") : STR("False"),
 		.reason = ok ? STR("MinimumReplicasAvailable") : STR("MinimumReplicasUnavailable"),
 		.message = ok ? STR("Deployment has minimum availability.")
@@ -156,20 +159,24 @@ want_progressing(struct rollout *x, const struct counts *k)
 	}
 	w.status = STR("False");
 	w.reason = STR("ProgressDeadlineExceeded");
-	w.message = arena_fmt(x->a, "%s \"" STR_FMT "\" has timed out progressing.", what, STR_ARG(set));
+	w.message = arena_fmt(
+		x->a, "%s \"" STR_FMT "\" has timed out progressing.", what, STR_ARG(set));
 	return w;
 }
 
 static struct wanted
 want_failure(const struct rollout *x, struct str set_error)
 {
-	struct wanted w = {.type = STR("ReplicaFailure"), .status = STR("True"),
-		.reason = STR("FailedCreate"), .message = set_error};
+	struct wanted w = {.type = STR("ReplicaFailure"),
+		.status = STR("True"),
+		.reason = STR("FailedCreate"),
+		.message = set_error};
 	w.present = set_error.n > 0;
 	for (size_t i = 0; !w.present && i <= x->n_olds; i++) {
 		const struct rollout_set *s = i == 0 ? x->now : &x->olds[i - 1];
 		for (size_t k = 0; s && k < s->rs->status.n_conditions; k++) {
-			const struct apps_v1_replica_set_condition *c = &s->rs->status.conditions[k];
+			const struct apps_v1_replica_set_condition *c = &s->rs->status
+										 .conditions[k];
 			if (!str_eq(c->type, STR("ReplicaFailure")))
 				continue;
 			w.present = true;
@@ -186,8 +193,8 @@ same_condition(const struct rollout *x, const struct wanted *w)
 	const struct apps_v1_deployment_condition *was = condition(x->d, w->type);
 	if (!w->present)
 		return !was;
-	return was && !w->touch && str_eq(was->status, w->status) && str_eq(was->reason, w->reason) &&
-		str_eq(was->message, w->message);
+	return was && !w->touch && str_eq(was->status, w->status) &&
+		str_eq(was->reason, w->reason) && str_eq(was->message, w->message);
 }
 
 void
@@ -197,10 +204,11 @@ rollout_status(struct rollout *x, struct str set_error)
 	const struct apps_v1_deployment_status *st = &x->d->status;
 	const struct wanted w[] = {
 		want_available(x, &k), want_progressing(x, &k), want_failure(x, set_error)};
-	bool same = st->observed_generation == x->d->metadata.generation && st->replicas == k.replicas &&
-		st->updated_replicas == k.updated && st->ready_replicas == k.ready &&
-		st->available_replicas == k.available && st->unavailable_replicas == k.unavailable &&
-		st->has_terminating_replicas && st->terminating_replicas == k.terminating;
+	bool same = st->observed_generation == x->d->metadata.generation &&
+		st->replicas == k.replicas && st->updated_replicas == k.updated &&
+		st->ready_replicas == k.ready && st->available_replicas == k.available &&
+		st->unavailable_replicas == k.unavailable && st->has_terminating_replicas &&
+		st->terminating_replicas == k.terminating;
 	for (size_t i = 0; i < ARRAY_LEN(w); i++)
 		same = same && same_condition(x, &w[i]);
 	if (same)
@@ -212,14 +220,17 @@ rollout_status(struct rollout *x, struct str set_error)
 		"{\"metadata\":{\"uid\":\"" STR_FMT "\"},\"status\":{\"observedGeneration\":%lld,"
 		"\"replicas\":%d,\"updatedReplicas\":%d,\"readyReplicas\":%d,\"availableReplicas\":%d,"
 		"\"unavailableReplicas\":%d,\"terminatingReplicas\":%d,\"conditions\":[",
-		STR_ARG(x->o->uid), (long long)x->d->metadata.generation, k.replicas, k.updated, k.ready,
-		k.available, k.unavailable, k.terminating);
+		STR_ARG(x->o->uid), (long long)x->d->metadata.generation, k.replicas, k.updated,
+		k.ready, k.available, k.unavailable, k.terminating);
 	for (size_t i = 0; i < ARRAY_LEN(w); i++)
 		if (w[i].present)
 			put_condition(&b, x, &w[i], &first);
 	buf_cstr(&b, "]}}");
-	struct control_path path = {.resource = CONTROL_DEPLOYMENTS, .ns = x->o->ns, .name = x->o->name,
-		.subresource = STR("status"), .onto = x->o};
+	struct control_path path = {.resource = CONTROL_DEPLOYMENTS,
+		.ns = x->o->ns,
+		.name = x->o->name,
+		.subresource = STR("status"),
+		.onto = x->o};
 	if (!b.failed)
 		batch_write_text(x->b, x->dc->c, CLIENT_PATCH_MERGE, &path, buf_view(&b));
 }

@@ -73,7 +73,8 @@ endpoints_doc(struct arena *a, const struct informer_obj *service, struct doc *s
 		return NULL;
 	for (size_t i = 0; i < svc->metadata.n_labels; i++)
 		doc_set_str(a, labels, svc->metadata.labels[i].key, svc->metadata.labels[i].value);
-	doc_set_str(a, labels, STR("endpoints.kubernetes.io/managed-by"), STR("endpoint-controller"));
+	doc_set_str(
+		a, labels, STR("endpoints.kubernetes.io/managed-by"), STR("endpoint-controller"));
 	if (str_eq(svc->spec.cluster_ip, STR("None")))
 		doc_set_str(a, labels, STR("service.kubernetes.io/headless"), STR(""));
 	doc_set_str(a, meta, STR("name"), service->name);
@@ -141,7 +142,7 @@ on_key(void *arg, struct str key)
 	} else {
 		const struct informer_obj *left = informer_get(k->endpoints, key);
 		struct str managed = left ? control_label(control_meta(CONTROL_ENDPOINTS, left),
-						     STR("endpoints.kubernetes.io/managed-by"))
+						    STR("endpoints.kubernetes.io/managed-by"))
 					  : STR_NONE;
 		struct control_path path = {.resource = CONTROL_ENDPOINTS};
 		if (left && str_is_set(managed)) {
@@ -173,8 +174,7 @@ static void
 on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
 {
 	struct endpoints_controller *k = arg;
-	if (!control_ready(k->ctl) ||
-		(old && new_ && !pod_endpoint_differs(old->obj, new_->obj)))
+	if (!control_ready(k->ctl) || (old && new_ && !pod_endpoint_differs(old->obj, new_->obj)))
 		return;
 	if (old)
 		service_of_pod(k->services, old, put_key, k);

@@ -139,7 +139,8 @@ endpoint_equal(const struct discovery_v1_endpoint *have, const struct service_en
 {
 	return have->n_addresses == 1 && str_eq(have->addresses[0], e->ip) &&
 		have->conditions.ready == e->ready && have->conditions.serving == e->serving &&
-		have->conditions.terminating == e->terminating && str_eq(have->hostname, e->hostname) &&
+		have->conditions.terminating == e->terminating &&
+		str_eq(have->hostname, e->hostname) &&
 		str_eq(have->node_name, e->pod->spec.node_name) && str_eq(have->zone, e->zone) &&
 		have->target_ref && str_eq(have->target_ref->uid, e->o->uid);
 }
@@ -151,7 +152,7 @@ slice_equal(struct arena *a, const struct informer_obj *service, const struct pl
 	struct doc *labels = labels_doc(a, service);
 	if (s->n_endpoints != p->n || doc_len(labels) != s->metadata.n_labels)
 		return false;
-	DOC_EACH(l, labels) {
+	DOC_EACH (l, labels) {
 		struct str have = control_label(&s->metadata, l->key);
 		if (!str_is_set(have) || !str_eq(have, l->s))
 			return false;
@@ -169,7 +170,8 @@ take(const struct service_endpoint **left, size_t n, const struct discovery_v1_e
 	const struct service_endpoint **ret)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!left[i] || !have->target_ref || !str_eq(have->target_ref->uid, left[i]->o->uid))
+		if (!left[i] || !have->target_ref ||
+			!str_eq(have->target_ref->uid, left[i]->o->uid))
 			continue;
 		*ret = left[i];
 		left[i] = NULL;
@@ -191,7 +193,8 @@ static void
 plan_group(struct arena *a, const struct service_group *g, struct plan **plans, size_t *n_plans,
 	const struct informer_obj *const *slices, bool *used, size_t n_slices)
 {
-	const struct service_endpoint **left = ARENA_ARRAY(a, const struct service_endpoint *, g->n_eps + 1);
+	const struct service_endpoint **left = ARENA_ARRAY(
+		a, const struct service_endpoint *, g->n_eps + 1);
 	size_t first = *n_plans;
 	if (!left)
 		return;
@@ -236,7 +239,8 @@ plan_group(struct arena *a, const struct service_group *g, struct plan **plans, 
 static void
 delete_slice(struct slice_controller *k, struct control_batch *b, const struct informer_obj *o)
 {
-	struct control_path path = {.resource = CONTROL_ENDPOINTSLICES, .ns = o->ns, .name = o->name};
+	struct control_path path = {
+		.resource = CONTROL_ENDPOINTSLICES, .ns = o->ns, .name = o->name};
 	batch_write_text(b, k->c, CLIENT_DELETE, &path, STR_NONE);
 }
 
@@ -248,7 +252,8 @@ sync_service(struct slice_controller *k, struct arena *a, const struct informer_
 	const struct informer_obj **slices = NULL, *o;
 	struct plan *plans = NULL;
 	size_t n_slices = 0, n_groups = 0, n_plans = 0;
-	for (size_t pos = 0; (o = informer_index_next(k->slices, INDEX_OWNER, service->uid, &pos));) {
+	for (size_t pos = 0;
+		(o = informer_index_next(k->slices, INDEX_OWNER, service->uid, &pos));) {
 		const struct informer_obj **slot = ARENA_PUSH(a, slices, n_slices);
 		if (slot)
 			*slot = o;
@@ -256,13 +261,15 @@ sync_service(struct slice_controller *k, struct arena *a, const struct informer_
 	bool *used = ARENA_ARRAY(a, bool, n_slices + 1);
 	bool wanted = svc->spec.n_selector && !svc->metadata.deletion_timestamp &&
 		!str_eq(svc->spec.type, STR("ExternalName"));
-	struct service_group *g =
-		wanted ? service_groups(a, k->pods, k->nodes, service, true, &n_groups) : NULL;
+	struct service_group *g = wanted
+		? service_groups(a, k->pods, k->nodes, service, true, &n_groups)
+		: NULL;
 	for (size_t i = 0; used && i < n_groups; i++)
 		plan_group(a, &g[i], &plans, &n_plans, slices, used, n_slices);
 	for (size_t i = 0; i < n_plans; i++) {
 		struct plan *p = &plans[i];
-		struct control_path path = {.resource = CONTROL_ENDPOINTSLICES, .ns = service->ns,
+		struct control_path path = {.resource = CONTROL_ENDPOINTSLICES,
+			.ns = service->ns,
 			.name = p->o ? p->o->name : STR_NONE};
 		if (p->o && slice_equal(a, service, p))
 			continue;
@@ -271,7 +278,8 @@ sync_service(struct slice_controller *k, struct arena *a, const struct informer_
 			batch_write(b, k->c, p->o ? CLIENT_UPDATE : CLIENT_CREATE, &path, d);
 	}
 	for (size_t i = 0; used && i < n_slices; i++)
-		if (!used[i] && !control_meta(CONTROL_ENDPOINTSLICES, slices[i])->deletion_timestamp)
+		if (!used[i] &&
+			!control_meta(CONTROL_ENDPOINTSLICES, slices[i])->deletion_timestamp)
 			delete_slice(k, b, slices[i]);
 }
 
@@ -316,8 +324,7 @@ static void
 on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
 {
 	struct slice_controller *k = arg;
-	if (!control_ready(k->ctl) ||
-		(old && new_ && !pod_endpoint_differs(old->obj, new_->obj)))
+	if (!control_ready(k->ctl) || (old && new_ && !pod_endpoint_differs(old->obj, new_->obj)))
 		return;
 	if (old)
 		service_of_pod(k->services, old, put_key, k);
@@ -330,8 +337,8 @@ on_slice(void *arg, const struct informer_obj *old, const struct informer_obj *n
 {
 	struct slice_controller *k = arg;
 	const struct informer_obj *o = new_ ? new_ : old;
-	const struct meta_v1_owner_reference *owner =
-		control_owner(control_meta(CONTROL_ENDPOINTSLICES, o));
+	const struct meta_v1_owner_reference *owner = control_owner(
+		control_meta(CONTROL_ENDPOINTSLICES, o));
 	_cleanup_buf_ struct buf key = BUF_INIT;
 	if (!control_ready(k->ctl) || !owner || !str_eq(owner->kind, STR("Service")))
 		return;

@@ -33,7 +33,7 @@ struct gc {
 	struct queue *q;
 	struct gc_kind *kinds;
 	size_t n_kinds;
-	struct map by_uid;     /* uid -> struct entry */
+	struct map by_uid; /* uid -> struct entry */
 	size_t synced;
 };
 
@@ -60,8 +60,11 @@ has_finalizer(const struct meta_v1_object_meta *m, struct str name)
 static struct client_req
 req_for(const struct gc_kind *k, enum client_verb verb, struct str ns, struct str name)
 {
-	return (struct client_req){.verb = verb, .group = str_c(k->kind->group),
-		.version = str_c(k->kind->version), .resource = str_c(k->kind->plural), .ns = ns,
+	return (struct client_req){.verb = verb,
+		.group = str_c(k->kind->group),
+		.version = str_c(k->kind->version),
+		.resource = str_c(k->kind->plural),
+		.ns = ns,
 		.name = name};
 }
 
@@ -141,7 +144,8 @@ write_owners(struct gc *g, struct control_batch *b, const struct entry *x,
 
 /* each_dependent: objects that name uid as an owner. */
 static size_t
-each_dependent(struct gc *g, struct str uid, bool (*fn)(void *ctx, const struct entry *x), void *ctx)
+each_dependent(
+	struct gc *g, struct str uid, bool (*fn)(void *ctx, const struct entry *x), void *ctx)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < g->n_kinds; i++) {
@@ -219,7 +223,8 @@ kind_of(struct gc *g, const struct meta_v1_owner_reference *r)
 	struct str group, version;
 	schema_api_version_split(r->api_version, &group, &version);
 	for (size_t i = 0; i < g->n_kinds; i++)
-		if (str_eq_c(group, g->kinds[i].kind->group) && str_eq_c(r->kind, g->kinds[i].kind->kind))
+		if (str_eq_c(group, g->kinds[i].kind->group) &&
+			str_eq_c(r->kind, g->kinds[i].kind->kind))
 			return &g->kinds[i];
 	return NULL;
 }
@@ -290,7 +295,11 @@ ask_owner(struct gc *g, struct control_batch *b, const struct entry *x,
 		arena_free(a);
 		return;
 	}
-	*check = (struct owner_check){.g = g, .b = b, .k = k, .a = a, .uid = arena_str(a, x->o->uid),
+	*check = (struct owner_check){.g = g,
+		.b = b,
+		.k = k,
+		.a = a,
+		.uid = arena_str(a, x->o->uid),
 		.owner_uid = arena_str(a, r->uid)};
 	struct str ns = k->kind->namespaced ? x->o->ns : STR_NONE;
 	struct client_req req = req_for(k, CLIENT_GET, ns, r->name);
@@ -417,8 +426,8 @@ static bool
 collected(const struct schema *s, const struct schema_kind *k)
 {
 	uint32_t need = SCHEMA_LIST_VERB | SCHEMA_WATCH | SCHEMA_DELETE;
-	const struct schema_kind *preferred =
-		schema_resource_find(s, str_c(k->group), STR_NONE, str_c(k->plural));
+	const struct schema_kind *preferred = schema_resource_find(
+		s, str_c(k->group), STR_NONE, str_c(k->plural));
 	return (k->flags & SCHEMA_KIND_SERVED) && (k->flags & SCHEMA_KIND_STORED) &&
 		(k->verbs & need) == need && preferred == k && strcmp(k->kind, "Event") != 0;
 }
@@ -465,9 +474,12 @@ gc_start(struct control *ctl, struct client *c, void **ret)
 	for (size_t i = 0; i < n; i++) {
 		struct gc_kind *k = &g->kinds[i];
 		struct informer_spec spec = {.group = str_c(k->kind->group),
-			.version = str_c(k->kind->version), .resource = str_c(k->kind->plural),
-			.type = SCHEMA_TYPE_OF(meta_v1_partial_object_metadata), .on_change = on_object,
-			.on_synced = on_synced, .arg = k};
+			.version = str_c(k->kind->version),
+			.resource = str_c(k->kind->plural),
+			.type = SCHEMA_TYPE_OF(meta_v1_partial_object_metadata),
+			.on_change = on_object,
+			.on_synced = on_synced,
+			.arg = k};
 		int rc = informer_new(control_reader(ctl), &spec, &k->objects);
 		if (rc == 0)
 			rc = informer_add_index(k->objects, OWNER_ANY, index_owners);

@@ -38,8 +38,9 @@ static bool
 in_namespaces(const struct schema_kind *k)
 {
 	uint32_t need = SCHEMA_DELETECOLLECTION | SCHEMA_LIST_VERB;
-	return k->namespaced && (k->flags & SCHEMA_KIND_SERVED) && (k->flags & SCHEMA_KIND_STORED) &&
-		(k->verbs & need) == need && (!k->storage_group || !strcmp(k->storage_group, k->group));
+	return k->namespaced && (k->flags & SCHEMA_KIND_SERVED) &&
+		(k->flags & SCHEMA_KIND_STORED) && (k->verbs & need) == need &&
+		(!k->storage_group || !strcmp(k->storage_group, k->group));
 }
 
 struct round_call {
@@ -55,7 +56,8 @@ count_left(struct round_call *c, struct str body)
 	struct doc *d = NULL;
 	if (a && doc_parse_json(a, body, NULL, &d, NULL) == 0) {
 		size_t n = doc_len(doc_get(d, STR("items")));
-		int64_t more = doc_get_int(doc_get(d, STR("metadata")), STR("remainingItemCount"), 0);
+		int64_t more = doc_get_int(
+			doc_get(d, STR("metadata")), STR("remainingItemCount"), 0);
 		if (n) {
 			r->left += n + (size_t)more;
 			buf_fmt(&r->left_text, "%s%s%s%s has %zu resource instances",
@@ -93,9 +95,12 @@ call_all(struct round *r, enum client_verb verb)
 		if (!c)
 			continue;
 		*c = (struct round_call){r, kind};
-		struct client_req req = {.verb = verb, .group = str_c(kind->group),
-			.version = str_c(kind->version), .resource = str_c(kind->plural),
-			.ns = str_c(r->name), .limit = verb == CLIENT_LIST ? 1 : 0};
+		struct client_req req = {.verb = verb,
+			.group = str_c(kind->group),
+			.version = str_c(kind->version),
+			.resource = str_c(kind->plural),
+			.ns = str_c(r->name),
+			.limit = verb == CLIENT_LIST ? 1 : 0};
 		if (client_call_start(r->k->c, &req, on_call, c, NULL) < 0) {
 			r->failed = true;
 			free(c);
@@ -128,11 +133,13 @@ on_finalized(void *arg, const struct client_result *res)
 static void
 finalize(struct round *r)
 {
-	struct control_path path = {.resource = CONTROL_NAMESPACES, .name = str_c(r->name),
+	struct control_path path = {.resource = CONTROL_NAMESPACES,
+		.name = str_c(r->name),
 		.subresource = STR("finalize")};
 	const struct informer_obj *o = informer_get(r->k->namespaces, str_c(r->name));
 	struct arena *a = arena_new(1 << 20);
-	struct doc *d = o && a ? schema_from_struct(a, control_type(CONTROL_NAMESPACES), o->obj) : NULL;
+	struct doc *d = o && a ? schema_from_struct(a, control_type(CONTROL_NAMESPACES), o->obj)
+			       : NULL;
 	struct doc *spec = d ? doc_ensure_map(a, d, STR("spec")) : NULL;
 	struct doc *kept = spec ? doc_list(a) : NULL;
 	if (!kept) {
@@ -140,7 +147,7 @@ finalize(struct round *r)
 		round_end(r, o != NULL);
 		return;
 	}
-	DOC_EACH(f, doc_get(spec, STR("finalizers")))
+	DOC_EACH (f, doc_get(spec, STR("finalizers")))
 		if (!str_eq_c(doc_as_str(f), "kubernetes"))
 			doc_append(kept, doc_str(a, f->s));
 	doc_set(spec, STR("finalizers"), kept);
@@ -161,8 +168,9 @@ static void
 put_condition(struct buf *b, const char *type, bool on, const char *reason, const char *off_reason,
 	struct str text, const char *off_text, const char *now)
 {
-	buf_fmt(b, "{\"type\":\"%s\",\"status\":\"%s\",\"lastTransitionTime\":\"%s\",\"reason\":\"%s\","
-		   "\"message\":",
+	buf_fmt(b,
+		"{\"type\":\"%s\",\"status\":\"%s\",\"lastTransitionTime\":\"%s\",\"reason\":\"%s\","
+		"\"message\":",
 		type, on ? "True" : "False", now, on ? reason : off_reason);
 	doc_json_string(b, on ? text : str_c(off_text));
 	buf_char(b, '}');
@@ -173,8 +181,10 @@ static void
 say(struct round *r)
 {
 	const struct informer_obj *o = informer_get(r->k->namespaces, str_c(r->name));
-	struct control_path path = {.resource = CONTROL_NAMESPACES, .name = str_c(r->name),
-		.subresource = STR("status"), .onto = o};
+	struct control_path path = {.resource = CONTROL_NAMESPACES,
+		.name = str_c(r->name),
+		.subresource = STR("status"),
+		.onto = o};
 	const struct core_v1_namespace *ns = o ? o->obj : NULL;
 	_cleanup_buf_ struct buf left = BUF_INIT, b = BUF_INIT;
 	char now[40];
@@ -195,8 +205,9 @@ say(struct round *r)
 	put_condition(&b, "NamespaceContentRemaining", r->left > 0, "SomeResourcesRemain",
 		"ContentRemoved", buf_view(&left), "All content successfully removed", now);
 	buf_cstr(&b, "]}}");
-	if (b.failed || control_write_text(r->k->c, CLIENT_PATCH_MERGE, &path, buf_view(&b), on_said,
-				r) < 0)
+	if (b.failed ||
+		control_write_text(r->k->c, CLIENT_PATCH_MERGE, &path, buf_view(&b), on_said, r) <
+			0)
 		round_end(r, true);
 }
 
@@ -252,8 +263,9 @@ static void
 on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
 {
 	struct namespace_controller *k = arg;
-	const struct informer_obj *ns =
-		new_ || !control_ready(k->ctl) ? NULL : informer_get(k->namespaces, old->ns);
+	const struct informer_obj *ns = new_ || !control_ready(k->ctl)
+		? NULL
+		: informer_get(k->namespaces, old->ns);
 	if (ns && control_meta(CONTROL_NAMESPACES, ns)->deletion_timestamp)
 		queue_add(k->q, ns->key);
 }

@@ -29,7 +29,8 @@ static const uint8_t node_bits[2] = {24, 64};
 static unsigned
 slot_bits(const struct ipam *m, int f)
 {
-	unsigned n = node_bits[f] > m->range[f].len ? (unsigned)(node_bits[f] - m->range[f].len) : 0;
+	unsigned n = node_bits[f] > m->range[f].len ? (unsigned)(node_bits[f] - m->range[f].len)
+						    : 0;
 	return n > 16 ? 16 : n;
 }
 
@@ -109,8 +110,8 @@ on_key(void *arg, struct str name)
 	int64_t slot = had ? (int64_t)(uintptr_t)had - 1 : free_slot(m);
 	struct event_ref ref = control_ref(CONTROL_NODES, o);
 	if (slot < 0) {
-		client_event(m->c, &ref, "Warning", "CIDRNotAvailable", STR("cidrAllocator"), STR(""),
-			"Node " STR_FMT " status is now: CIDRNotAvailable", STR_ARG(name));
+		client_event(m->c, &ref, "Warning", "CIDRNotAvailable", STR("cidrAllocator"),
+			STR(""), "Node " STR_FMT " status is now: CIDRNotAvailable", STR_ARG(name));
 		queue_done(m->q, name, true);
 		return;
 	}
@@ -186,4 +187,5 @@ ipam_start(struct control *ctl, struct client *c, void **ret)
 }
 
 /* Shares the node controller's service account, as upstream's allocator does. */
-const struct controller node_ipam_controller = {"node-controller", ipam_start, ipam_ready, ipam_stop};
+const struct controller node_ipam_controller = {
+	"node-controller", ipam_start, ipam_ready, ipam_stop};

@@ -79,7 +79,8 @@ static const struct taint_row *
 our_taint(const struct core_v1_taint *t)
 {
 	for (size_t i = 0; i < ARRAY_LEN(taint_rows); i++)
-		if (str_eq_c(t->key, taint_rows[i].key) && str_eq_c(t->effect, taint_rows[i].effect))
+		if (str_eq_c(t->key, taint_rows[i].key) &&
+			str_eq_c(t->effect, taint_rows[i].effect))
 			return &taint_rows[i];
 	return NULL;
 }
@@ -100,7 +101,8 @@ sync_taints(struct lifecycle *k, struct control_batch *b, const struct informer_
 	bool differs = false;
 	char now[40];
 	for (size_t i = 0; i < ARRAY_LEN(taint_rows); i++)
-		differs = differs || wanted(n, &taint_rows[i], silent) != has_taint(n, &taint_rows[i]);
+		differs = differs ||
+			wanted(n, &taint_rows[i], silent) != has_taint(n, &taint_rows[i]);
 	if (!differs)
 		return;
 	struct arena *a = arena_new(1 << 20);
@@ -109,7 +111,8 @@ sync_taints(struct lifecycle *k, struct control_batch *b, const struct informer_
 		const struct taint_row *row = our_taint(&n->spec.taints[i]);
 		if (!row || wanted(n, row, silent))
 			doc_append(list,
-				schema_from_struct(a, SCHEMA_TYPE_OF(core_v1_taint), &n->spec.taints[i]));
+				schema_from_struct(
+					a, SCHEMA_TYPE_OF(core_v1_taint), &n->spec.taints[i]));
 	}
 	rfc3339_format(clock_wall_ns(), 0, now);
 	for (size_t i = 0; list && i < ARRAY_LEN(taint_rows); i++) {
@@ -140,7 +143,8 @@ sync_taints(struct lifecycle *k, struct control_batch *b, const struct informer_
 static void
 say_unknown(struct lifecycle *k, struct control_batch *b, const struct informer_obj *o)
 {
-	static const char *const types[] = {"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"};
+	static const char *const types[] = {
+		"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"};
 	const struct core_v1_node *n = o->obj;
 	_cleanup_buf_ struct buf body = BUF_INIT;
 	char now[40];
@@ -149,9 +153,10 @@ say_unknown(struct lifecycle *k, struct control_batch *b, const struct informer_
 	rfc3339_format(clock_wall_ns(), 0, now);
 	buf_cstr(&body, "{\"status\":{\"conditions\":[");
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		buf_fmt(&body, "%s{\"type\":\"%s\",\"status\":\"Unknown\",\"lastTransitionTime\":\"%s\","
-			       "\"reason\":\"NodeStatusUnknown\",\"message\":"
-			       "\"Kubelet stopped posting node status.\"}",
+		buf_fmt(&body,
+			"%s{\"type\":\"%s\",\"status\":\"Unknown\",\"lastTransitionTime\":\"%s\","
+			"\"reason\":\"NodeStatusUnknown\",\"message\":"
+			"\"Kubelet stopped posting node status.\"}",
 			i ? "," : "", types[i], now);
 	buf_cstr(&body, "]}}");
 	struct control_path path = {
@@ -174,10 +179,14 @@ mark_pods(struct lifecycle *k, struct control_batch *b, const struct informer_ob
 		_cleanup_buf_ struct buf body = BUF_INIT;
 		if (!pod_is_ready(o->obj))
 			continue;
-		buf_fmt(&body, "{\"metadata\":{\"uid\":\"" STR_FMT "\"},\"status\":{\"conditions\":[{\"type\":"
-			       "\"Ready\",\"status\":\"False\",\"lastTransitionTime\":\"%s\"}]}}",
+		buf_fmt(&body,
+			"{\"metadata\":{\"uid\":\"" STR_FMT
+			"\"},\"status\":{\"conditions\":[{\"type\":"
+			"\"Ready\",\"status\":\"False\",\"lastTransitionTime\":\"%s\"}]}}",
 			STR_ARG(o->uid), now);
-		struct control_path path = {.resource = CONTROL_PODS, .ns = o->ns, .name = o->name,
+		struct control_path path = {.resource = CONTROL_PODS,
+			.ns = o->ns,
+			.name = o->name,
 			.subresource = STR("status")};
 		if (!body.failed)
 			batch_write_text(b, k->c, CLIENT_PATCH_STRATEGIC, &path, buf_view(&body));

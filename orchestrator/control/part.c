@@ -36,7 +36,8 @@ on_start(struct loop *l, void *arg)
 {
 	struct part *p = arg;
 	static const struct str group = STR_INIT("system:masters");
-	struct api_identity id = {.user = STR("system:keelson-addons"), .groups = &group, .n_groups = 1};
+	struct api_identity id = {
+		.user = STR("system:keelson-addons"), .groups = &group, .n_groups = 1};
 	int rc = control_new(l, controllers, &p->ctx, make_client, p, &p->ctl);
 	if (rc == 0)
 		rc = api_client_new(p->ctx.api, l, &id, &p->masters);

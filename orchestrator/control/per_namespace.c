@@ -47,11 +47,12 @@ account_right(const struct server_context *ctx, const struct informer_obj *o)
 static void
 authority_body(const struct server_context *ctx, struct buf *b)
 {
-	buf_cstr(b, "{\"metadata\":{\"name\":\"kube-root-ca.crt\",\"annotations\":{"
-		    "\"kubernetes.io/description\":\"Contains a CA bundle that can be used to verify the "
-		    "kube-apiserver when using internal endpoints such as the internal service IP or "
-		    "kubernetes.default.svc. No other usage is guaranteed across distributions of "
-		    "Kubernetes clusters.\"}},\"data\":{\"ca.crt\":");
+	buf_cstr(b,
+		"{\"metadata\":{\"name\":\"kube-root-ca.crt\",\"annotations\":{"
+		"\"kubernetes.io/description\":\"Contains a CA bundle that can be used to verify the "
+		"kube-apiserver when using internal endpoints such as the internal service IP or "
+		"kubernetes.default.svc. No other usage is guaranteed across distributions of "
+		"Kubernetes clusters.\"}},\"data\":{\"ca.crt\":");
 	doc_json_string(b, ctx && ctx->pki ? ctx->pki->ca_cert : STR(""));
 	buf_cstr(b, "}}");
 }
@@ -86,11 +87,13 @@ on_key(void *arg, struct str ns_name)
 	struct control_batch *b = batch_new(p->q, ns_name);
 	if (!b)
 		return;
-	struct control_path path = {.resource = p->row->resource, .ns = o->name,
+	struct control_path path = {.resource = p->row->resource,
+		.ns = o->name,
 		.name = have ? str_c(p->row->name) : STR_NONE};
 	p->row->body(control_context(p->ctl), &body);
 	if (!body.failed)
-		batch_write_text(b, p->c, have ? CLIENT_UPDATE : CLIENT_CREATE, &path, buf_view(&body));
+		batch_write_text(
+			b, p->c, have ? CLIENT_UPDATE : CLIENT_CREATE, &path, buf_view(&body));
 	batch_close(b);
 }
 

@@ -111,8 +111,9 @@ on_created(void *arg, const struct client_result *res)
 		}
 		/* A namespace that is going away refuses everything: nothing to tell. */
 		if (str_find(str_c(res->e.msg), STR("being terminated")) < 0)
-			client_event(r->c, &ref, "Warning", "FailedCreate", STR("replicaset-controller"),
-				STR(""), "Error creating: %s", res->e.msg);
+			client_event(r->c, &ref, "Warning", "FailedCreate",
+				STR("replicaset-controller"), STR(""), "Error creating: %s",
+				res->e.msg);
 		queue_add_after(r->q, str_c(k->key), NS_PER_SEC);
 	} else {
 		struct arena *a = arena_new(1 << 22);
@@ -169,8 +170,7 @@ create_pods(struct rs_controller *r, const struct informer_obj *o, struct expect
 		k->r = r;
 		k->key = strndup(o->key.p, o->key.n);
 		k->set = informer_obj_ref(o);
-		if (!k->key ||
-			control_write(r->c, CLIENT_CREATE, &path, d, on_created, k) < 0) {
+		if (!k->key || control_write(r->c, CLIENT_CREATE, &path, d, on_created, k) < 0) {
 			informer_obj_unref(k->set);
 			free(k->key);
 			free(k);
@@ -262,8 +262,8 @@ delete_pods(struct rs_controller *r, const struct informer_obj *o, struct expect
 	for (size_t i = 0; v && i < n && i < BURST; i++) {
 		struct control_path path = {
 			.resource = CONTROL_PODS, .ns = v[i].o->ns, .name = v[i].o->name};
-		struct str body = arena_fmt(a, "{\"preconditions\":{\"uid\":\"" STR_FMT "\"}}",
-			STR_ARG(v[i].o->uid));
+		struct str body = arena_fmt(
+			a, "{\"preconditions\":{\"uid\":\"" STR_FMT "\"}}", STR_ARG(v[i].o->uid));
 		if (control_write_text(r->c, CLIENT_DELETE, &path, body, control_ignore, NULL) < 0)
 			continue;
 		map_put(&x->names, v[i].o->name, gone, NULL);
@@ -277,7 +277,8 @@ delete_pods(struct rs_controller *r, const struct informer_obj *o, struct expect
 
 /* claim: an orphan that the selector names is adopted, a pod it no longer names is released. */
 static void
-claim(struct rs_controller *r, const struct informer_obj *o, const struct informer_obj *pod, bool adopt)
+claim(struct rs_controller *r, const struct informer_obj *o, const struct informer_obj *pod,
+	bool adopt)
 {
 	const struct apps_v1_replica_set *rs = o->obj;
 	struct arena *a = arena_new(1 << 20);
@@ -287,12 +288,14 @@ claim(struct rs_controller *r, const struct informer_obj *o, const struct inform
 		struct buf b;
 		buf_init_arena(&b, a);
 		buf_cstr(&b, "{\"metadata\":{\"ownerReferences\":[");
-		doc_write_json(&b, control_owner_doc(a, STR("apps/v1"), STR("ReplicaSet"), &rs->metadata));
+		doc_write_json(
+			&b, control_owner_doc(a, STR("apps/v1"), STR("ReplicaSet"), &rs->metadata));
 		buf_fmt(&b, "],\"uid\":\"" STR_FMT "\"}}", STR_ARG(pod->uid));
 		body = buf_view(&b);
 	} else if (a) {
-		body = arena_fmt(a, "{\"metadata\":{\"ownerReferences\":[{\"$patch\":\"delete\",\"uid\":\""
-				    STR_FMT "\"}],\"uid\":\"" STR_FMT "\"}}",
+		body = arena_fmt(a,
+			"{\"metadata\":{\"ownerReferences\":[{\"$patch\":\"delete\",\"uid\":\"" STR_FMT
+			"\"}],\"uid\":\"" STR_FMT "\"}}",
 			STR_ARG(rs->metadata.uid), STR_ARG(pod->uid));
 	}
 	if (body.n)
@@ -340,7 +343,8 @@ struct counts {
 };
 
 static void
-count(const struct apps_v1_replica_set *rs, const struct informer_obj **v, size_t n, struct counts *k)
+count(const struct apps_v1_replica_set *rs, const struct informer_obj **v, size_t n,
+	struct counts *k)
 {
 	const struct meta_v1_object_meta *tm = &rs->spec.template.metadata;
 	for (size_t i = 0; i < n; i++) {
@@ -352,8 +356,9 @@ count(const struct apps_v1_replica_set *rs, const struct informer_obj **v, size_
 		}
 		bool all = true;
 		for (size_t l = 0; l < tm->n_labels; l++)
-			all = all && str_eq(control_label(&p->metadata, tm->labels[l].key),
-					     tm->labels[l].value);
+			all = all &&
+				str_eq(control_label(&p->metadata, tm->labels[l].key),
+					tm->labels[l].value);
 		k->replicas++;
 		k->labeled += all;
 		k->ready += pod_is_ready(p);
@@ -384,8 +389,11 @@ write_status(struct rs_controller *r, const struct informer_obj *o, const struct
 		st->has_terminating_replicas && st->terminating_replicas == k->terminating &&
 		st->observed_generation == rs->metadata.generation && has_failure(rs) == failing)
 		return;
-	struct control_path path = {.resource = CONTROL_REPLICASETS, .ns = o->ns, .name = o->name,
-		.subresource = STR("status"), .onto = o};
+	struct control_path path = {.resource = CONTROL_REPLICASETS,
+		.ns = o->ns,
+		.name = o->name,
+		.subresource = STR("status"),
+		.onto = o};
 	_cleanup_buf_ struct buf body = BUF_INIT;
 	char now[40];
 	buf_fmt(&body,
@@ -396,8 +404,9 @@ write_status(struct rs_controller *r, const struct informer_obj *o, const struct
 		(long long)rs->metadata.generation);
 	if (failing) {
 		rfc3339_format(clock_wall_ns(), 0, now);
-		buf_fmt(&body, "[{\"type\":\"ReplicaFailure\",\"status\":\"True\",\"reason\":"
-			       "\"FailedCreate\",\"lastTransitionTime\":\"%s\",\"message\":",
+		buf_fmt(&body,
+			"[{\"type\":\"ReplicaFailure\",\"status\":\"True\",\"reason\":"
+			"\"FailedCreate\",\"lastTransitionTime\":\"%s\",\"message\":",
 			now);
 		doc_json_string(&body, str_c(x->error));
 		buf_cstr(&body, "}]}}");
@@ -418,7 +427,8 @@ sync_set(struct rs_controller *r, const struct informer_obj *o, struct control_b
 	struct arena *a = arena_new(1 << 24);
 	size_t n = 0, n_active = 0;
 	const struct informer_obj **v = a && x ? owned(r, a, o, &n) : NULL;
-	const struct informer_obj **active = a ? ARENA_ARRAY(a, const struct informer_obj *, n) : NULL;
+	const struct informer_obj **active = a ? ARENA_ARRAY(a, const struct informer_obj *, n)
+					       : NULL;
 	for (size_t i = 0; active && i < n; i++)
 		if (pod_is_active(v[i]->obj))
 			active[n_active++] = v[i];
@@ -538,8 +548,7 @@ rs_start(struct control *ctl, struct client *c, void **ret)
 	r->sets = control_informer(ctl, CONTROL_REPLICASETS);
 	r->pods = control_informer(ctl, CONTROL_PODS);
 	*ret = r;
-	if (!r->q || !r->sets || !r->pods ||
-		informer_add_handler(r->sets, on_set, NULL, r) < 0 ||
+	if (!r->q || !r->sets || !r->pods || informer_add_handler(r->sets, on_set, NULL, r) < 0 ||
 		informer_add_handler(r->pods, on_pod, NULL, r) < 0)
 		return -ENOMEM;
 	return 0;

@@ -58,18 +58,19 @@ port_in_pod(const struct core_v1_service_port *sp, const struct core_v1_pod *pod
 		return sp->port;
 	if (!sp->target_port.is_str)
 		return sp->target_port.i ? sp->target_port.i : sp->port;
-	int32_t n = pod ? named_port(pod->spec.containers, pod->spec.n_containers, sp->target_port.s,
-				  sp->protocol)
+	int32_t n = pod ? named_port(pod->spec.containers, pod->spec.n_containers,
+				  sp->target_port.s, sp->protocol)
 			: 0;
-	return n ? n
-		 : pod ? named_port(pod->spec.init_containers, pod->spec.n_init_containers,
-				 sp->target_port.s, sp->protocol)
-		       : 0;
+	return n      ? n
+		: pod ? named_port(pod->spec.init_containers, pod->spec.n_init_containers,
+				sp->target_port.s, sp->protocol)
+		      : 0;
 }
 
 /* ports_of: what the service's ports are in this pod; ports it does not have are left out. */
 static struct service_port *
-ports_of(struct arena *a, const struct core_v1_service *svc, const struct core_v1_pod *pod, size_t *ret_n)
+ports_of(struct arena *a, const struct core_v1_service *svc, const struct core_v1_pod *pod,
+	size_t *ret_n)
 {
 	struct service_port *v = NULL;
 	size_t n = 0;
@@ -78,7 +79,8 @@ ports_of(struct arena *a, const struct core_v1_service *svc, const struct core_v
 		int32_t number = port_in_pod(sp, pod);
 		struct service_port *p = number ? ARENA_PUSH(a, v, n) : NULL;
 		if (p)
-			*p = (struct service_port){sp->name, sp->protocol, sp->app_protocol, number};
+			*p = (struct service_port){
+				sp->name, sp->protocol, sp->app_protocol, number};
 	}
 	*ret_n = n;
 	return v;
@@ -96,8 +98,8 @@ ports_equal(const struct service_group *g, bool v6, const struct service_port *v
 }
 
 static struct service_group *
-group_of(struct arena *a, struct service_group **groups, size_t *n, bool v6, struct service_port *ports,
-	size_t n_ports)
+group_of(struct arena *a, struct service_group **groups, size_t *n, bool v6,
+	struct service_port *ports, size_t n_ports)
 {
 	for (size_t i = 0; i < *n; i++)
 		if (ports_equal(&(*groups)[i], v6, ports, n_ports))
@@ -124,7 +126,8 @@ pod_order(const void *px, const void *py)
 }
 
 static const struct informer_obj **
-selected_pods(struct arena *a, struct informer *pods, const struct informer_obj *service, size_t *ret_n)
+selected_pods(
+	struct arena *a, struct informer *pods, const struct informer_obj *service, size_t *ret_n)
 {
 	const struct informer_obj **v = NULL, *o;
 	size_t n = 0;
@@ -177,9 +180,14 @@ service_groups(struct arena *a, struct informer *pods, struct informer *nodes,
 			if (!e)
 				continue;
 			bool serving = pod_is_ready(p) || svc->spec.publish_not_ready_addresses;
-			*e = (struct service_endpoint){.o = v[i], .pod = p, .ip = ip, .serving = serving,
-				.ready = svc->spec.publish_not_ready_addresses || (serving && !going),
-				.terminating = going, .zone = zone_of(nodes, p->spec.node_name)};
+			*e = (struct service_endpoint){.o = v[i],
+				.pod = p,
+				.ip = ip,
+				.serving = serving,
+				.ready = svc->spec.publish_not_ready_addresses ||
+					(serving && !going),
+				.terminating = going,
+				.zone = zone_of(nodes, p->spec.node_name)};
 			if (p->spec.hostname.n && str_eq(p->spec.subdomain, svc->metadata.name))
 				e->hostname = p->spec.hostname;
 		}

@@ -82,15 +82,18 @@ static void
 evict(struct eviction *k, struct control_batch *b, const struct informer_obj *o)
 {
 	struct event_ref ref = control_ref(CONTROL_PODS, o);
-	struct control_path path = {.resource = CONTROL_PODS, .ns = o->ns, .name = o->name,
+	struct control_path path = {.resource = CONTROL_PODS,
+		.ns = o->ns,
+		.name = o->name,
 		.subresource = STR("status")};
 	_cleanup_buf_ struct buf body = BUF_INIT;
 	char now[40];
 	rfc3339_format(clock_wall_ns(), 0, now);
-	buf_fmt(&body, "{\"metadata\":{\"uid\":\"" STR_FMT "\"},\"status\":{\"conditions\":[{\"type\":"
-		       "\"DisruptionTarget\",\"status\":\"True\",\"lastTransitionTime\":\"%s\",\"reason\":"
-		       "\"DeletionByTaintManager\",\"message\":"
-		       "\"Taint manager: deleting due to NoExecute taint\"}]}}",
+	buf_fmt(&body,
+		"{\"metadata\":{\"uid\":\"" STR_FMT "\"},\"status\":{\"conditions\":[{\"type\":"
+		"\"DisruptionTarget\",\"status\":\"True\",\"lastTransitionTime\":\"%s\",\"reason\":"
+		"\"DeletionByTaintManager\",\"message\":"
+		"\"Taint manager: deleting due to NoExecute taint\"}]}}",
 		STR_ARG(o->uid), now);
 	if (!body.failed)
 		batch_write_text(b, k->c, CLIENT_PATCH_STRATEGIC, &path, buf_view(&body));

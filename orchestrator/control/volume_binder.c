@@ -60,7 +60,8 @@ storage(const struct str_pair *v, size_t n)
 }
 
 static bool
-modes_fit(const struct core_v1_persistent_volume *pv, const struct core_v1_persistent_volume_claim *c)
+modes_fit(
+	const struct core_v1_persistent_volume *pv, const struct core_v1_persistent_volume_claim *c)
 {
 	for (size_t i = 0; i < c->spec.n_access_modes; i++) {
 		bool found = false;
@@ -81,7 +82,8 @@ is_claim_ref(const struct core_v1_persistent_volume *pv, const struct informer_o
 }
 
 static bool
-fits(const struct core_v1_persistent_volume *pv, const struct informer_obj *o, const struct selector *sel)
+fits(const struct core_v1_persistent_volume *pv, const struct informer_obj *o,
+	const struct selector *sel)
 {
 	const struct core_v1_persistent_volume_claim *c = claim_of(o);
 	if (pv->metadata.deletion_timestamp || (pv->spec.claim_ref && !is_claim_ref(pv, o)))
@@ -110,8 +112,10 @@ find_volume(struct binder *k, struct arena *a, const struct informer_obj *o)
 			continue;
 		if (pv->spec.claim_ref)
 			return v;
-		if (!best || storage(pv->spec.capacity, pv->spec.n_capacity) <
-				storage(volume_of(best)->spec.capacity, volume_of(best)->spec.n_capacity))
+		if (!best ||
+			storage(pv->spec.capacity, pv->spec.n_capacity) <
+				storage(volume_of(best)->spec.capacity,
+					volume_of(best)->spec.n_capacity))
 			best = v;
 	}
 	return best;
@@ -134,8 +138,8 @@ claim_ref_doc(struct arena *a, const struct informer_obj *o)
 }
 
 static void
-bind_volume(struct binder *k, struct control_batch *b, struct arena *a, const struct informer_obj *v,
-	const struct informer_obj *o)
+bind_volume(struct binder *k, struct control_batch *b, struct arena *a,
+	const struct informer_obj *v, const struct informer_obj *o)
 {
 	struct doc *d = doc_map(a);
 	struct control_path path = {.resource = CONTROL_PVS, .name = v->name, .onto = v};
@@ -167,12 +171,14 @@ bind_claim(struct binder *k, struct control_batch *b, struct arena *a, const str
 }
 
 static void
-claim_status(struct binder *k, struct control_batch *b, struct arena *a, const struct informer_obj *o,
-	const struct informer_obj *v, struct str phase)
+claim_status(struct binder *k, struct control_batch *b, struct arena *a,
+	const struct informer_obj *o, const struct informer_obj *v, struct str phase)
 {
 	const struct core_v1_persistent_volume_claim *c = claim_of(o);
-	struct control_path path = {
-		.resource = CONTROL_PVCS, .ns = o->ns, .name = o->name, .subresource = STR("status"),
+	struct control_path path = {.resource = CONTROL_PVCS,
+		.ns = o->ns,
+		.name = o->name,
+		.subresource = STR("status"),
 		.onto = o};
 	if (str_eq(c->status.phase, phase) && (!v || c->status.n_capacity))
 		return;
@@ -186,7 +192,8 @@ claim_status(struct binder *k, struct control_batch *b, struct arena *a, const s
 		for (size_t i = 0; modes && i < pv->spec.n_access_modes; i++)
 			doc_append(modes, doc_str(a, pv->spec.access_modes[i]));
 		for (size_t i = 0; capacity && i < pv->spec.n_capacity; i++)
-			doc_set_str(a, capacity, pv->spec.capacity[i].key, pv->spec.capacity[i].value);
+			doc_set_str(
+				a, capacity, pv->spec.capacity[i].key, pv->spec.capacity[i].value);
 		doc_set(st, STR("accessModes"), modes);
 		doc_set(st, STR("capacity"), capacity);
 	}
@@ -194,7 +201,8 @@ claim_status(struct binder *k, struct control_batch *b, struct arena *a, const s
 }
 
 static void
-volume_phase(struct binder *k, struct control_batch *b, const struct informer_obj *v, const char *phase)
+volume_phase(
+	struct binder *k, struct control_batch *b, const struct informer_obj *v, const char *phase)
 {
 	char body[80];
 	struct control_path path = {
@@ -233,12 +241,14 @@ provision(struct binder *k, struct control_batch *b, struct arena *a, const stru
 	doc_write_json(&r, claim);
 	buf_fmt(&body,
 		"{\"metadata\":{\"name\":\"pvc-" STR_FMT "\",\"annotations\":{\"" PROVISIONED_BY
-		"\":\"" PROVISIONER "\"}},\"spec\":{\"capacity\":{\"storage\":\"%s\"},\"accessModes\":"
-		STR_FMT ",\"claimRef\":" STR_FMT ",\"persistentVolumeReclaimPolicy\":\"" STR_FMT
-		"\",\"storageClassName\":\"" STR_FMT "\",\"volumeMode\":\"Filesystem\",\"local\":{\"path\":\""
-		LOCAL_ROOT "/pvc-" STR_FMT "\"},\"nodeAffinity\":{\"required\":{\"nodeSelectorTerms\":[{"
-		"\"matchExpressions\":[{\"key\":\"kubernetes.io/hostname\",\"operator\":\"In\",\"values\":[\""
-		STR_FMT "\"]}]}]}}}}",
+		"\":\"" PROVISIONER
+		"\"}},\"spec\":{\"capacity\":{\"storage\":\"%s\"},\"accessModes\":" STR_FMT
+		",\"claimRef\":" STR_FMT ",\"persistentVolumeReclaimPolicy\":\"" STR_FMT
+		"\",\"storageClassName\":\"" STR_FMT
+		"\",\"volumeMode\":\"Filesystem\",\"local\":{\"path\":\"" LOCAL_ROOT "/pvc-" STR_FMT
+		"\"},\"nodeAffinity\":{\"required\":{\"nodeSelectorTerms\":[{"
+		"\"matchExpressions\":[{\"key\":\"kubernetes.io/hostname\",\"operator\":\"In\",\"values\":[\"" STR_FMT
+		"\"]}]}]}}}}",
 		STR_ARG(o->uid), text, STR_ARG(buf_view(&m)), STR_ARG(buf_view(&r)),
 		STR_ARG(class->reclaim_policy.n ? class->reclaim_policy : STR("Delete")),
 		STR_ARG(class->metadata.name), STR_ARG(o->uid), STR_ARG(node));
@@ -252,7 +262,8 @@ provision(struct binder *k, struct control_batch *b, struct arena *a, const stru
 /* ---- claims ---- */
 
 static void
-unbound_claim(struct binder *k, struct control_batch *b, struct arena *a, const struct informer_obj *o)
+unbound_claim(
+	struct binder *k, struct control_batch *b, struct arena *a, const struct informer_obj *o)
 {
 	const struct core_v1_persistent_volume_claim *c = claim_of(o);
 	const struct storage_v1_storage_class *class = class_of(k, c->spec.storage_class_name);
@@ -263,8 +274,9 @@ unbound_claim(struct binder *k, struct control_batch *b, struct arena *a, const 
 	const struct informer_obj *v = find_volume(k, a, o);
 	bool named = v && volume_of(v)->spec.claim_ref;
 	if (waits && !node.n && !named) {
-		client_event(k->c, &ref, "Normal", "WaitForFirstConsumer", STR("persistentvolume-controller"),
-			STR(""), "waiting for first consumer to be created before binding");
+		client_event(k->c, &ref, "Normal", "WaitForFirstConsumer",
+			STR("persistentvolume-controller"), STR(""),
+			"waiting for first consumer to be created before binding");
 		return;
 	}
 	if (v) {
@@ -280,13 +292,15 @@ unbound_claim(struct binder *k, struct control_batch *b, struct arena *a, const 
 			"' or manually by the system administrator",
 			STR_ARG(class->provisioner));
 	} else {
-		client_event(k->c, &ref, "Normal", "FailedBinding", STR("persistentvolume-controller"),
-			STR(""), "no persistent volumes available for this claim and no storage class is set");
+		client_event(k->c, &ref, "Normal", "FailedBinding",
+			STR("persistentvolume-controller"), STR(""),
+			"no persistent volumes available for this claim and no storage class is set");
 	}
 }
 
 static void
-named_claim(struct binder *k, struct control_batch *b, struct arena *a, const struct informer_obj *o)
+named_claim(
+	struct binder *k, struct control_batch *b, struct arena *a, const struct informer_obj *o)
 {
 	const struct informer_obj *v = informer_get(k->volumes, claim_of(o)->spec.volume_name);
 	if (!v) {

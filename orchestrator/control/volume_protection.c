@@ -78,7 +78,8 @@ static bool
 volume_in_use(struct protection *k, const struct informer_obj *o)
 {
 	(void)k;
-	return str_eq(((const struct core_v1_persistent_volume *)o->obj)->status.phase, STR("Bound"));
+	return str_eq(
+		((const struct core_v1_persistent_volume *)o->obj)->status.phase, STR("Bound"));
 }
 
 static void
@@ -89,10 +90,10 @@ volume_of_claim(struct protection *k, const struct informer_obj *user)
 		queue_add(k->q, c->spec.volume_name);
 }
 
-static const struct row claim_row = {CONTROL_PVCS, CONTROL_PODS, STR_INIT("kubernetes.io/pvc-protection"),
-	claim_in_use, claims_of_pod};
-static const struct row volume_row = {CONTROL_PVS, CONTROL_PVCS, STR_INIT("kubernetes.io/pv-protection"),
-	volume_in_use, volume_of_claim};
+static const struct row claim_row = {CONTROL_PVCS, CONTROL_PODS,
+	STR_INIT("kubernetes.io/pvc-protection"), claim_in_use, claims_of_pod};
+static const struct row volume_row = {CONTROL_PVS, CONTROL_PVCS,
+	STR_INIT("kubernetes.io/pv-protection"), volume_in_use, volume_of_claim};
 
 static void
 on_key(void *arg, struct str key)

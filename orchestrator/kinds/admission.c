@@ -19,13 +19,13 @@ enum step
 admit_namespace_lifecycle(struct request *r)
 {
 	static const char *const kept[] = {"default", "kube-system", "kube-public"};
-	bool namespaces = str_eq_c(request_resource(r), "namespaces") &&
-		!request_group(r).n;
+	bool namespaces = str_eq_c(request_resource(r), "namespaces") && !request_group(r).n;
 	struct doc *ns = NULL;
 	if (namespaces) {
 		for (size_t i = 0; request_op(r) == ADMIT_DELETE && i < ARRAY_LEN(kept); i++)
 			if (str_eq_c(r->name, kept[i]))
-				return request_fail_forbidden(r, "this namespace may not be deleted");
+				return request_fail_forbidden(
+					r, "this namespace may not be deleted");
 		return STEP_NEXT;
 	}
 	if (!r->ns.n || request_op(r) == ADMIT_DELETE || is_review(r))
@@ -60,10 +60,13 @@ find_default_class(void *arg, struct doc *obj)
 {
 	struct default_storage *x = arg;
 	const struct doc *notes = doc_get(meta_of(obj), S("annotations"));
-	bool is = str_eq_c(doc_get_str(notes, S("storageclass.kubernetes.io/is-default-class")), "true");
+	bool is = str_eq_c(
+		doc_get_str(notes, S("storageclass.kubernetes.io/is-default-class")), "true");
 	/* the newest default wins */
-	if (is && (!x->found || str_cmp(meta_str(obj, "creationTimestamp"),
-					meta_str(x->found, "creationTimestamp")) > 0))
+	if (is &&
+		(!x->found ||
+			str_cmp(meta_str(obj, "creationTimestamp"),
+				meta_str(x->found, "creationTimestamp")) > 0))
 		x->found = obj;
 	return true;
 }
@@ -101,7 +104,7 @@ admit_taint_node(struct request *r)
 {
 	struct doc *spec = doc_ensure_map(r->a, r->obj, S("spec"));
 	struct doc *list = spec ? doc_ensure_list(r->a, spec, S("taints")) : NULL;
-	DOC_EACH(t, list)
+	DOC_EACH (t, list)
 		if (str_eq_c(doc_get_str(t, S("key")), "node.kubernetes.io/not-ready") &&
 			str_eq_c(doc_get_str(t, S("effect")), "NoSchedule"))
 			return STEP_NEXT;
@@ -127,16 +130,19 @@ label_allowed(struct str key)
 	static const char *const ours[] = {"kubernetes.io/hostname", "kubernetes.io/os",
 		"kubernetes.io/arch", "node.kubernetes.io/instance-type",
 		"topology.kubernetes.io/region", "topology.kubernetes.io/zone",
-		"beta.kubernetes.io/os", "beta.kubernetes.io/arch", "beta.kubernetes.io/instance-type",
-		"failure-domain.beta.kubernetes.io/region", "failure-domain.beta.kubernetes.io/zone"};
+		"beta.kubernetes.io/os", "beta.kubernetes.io/arch",
+		"beta.kubernetes.io/instance-type", "failure-domain.beta.kubernetes.io/region",
+		"failure-domain.beta.kubernetes.io/zone"};
 	struct str prefix, name;
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		if (str_eq_c(key, ours[i]))
 			return true;
 	if (!str_cut(key, '/', &prefix, &name))
 		return true;
-	if (str_eq_c(prefix, "kubelet.kubernetes.io") || str_ends(prefix, S(".kubelet.kubernetes.io")) ||
-		str_eq_c(prefix, "node.kubernetes.io") || str_ends(prefix, S(".node.kubernetes.io")))
+	if (str_eq_c(prefix, "kubelet.kubernetes.io") ||
+		str_ends(prefix, S(".kubelet.kubernetes.io")) ||
+		str_eq_c(prefix, "node.kubernetes.io") ||
+		str_ends(prefix, S(".node.kubernetes.io")))
 		return true;
 	if (str_eq_c(prefix, "node-restriction.kubernetes.io") ||
 		str_ends(prefix, S(".node-restriction.kubernetes.io")))
@@ -151,21 +157,22 @@ restrict_node(struct request *r, struct str node)
 	struct str name = r->name.n ? r->name : meta_str(r->obj, "name");
 	if (!str_eq(name, node))
 		return request_fail_forbidden(r,
-			"node \"" STR_FMT "\" is not allowed to modify node \"" STR_FMT "\"", STR_ARG(node),
-			STR_ARG(name));
+			"node \"" STR_FMT "\" is not allowed to modify node \"" STR_FMT "\"",
+			STR_ARG(node), STR_ARG(name));
 	if (request_op(r) == ADMIT_DELETE || r->sub)
 		return STEP_NEXT;
 	const struct doc *labels = doc_get(meta_of(r->obj), S("labels"));
 	const struct doc *had = doc_get(meta_of(r->old), S("labels"));
-	DOC_EACH(l, labels)
+	DOC_EACH (l, labels)
 		if (!label_allowed(l->key) && !doc_equal(l, doc_get(had, l->key)))
 			return request_fail_forbidden(r,
 				"is not allowed to %s the following labels: " STR_FMT,
 				r->old ? "modify" : "set", STR_ARG(l->key));
-	if (r->old && !doc_equal(doc_get(doc_get(r->obj, S("spec")), S("taints")),
-			      doc_get(doc_get(r->old, S("spec")), S("taints"))))
-		return request_fail_forbidden(r,
-			"node \"" STR_FMT "\" is not allowed to modify taints", STR_ARG(node));
+	if (r->old &&
+		!doc_equal(doc_get(doc_get(r->obj, S("spec")), S("taints")),
+			doc_get(doc_get(r->old, S("spec")), S("taints"))))
+		return request_fail_forbidden(
+			r, "node \"" STR_FMT "\" is not allowed to modify taints", STR_ARG(node));
 	return STEP_NEXT;
 }
 
@@ -183,7 +190,8 @@ restrict_pod(struct request *r, struct str node)
 				STR_ARG(node));
 		if (!str_eq(pod_node(r->obj), node))
 			return request_fail_forbidden(r,
-				"node \"" STR_FMT "\" can only create pods with spec.nodeName set to itself",
+				"node \"" STR_FMT
+				"\" can only create pods with spec.nodeName set to itself",
 				STR_ARG(node));
 		return STEP_NEXT;
 	}
@@ -194,7 +202,7 @@ restrict_pod(struct request *r, struct str node)
 			"node \"" STR_FMT "\" can only %s pods with spec.nodeName set to itself",
 			STR_ARG(node),
 			request_op(r) == ADMIT_DELETE ? "delete"
-			: r->sub                      ? "update status for"
+				: r->sub              ? "update status for"
 						      : "update");
 	return STEP_NEXT;
 }
@@ -209,12 +217,13 @@ restrict_token(struct request *r, struct str node)
 		return request_fail_forbidden(r,
 			"node \"" STR_FMT "\" can only create tokens bound to pods", STR_ARG(node));
 	if (!doc_get_str(ref, S("uid")).n)
-		return request_fail_forbidden(r, "node requested token with a pod binding without a uid");
+		return request_fail_forbidden(
+			r, "node requested token with a pod binding without a uid");
 	if (request_read(r, S(""), S("pods"), r->ns, doc_get_str(ref, S("name")), &pod) < 0 ||
 		!str_eq(pod_node(pod), node) ||
 		!str_eq(meta_str(pod, "uid"), doc_get_str(ref, S("uid"))))
-		return request_fail_forbidden(r,
-			"node requested token bound to a pod scheduled on a different node");
+		return request_fail_forbidden(
+			r, "node requested token bound to a pod scheduled on a different node");
 	return STEP_NEXT;
 }
 
@@ -271,8 +280,12 @@ static bool
 may_signer(struct request *r, const char *verb, struct str signer)
 {
 	struct str domain, rest;
-	struct authz_attrs at = {.user = &r->user, .verb = str_c(verb), .is_resource = true,
-		.group = S("certificates.k8s.io"), .version = S("v1"), .resource = S("signers"),
+	struct authz_attrs at = {.user = &r->user,
+		.verb = str_c(verb),
+		.is_resource = true,
+		.group = S("certificates.k8s.io"),
+		.version = S("v1"),
+		.resource = S("signers"),
 		.name = signer};
 	if (request_may(r, &at, NULL))
 		return true;
@@ -293,8 +306,9 @@ admit_certificate_approval(struct request *r)
 {
 	struct str signer = signer_of(r->old);
 	if (r->old && !may_signer(r, "approve", signer))
-		return request_fail_forbidden(r, "user not permitted to approve requests with signerName \""
-			STR_FMT "\"", STR_ARG(signer));
+		return request_fail_forbidden(r,
+			"user not permitted to approve requests with signerName \"" STR_FMT "\"",
+			STR_ARG(signer));
 	return STEP_NEXT;
 }
 
@@ -302,8 +316,10 @@ enum step
 admit_certificate_signing(struct request *r)
 {
 	const struct doc *now = doc_get(r->obj, S("status")), *was = doc_get(r->old, S("status"));
-	if (!r->old || (doc_equal(doc_get(now, S("certificate")), doc_get(was, S("certificate"))) &&
-			       doc_len(doc_get(now, S("conditions"))) == doc_len(doc_get(was, S("conditions")))))
+	if (!r->old ||
+		(doc_equal(doc_get(now, S("certificate")), doc_get(was, S("certificate"))) &&
+			doc_len(doc_get(now, S("conditions"))) ==
+				doc_len(doc_get(was, S("conditions")))))
 		return STEP_NEXT;
 	if (!may_signer(r, "sign", signer_of(r->old)))
 		return request_fail_forbidden(r,
@@ -319,7 +335,8 @@ admit_certificate_subject(struct request *r)
 	struct x509_csr csr;
 	struct str text = doc_get_str(doc_get(r->obj, S("spec")), S("request"));
 	if (!str_eq_c(signer_of(r->obj), "kubernetes.io/kube-apiserver-client") ||
-		base64_decode(&pem, text) < 0 || x509_csr_parse(r->a, buf_view(&pem), &csr, NULL) < 0)
+		base64_decode(&pem, text) < 0 ||
+		x509_csr_parse(r->a, buf_view(&pem), &csr, NULL) < 0)
 		return STEP_NEXT; /* what cannot be read is refused by validation */
 	for (size_t i = 0; i < csr.subject.n_orgs; i++)
 		if (str_eq_c(csr.subject.orgs[i], "system:masters"))

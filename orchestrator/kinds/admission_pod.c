@@ -14,7 +14,7 @@
 static bool
 mounts_token(const struct doc *container)
 {
-	DOC_EACH(m, doc_get(container, S("volumeMounts")))
+	DOC_EACH (m, doc_get(container, S("volumeMounts")))
 		if (str_eq_c(doc_get_str(m, S("mountPath")), TOKEN_PATH))
 			return true;
 	return false;
@@ -23,7 +23,7 @@ mounts_token(const struct doc *container)
 static void
 mount_token(struct arena *a, struct doc *containers, struct str volume, bool *used)
 {
-	DOC_EACH(c, containers) {
+	DOC_EACH (c, containers) {
 		if (mounts_token(c))
 			continue;
 		struct doc *m = doc_map(a), *list = doc_ensure_list(a, c, S("volumeMounts"));
@@ -49,7 +49,7 @@ add_token(struct request *r, struct doc *spec)
 	char suffix[8];
 	bool used = false;
 	struct doc *v = NULL;
-	DOC_EACH(have, doc_get(spec, S("volumes")))
+	DOC_EACH (have, doc_get(spec, S("volumes")))
 		if (str_starts(doc_get_str(have, S("name")), S("kube-api-access-")))
 			return;
 	rand_suffix(suffix, 5);
@@ -77,13 +77,14 @@ enum step
 admit_service_account(struct request *r)
 {
 	struct doc *spec = doc_ensure_map(r->a, r->obj, S("spec")), *account = NULL;
-	struct str mirror = doc_get_str(doc_get(meta_of(r->obj), S("annotations")),
-		S("kubernetes.io/config.mirror"));
+	struct str mirror = doc_get_str(
+		doc_get(meta_of(r->obj), S("annotations")), S("kubernetes.io/config.mirror"));
 	if (!spec)
 		return STEP_NEXT;
 	if (str_is_set(mirror)) {
 		if (doc_get_str(spec, S("serviceAccountName")).n)
-			return request_fail_forbidden(r, "a mirror pod may not reference service accounts");
+			return request_fail_forbidden(
+				r, "a mirror pod may not reference service accounts");
 		return STEP_NEXT;
 	}
 	if (!doc_get_str(spec, S("serviceAccountName")).n)
@@ -115,8 +116,9 @@ find_default(void *arg, struct doc *obj)
 {
 	struct default_class *x = arg;
 	bool is = doc_get_bool(obj, S("globalDefault"), false);
-	if (is && (!x->found ||
-			  doc_get_int(obj, S("value"), 0) < doc_get_int(x->found, S("value"), 0)))
+	if (is &&
+		(!x->found ||
+			doc_get_int(obj, S("value"), 0) < doc_get_int(x->found, S("value"), 0)))
 		x->found = obj;
 	return true;
 }
@@ -133,12 +135,15 @@ admit_priority(struct request *r)
 		keep_member(r->a, spec, doc_get(r->old, S("spec")), S("preemptionPolicy"));
 		return STEP_NEXT;
 	}
-	if (name.n && request_read(r, S("scheduling.k8s.io"), S("priorityclasses"), S(""), name, &class) < 0)
+	if (name.n &&
+		request_read(r, S("scheduling.k8s.io"), S("priorityclasses"), S(""), name, &class) <
+			0)
 		return request_fail_forbidden(
 			r, "no PriorityClass with name " STR_FMT " was found", STR_ARG(name));
 	if (!name.n) {
 		struct default_class x = {0};
-		request_each(r, S("scheduling.k8s.io"), S("priorityclasses"), S(""), find_default, &x);
+		request_each(
+			r, S("scheduling.k8s.io"), S("priorityclasses"), S(""), find_default, &x);
 		class = x.found;
 		if (class)
 			doc_set_str(r->a, spec, S("priorityClassName"), meta_str(class, "name"));
@@ -152,7 +157,8 @@ admit_priority(struct request *r)
 			(long long)own->i, (long long)value);
 	doc_set_int(r->a, spec, S("priority"), value);
 	struct str policy = doc_get_str(class, S("preemptionPolicy"));
-	doc_set_str(r->a, spec, S("preemptionPolicy"), policy.n ? policy : S("PreemptLowerPriority"));
+	doc_set_str(
+		r->a, spec, S("preemptionPolicy"), policy.n ? policy : S("PreemptLowerPriority"));
 	return STEP_NEXT;
 }
 
@@ -165,7 +171,8 @@ admit_priority_class(struct request *r)
 	request_each(r, S("scheduling.k8s.io"), S("priorityclasses"), S(""), find_default, &x);
 	if (x.found && !str_eq(meta_str(x.found, "name"), meta_str(r->obj, "name")))
 		return request_fail_forbidden(r,
-			"PriorityClass " STR_FMT " is already marked as default. Only one default can exist",
+			"PriorityClass " STR_FMT
+			" is already marked as default. Only one default can exist",
 			STR_ARG(meta_str(x.found, "name")));
 	return STEP_NEXT;
 }
@@ -175,7 +182,7 @@ admit_priority_class(struct request *r)
 static bool
 tolerated(const struct doc *list, struct str key)
 {
-	DOC_EACH(t, list) {
+	DOC_EACH (t, list) {
 		struct str have = doc_get_str(t, S("key")), effect = doc_get_str(t, S("effect"));
 		if ((str_eq(have, key) || !have.n) && (str_eq_c(effect, "NoExecute") || !effect.n))
 			return true;

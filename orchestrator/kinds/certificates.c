@@ -51,13 +51,15 @@ csr_validate(struct request *r, const struct doc *obj)
 	_cleanup_buf_ struct buf pem = BUF_INIT;
 	struct schema_errors *errs = &r->causes;
 	const struct doc *spec = doc_get(obj, S("spec"));
-	struct str text = doc_get_str(spec, S("request")), signer = doc_get_str(spec, S("signerName"));
+	struct str text = doc_get_str(spec, S("request")),
+		   signer = doc_get_str(spec, S("signerName"));
 	struct x509_csr csr;
 	struct err e = {0};
 	struct str domain, path;
 	if (base64_decode(&pem, text) < 0 || x509_csr_parse(r->a, buf_view(&pem), &csr, &e) < 0)
 		schema_err_invalid(errs, S("spec.request"), text,
-			e.msg[0] ? arena_cstr(r->a, str_c(e.msg)) : "PEM block type must be CERTIFICATE REQUEST");
+			e.msg[0] ? arena_cstr(r->a, str_c(e.msg))
+				 : "PEM block type must be CERTIFICATE REQUEST");
 	if (doc_is_empty(doc_get(spec, S("usages"))))
 		schema_err_required(errs, S("spec.usages"), "usages must be specified");
 	if (!signer.n)
@@ -75,7 +77,7 @@ csr_validate_update(struct request *r, const struct doc *obj, const struct doc *
 {
 	bool approved = false, denied = false;
 	(void)old;
-	DOC_EACH(c, doc_get(doc_get(obj, S("status")), S("conditions"))) {
+	DOC_EACH (c, doc_get(doc_get(obj, S("status")), S("conditions"))) {
 		approved = approved || str_eq_c(doc_get_str(c, S("type")), "Approved");
 		denied = denied || str_eq_c(doc_get_str(c, S("type")), "Denied");
 	}
@@ -84,7 +86,11 @@ csr_validate_update(struct request *r, const struct doc *obj, const struct doc *
 			"Approved and Denied conditions are mutually exclusive");
 }
 
-const struct kind_ops csr_ops = {.group = "certificates.k8s.io", .resource = "certificatesigningrequests",
-	.prepare_create = csr_create, .prepare_update = csr_update, .prepare_status = csr_update,
-	.validate_create = csr_validate, .validate_update = csr_validate_update,
+const struct kind_ops csr_ops = {.group = "certificates.k8s.io",
+	.resource = "certificatesigningrequests",
+	.prepare_create = csr_create,
+	.prepare_update = csr_update,
+	.prepare_status = csr_update,
+	.validate_create = csr_validate,
+	.validate_update = csr_validate_update,
 	.validate_status = csr_validate_update};

@@ -13,7 +13,8 @@ namespace_create(struct request *r, struct doc *obj)
 {
 	struct doc *spec = doc_ensure_map(r->a, obj, S("spec")), *st = doc_map(r->a);
 	list_add(r->a, spec ? doc_ensure_list(r->a, spec, S("finalizers")) : NULL, S("kubernetes"));
-	struct doc *labels = doc_ensure_map(r->a, doc_ensure_map(r->a, obj, S("metadata")), S("labels"));
+	struct doc *labels = doc_ensure_map(
+		r->a, doc_ensure_map(r->a, obj, S("metadata")), S("labels"));
 	if (labels)
 		doc_set_str(r->a, labels, S("kubernetes.io/metadata.name"), meta_str(obj, "name"));
 	if (st)
@@ -26,7 +27,8 @@ namespace_update(struct request *r, struct doc *obj, const struct doc *old)
 {
 	if (!str_eq_c(request_subresource(r), "finalize"))
 		keep_member(r->a, obj, old, S("spec"));
-	struct doc *labels = doc_ensure_map(r->a, doc_ensure_map(r->a, obj, S("metadata")), S("labels"));
+	struct doc *labels = doc_ensure_map(
+		r->a, doc_ensure_map(r->a, obj, S("metadata")), S("labels"));
 	if (labels)
 		doc_set_str(r->a, labels, S("kubernetes.io/metadata.name"), meta_str(obj, "name"));
 }
@@ -42,8 +44,10 @@ namespace_before_commit(struct request *r, struct doc *obj, const struct doc *ol
 	return STEP_NEXT;
 }
 
-const struct kind_ops namespace_ops = {.group = "", .resource = "namespaces",
-	.prepare_create = namespace_create, .prepare_update = namespace_update,
+const struct kind_ops namespace_ops = {.group = "",
+	.resource = "namespaces",
+	.prepare_create = namespace_create,
+	.prepare_update = namespace_update,
 	.before_commit = namespace_before_commit};
 
 /* ---- Node ---- */
@@ -68,15 +72,15 @@ check_taints(struct request *r, const struct doc *obj)
 	struct schema_errors *errs = &r->causes;
 	size_t i = 0;
 	const struct doc *taints = doc_get(doc_get(obj, S("spec")), S("taints"));
-	DOC_EACH(t, taints) {
+	DOC_EACH (t, taints) {
 		struct str at = schema_path(errs, "spec.taints[%zu]", i);
-		schema_err_format(errs, schema_path_child(errs, at, S("key")), FORMAT_QUALIFIED_NAME,
-			doc_get_str(t, S("key")));
+		schema_err_format(errs, schema_path_child(errs, at, S("key")),
+			FORMAT_QUALIFIED_NAME, doc_get_str(t, S("key")));
 		if (doc_get_str(t, S("value")).n)
-			schema_err_format(errs, schema_path_child(errs, at, S("value")), FORMAT_LABEL_VALUE,
-				doc_get_str(t, S("value")));
+			schema_err_format(errs, schema_path_child(errs, at, S("value")),
+				FORMAT_LABEL_VALUE, doc_get_str(t, S("value")));
 		size_t k = 0;
-		DOC_EACH(u, taints) {
+		DOC_EACH (u, taints) {
 			if (k++ >= i)
 				break;
 			if (str_eq(doc_get_str(t, S("key")), doc_get_str(u, S("key"))) &&
@@ -95,8 +99,10 @@ node_update(struct request *r, const struct doc *obj, const struct doc *old)
 	node_validate_update(r, obj, old);
 }
 
-const struct kind_ops node_ops = {
-	.group = "", .resource = "nodes", .validate_create = check_taints, .validate_update = node_update};
+const struct kind_ops node_ops = {.group = "",
+	.resource = "nodes",
+	.validate_create = check_taints,
+	.validate_update = node_update};
 
 /* ---- ConfigMap, Secret ---- */
 
@@ -106,9 +112,9 @@ static size_t
 check_keys(struct request *r, const struct doc *data, struct str path)
 {
 	size_t total = 0;
-	DOC_EACH(d, data) {
-		schema_err_format(&r->causes, schema_path_key(&r->causes, path, d->key), FORMAT_CONFIG_KEY,
-			d->key);
+	DOC_EACH (d, data) {
+		schema_err_format(&r->causes, schema_path_key(&r->causes, path, d->key),
+			FORMAT_CONFIG_KEY, d->key);
 		total += doc_as_str(d).n;
 	}
 	return total;
@@ -119,7 +125,7 @@ configmap_validate(struct request *r, const struct doc *obj)
 {
 	const struct doc *data = doc_get(obj, S("data")), *binary = doc_get(obj, S("binaryData"));
 	size_t total = check_keys(r, data, S("data")) + check_keys(r, binary, S("binaryData"));
-	DOC_EACH(d, data)
+	DOC_EACH (d, data)
 		if (doc_get(binary, d->key))
 			schema_err_invalid(&r->causes,
 				schema_path_key(&r->causes, S("data"), d->key), d->key,
@@ -135,7 +141,8 @@ check_immutable_data(struct request *r, const struct doc *obj, const struct doc 
 	if (!doc_get_bool(old, S("immutable"), false))
 		return;
 	if (!doc_get_bool(obj, S("immutable"), false))
-		schema_err_forbidden(&r->causes, S("immutable"), "field is immutable when `immutable` is set");
+		schema_err_forbidden(
+			&r->causes, S("immutable"), "field is immutable when `immutable` is set");
 	for (size_t i = 0; i < n; i++)
 		if (!doc_equal(doc_get(obj, str_c(fields[i])), doc_get(old, str_c(fields[i]))))
 			schema_err_forbidden(&r->causes, str_c(fields[i]),
@@ -150,8 +157,10 @@ configmap_update(struct request *r, const struct doc *obj, const struct doc *old
 	check_immutable_data(r, obj, old, fields, ARRAY_LEN(fields));
 }
 
-const struct kind_ops configmap_ops = {.group = "", .resource = "configmaps",
-	.validate_create = configmap_validate, .validate_update = configmap_update};
+const struct kind_ops configmap_ops = {.group = "",
+	.resource = "configmaps",
+	.validate_create = configmap_validate,
+	.validate_update = configmap_update};
 
 static const struct secret_type {
 	const char *type;
@@ -170,7 +179,7 @@ secret_prepare(struct request *r, struct doc *obj)
 {
 	const struct doc *text = doc_get(obj, S("stringData"));
 	struct doc *data = text ? doc_ensure_map(r->a, obj, S("data")) : NULL;
-	DOC_EACH(t, data ? text : NULL) {
+	DOC_EACH (t, data ? text : NULL) {
 		struct buf b;
 		buf_init_arena(&b, r->a);
 		base64_encode(&b, doc_as_str(t));
@@ -196,9 +205,11 @@ secret_validate(struct request *r, const struct doc *obj)
 	if (check_keys(r, data, S("data")) / 4 * 3 > DATA_MAX)
 		schema_err_too_long(errs, S("data"), DATA_MAX);
 	if (str_eq_c(type, "kubernetes.io/service-account-token") &&
-		!doc_get_str(doc_get(meta_of(obj), S("annotations")), S("kubernetes.io/service-account.name")).n)
-		schema_err_required(errs,
-			S("metadata.annotations[kubernetes.io/service-account.name]"), NULL);
+		!doc_get_str(doc_get(meta_of(obj), S("annotations")),
+			S("kubernetes.io/service-account.name"))
+			 .n)
+		schema_err_required(
+			errs, S("metadata.annotations[kubernetes.io/service-account.name]"), NULL);
 	for (size_t i = 0; i < ARRAY_LEN(secret_types); i++) {
 		const struct secret_type *t = &secret_types[i];
 		bool some = false;
@@ -208,8 +219,8 @@ secret_validate(struct request *r, const struct doc *obj)
 			some = some || doc_get(data, str_c(t->keys[k]));
 		for (size_t k = 0; k < ARRAY_LEN(t->keys) && t->keys[k]; k++)
 			if (!doc_get(data, str_c(t->keys[k])) && !(t->any && some))
-				schema_err_required(
-					errs, schema_path_key(errs, S("data"), str_c(t->keys[k])), NULL);
+				schema_err_required(errs,
+					schema_path_key(errs, S("data"), str_c(t->keys[k])), NULL);
 	}
 }
 
@@ -224,8 +235,11 @@ secret_update(struct request *r, const struct doc *obj, const struct doc *old)
 	check_immutable_data(r, obj, old, fields, ARRAY_LEN(fields));
 }
 
-const struct kind_ops secret_ops = {.group = "", .resource = "secrets", .prepare_create = secret_prepare,
-	.prepare_update = secret_prepare_update, .validate_create = secret_validate,
+const struct kind_ops secret_ops = {.group = "",
+	.resource = "secrets",
+	.prepare_create = secret_prepare,
+	.prepare_update = secret_prepare_update,
+	.validate_create = secret_validate,
 	.validate_update = secret_update};
 
 /* ---- claims and volumes ---- */
@@ -244,14 +258,17 @@ claim_validate(struct request *r, const struct doc *obj)
 {
 	struct schema_errors *errs = &r->causes;
 	const struct doc *spec = doc_get(obj, S("spec"));
-	struct str size = doc_get_str(doc_get(doc_get(spec, S("resources")), S("requests")), S("storage"));
+	struct str size = doc_get_str(
+		doc_get(doc_get(spec, S("resources")), S("requests")), S("storage"));
 	struct quantity q;
 	if (doc_is_empty(doc_get(spec, S("accessModes"))))
-		schema_err_required(errs, S("spec.accessModes"), "at least 1 access mode is required");
+		schema_err_required(
+			errs, S("spec.accessModes"), "at least 1 access mode is required");
 	if (!size.n)
 		schema_err_required(errs, S("spec.resources[storage]"), NULL);
 	else if (quantity_parse(size, &q) == 0 && q.nano <= 0)
-		schema_err_invalid(errs, S("spec.resources[storage]"), size, "must be greater than zero");
+		schema_err_invalid(
+			errs, S("spec.resources[storage]"), size, "must be greater than zero");
 	if (doc_get(spec, S("selector")))
 		check_label_selector(r, doc_get(spec, S("selector")), S("spec.selector"));
 }
@@ -277,8 +294,11 @@ claim_update(struct request *r, const struct doc *obj, const struct doc *old)
 			"volumeAttributesClassName for bound claims\n");
 }
 
-const struct kind_ops claim_ops = {.group = "", .resource = "persistentvolumeclaims",
-	.prepare_create = claim_create, .validate_create = claim_validate, .validate_update = claim_update};
+const struct kind_ops claim_ops = {.group = "",
+	.resource = "persistentvolumeclaims",
+	.prepare_create = claim_create,
+	.validate_create = claim_validate,
+	.validate_update = claim_update};
 
 static void
 volume_create(struct request *r, struct doc *obj)
@@ -289,10 +309,10 @@ volume_create(struct request *r, struct doc *obj)
 	doc_set(obj, S("status"), st);
 }
 
-static const char *const volume_sources[] = {"gcePersistentDisk", "awsElasticBlockStore", "hostPath",
-	"glusterfs", "nfs", "rbd", "iscsi", "cinder", "cephfs", "fc", "flocker", "flexVolume", "azureFile",
-	"vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "local",
-	"storageos", "csi"};
+static const char *const volume_sources[] = {"gcePersistentDisk", "awsElasticBlockStore",
+	"hostPath", "glusterfs", "nfs", "rbd", "iscsi", "cinder", "cephfs", "fc", "flocker",
+	"flexVolume", "azureFile", "vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk",
+	"portworxVolume", "scaleIO", "local", "storageos", "csi"};
 
 static void
 volume_validate(struct request *r, const struct doc *obj)
@@ -311,7 +331,8 @@ volume_validate(struct request *r, const struct doc *obj)
 	if (n > 1)
 		schema_err_forbidden(errs, S("spec"), "may not specify more than 1 volume type");
 	if (doc_get(spec, S("local")) && !doc_get(doc_get(spec, S("nodeAffinity")), S("required")))
-		schema_err_required(errs, S("spec.nodeAffinity"), "Local volume requires node affinity");
+		schema_err_required(
+			errs, S("spec.nodeAffinity"), "Local volume requires node affinity");
 }
 
 static void
@@ -327,5 +348,8 @@ volume_update(struct request *r, const struct doc *obj, const struct doc *old)
 		}
 }
 
-const struct kind_ops volume_ops = {.group = "", .resource = "persistentvolumes",
-	.prepare_create = volume_create, .validate_create = volume_validate, .validate_update = volume_update};
+const struct kind_ops volume_ops = {.group = "",
+	.resource = "persistentvolumes",
+	.prepare_create = volume_create,
+	.validate_create = volume_validate,
+	.validate_update = volume_update};

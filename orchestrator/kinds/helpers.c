@@ -6,7 +6,7 @@
 bool
 list_has(const struct doc *list, struct str s)
 {
-	DOC_EACH(item, list)
+	DOC_EACH (item, list)
 		if (str_eq(doc_as_str(item), s))
 			return true;
 	return false;
@@ -30,8 +30,8 @@ void
 check_immutable(struct request *r, struct str field, const struct doc *now, const struct doc *old)
 {
 	if (!doc_equal(now, old) && !(doc_is_empty(now) && doc_is_empty(old)))
-		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, field, now,
-			str_c(format_text_immutable));
+		schema_error_add(
+			&r->causes, SCHEMA_CAUSE_INVALID, field, now, str_c(format_text_immutable));
 }
 
 static const struct op_row {
@@ -44,13 +44,14 @@ check_label_selector(struct request *r, const struct doc *sel, struct str path)
 {
 	struct schema_errors *errs = &r->causes;
 	size_t i = 0;
-	DOC_EACH(l, doc_get(sel, S("matchLabels"))) {
+	DOC_EACH (l, doc_get(sel, S("matchLabels"))) {
 		struct str at = schema_path_child(errs, path, S("matchLabels"));
 		schema_err_format(errs, at, FORMAT_QUALIFIED_NAME, l->key);
 		schema_err_format(errs, at, FORMAT_LABEL_VALUE, doc_as_str(l));
 	}
-	DOC_EACH(e, doc_get(sel, S("matchExpressions"))) {
-		struct str at = schema_path(errs, STR_FMT ".matchExpressions[%zu]", STR_ARG(path), i++);
+	DOC_EACH (e, doc_get(sel, S("matchExpressions"))) {
+		struct str at = schema_path(
+			errs, STR_FMT ".matchExpressions[%zu]", STR_ARG(path), i++);
 		struct str op = doc_get_str(e, S("operator"));
 		const struct op_row *row = NULL;
 		size_t n = doc_len(doc_get(e, S("values")));
@@ -66,8 +67,8 @@ check_label_selector(struct request *r, const struct doc *sel, struct str path)
 		else if (!row->values && n > 0)
 			schema_err_forbidden(errs, schema_path_child(errs, at, S("values")),
 				"may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-		schema_err_format(errs, schema_path_child(errs, at, S("key")), FORMAT_QUALIFIED_NAME,
-			doc_get_str(e, S("key")));
+		schema_err_format(errs, schema_path_child(errs, at, S("key")),
+			FORMAT_QUALIFIED_NAME, doc_get_str(e, S("key")));
 	}
 }
 
@@ -85,8 +86,9 @@ check_workload(struct request *r, const struct doc *obj)
 		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.selector"), sel,
 			S("empty selector is invalid for deployment"));
 	else if (sel && selector_from_doc(r->a, sel, &s) == 0 && !selector_match_doc(&s, labels))
-		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.template.metadata.labels"),
-			labels, S("`selector` does not match template `labels`"));
+		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID,
+			S("spec.template.metadata.labels"), labels,
+			S("`selector` does not match template `labels`"));
 	if (tmpl)
 		check_pod_spec(r, doc_get(tmpl, S("spec")), S("spec.template.spec"), true);
 }

@@ -8,11 +8,11 @@
 #include "orchestrator/schema/schema.h"
 
 /* One row a kind, each in its file. */
-extern const struct kind_ops pod_ops, service_ops, namespace_ops, node_ops, secret_ops, configmap_ops,
-	serviceaccount_ops, claim_ops, volume_ops, deployment_ops, replicaset_ops, daemonset_ops,
-	statefulset_ops, replicationcontroller_ops, endpointslice_ops, csr_ops, event_ops, lease_ops,
-	storageclass_ops, priorityclass_ops, role_ops, clusterrole_ops, rolebinding_ops,
-	clusterrolebinding_ops, job_ops, pdb_ops;
+extern const struct kind_ops pod_ops, service_ops, namespace_ops, node_ops, secret_ops,
+	configmap_ops, serviceaccount_ops, claim_ops, volume_ops, deployment_ops, replicaset_ops,
+	daemonset_ops, statefulset_ops, replicationcontroller_ops, endpointslice_ops, csr_ops,
+	event_ops, lease_ops, storageclass_ops, priorityclass_ops, role_ops, clusterrole_ops,
+	rolebinding_ops, clusterrolebinding_ops, job_ops, pdb_ops;
 
 /* Admission plugins, each family in its file. */
 enum step admit_namespace_lifecycle(struct request *r);
@@ -51,7 +51,8 @@ void list_add(struct arena *a, struct doc *list, struct str s);
 /* keep: obj's member becomes what old has (removed when old has none). */
 void keep_member(struct arena *a, struct doc *obj, const struct doc *old, struct str name);
 /* immutable: adds "field is immutable" when a member differs. */
-void check_immutable(struct request *r, struct str field, const struct doc *now, const struct doc *old);
+void check_immutable(
+	struct request *r, struct str field, const struct doc *now, const struct doc *old);
 /* validate_selector_labels: selector is given, not empty, and matches the template's labels. */
 void check_workload(struct request *r, const struct doc *obj);
 /* check_template: a pod template at `path` (validation of pods). */

@@ -24,9 +24,10 @@ qos_of(const struct doc *spec)
 	static const char *const names[] = {"cpu", "memory"};
 	bool any = false, all = true;
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-		DOC_EACH(c, doc_get(spec, str_c(lists[l]))) {
+		DOC_EACH (c, doc_get(spec, str_c(lists[l]))) {
 			const struct doc *res = doc_get(c, S("resources"));
-			const struct doc *req = doc_get(res, S("requests")), *lim = doc_get(res, S("limits"));
+			const struct doc *req = doc_get(res, S("requests")),
+					 *lim = doc_get(res, S("limits"));
 			for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 				int64_t q = amount(req, names[i]), m = amount(lim, names[i]);
 				any = any || q || m;
@@ -83,7 +84,7 @@ prepare_status(struct request *r, struct doc *obj, const struct doc *old)
 static bool
 has_volume(const struct doc *spec, struct str name)
 {
-	DOC_EACH(v, doc_get(spec, S("volumes")))
+	DOC_EACH (v, doc_get(spec, S("volumes")))
 		if (str_eq(doc_get_str(v, S("name")), name))
 			return true;
 	return false;
@@ -95,17 +96,18 @@ check_mounts(struct request *r, const struct doc *spec, const struct doc *c, str
 	struct schema_errors *errs = &r->causes;
 	size_t i = 0;
 	const struct doc *mounts = doc_get(c, S("volumeMounts"));
-	DOC_EACH(m, mounts) {
+	DOC_EACH (m, mounts) {
 		struct str at = schema_path(errs, STR_FMT ".volumeMounts[%zu]", STR_ARG(path), i);
 		struct str name = doc_get_str(m, S("name")), where = doc_get_str(m, S("mountPath"));
 		if (name.n && !has_volume(spec, name))
 			schema_err_not_found(errs, schema_path_child(errs, at, S("name")), name);
 		size_t k = 0;
-		DOC_EACH(o, mounts) {
+		DOC_EACH (o, mounts) {
 			if (k++ >= i)
 				break;
 			if (where.n && str_eq(where, doc_get_str(o, S("mountPath"))))
-				schema_err_invalid(errs, schema_path_child(errs, at, S("mountPath")), where,
+				schema_err_invalid(errs,
+					schema_path_child(errs, at, S("mountPath")), where,
 					"must be unique");
 		}
 		struct str sub = doc_get_str(m, S("subPath"));
@@ -117,7 +119,8 @@ check_mounts(struct request *r, const struct doc *spec, const struct doc *c, str
 				"must not contain '..'");
 		if (sub.n && doc_get_str(m, S("subPathExpr")).n)
 			schema_err_invalid(errs, schema_path_child(errs, at, S("subPathExpr")),
-				doc_get_str(m, S("subPathExpr")), "subPathExpr and subPath are mutually exclusive");
+				doc_get_str(m, S("subPathExpr")),
+				"subPathExpr and subPath are mutually exclusive");
 		i++;
 	}
 }
@@ -127,10 +130,10 @@ check_resources(struct request *r, const struct doc *c, struct str path)
 {
 	struct schema_errors *errs = &r->causes;
 	const struct doc *res = doc_get(c, S("resources")), *lim = doc_get(res, S("limits"));
-	DOC_EACH(q, doc_get(res, S("requests"))) {
+	DOC_EACH (q, doc_get(res, S("requests"))) {
 		struct quantity x, y;
-		struct str at = schema_path_key(errs,
-			schema_path_child(errs, path, S("resources.requests")), q->key);
+		struct str at = schema_path_key(
+			errs, schema_path_child(errs, path, S("resources.requests")), q->key);
 		if (quantity_parse(doc_as_str(q), &x) < 0)
 			continue;
 		if (x.nano < 0)
@@ -141,12 +144,13 @@ check_resources(struct request *r, const struct doc *c, struct str path)
 				"must be less than or equal to " STR_FMT " limit of " STR_FMT,
 				STR_ARG(q->key), STR_ARG(limit));
 	}
-	DOC_EACH(q, lim) {
+	DOC_EACH (q, lim) {
 		struct quantity x;
 		if (quantity_parse(doc_as_str(q), &x) == 0 && x.nano < 0)
 			schema_err_invalid(errs,
 				schema_path_key(errs,
-					schema_path_child(errs, path, S("resources.limits")), q->key),
+					schema_path_child(errs, path, S("resources.limits")),
+					q->key),
 				doc_as_str(q), format_text_not_negative);
 	}
 }
@@ -177,12 +181,14 @@ check_probes(struct request *r, const struct doc *c, struct str path, bool init)
 		if (!p)
 			continue;
 		if (init && !sidecar) {
-			schema_err_forbidden(errs, at, "may not be set for init containers without restartPolicy=Always");
+			schema_err_forbidden(errs, at,
+				"may not be set for init containers without restartPolicy=Always");
 			continue;
 		}
 		check_handler(r, p, at);
 		if (i != 1 && doc_get_int(p, S("successThreshold"), 1) != 1)
-			schema_err_invalid_int(errs, schema_path_child(errs, at, S("successThreshold")),
+			schema_err_invalid_int(errs,
+				schema_path_child(errs, at, S("successThreshold")),
 				doc_get_int(p, S("successThreshold"), 1), "must be 1");
 	}
 	const struct doc *life = doc_get(c, S("lifecycle"));
@@ -190,7 +196,8 @@ check_probes(struct request *r, const struct doc *c, struct str path, bool init)
 	for (size_t i = 0; i < ARRAY_LEN(hooks); i++)
 		if (doc_get(life, str_c(hooks[i])))
 			check_handler(r, doc_get(life, str_c(hooks[i])),
-				schema_path(errs, STR_FMT ".lifecycle.%s", STR_ARG(path), hooks[i]));
+				schema_path(
+					errs, STR_FMT ".lifecycle.%s", STR_ARG(path), hooks[i]));
 }
 
 static void
@@ -198,22 +205,24 @@ check_env(struct request *r, const struct doc *c, struct str path)
 {
 	struct schema_errors *errs = &r->causes;
 	size_t i = 0;
-	DOC_EACH(e, doc_get(c, S("env"))) {
+	DOC_EACH (e, doc_get(c, S("env"))) {
 		struct str at = schema_path(errs, STR_FMT ".env[%zu]", STR_ARG(path), i++);
 		const struct doc *from = doc_get(e, S("valueFrom"));
 		if (!from)
 			continue;
 		if (doc_get_str(e, S("value")).n)
-			schema_error_add(errs, SCHEMA_CAUSE_INVALID, schema_path_child(errs, at, S("valueFrom")),
-				doc_str(r->a, S("")), S("may not be specified when `value` is not empty"));
+			schema_error_add(errs, SCHEMA_CAUSE_INVALID,
+				schema_path_child(errs, at, S("valueFrom")), doc_str(r->a, S("")),
+				S("may not be specified when `value` is not empty"));
 		if (doc_len(from) == 0)
-			schema_error_add(errs, SCHEMA_CAUSE_INVALID, schema_path_child(errs, at, S("valueFrom")),
-				doc_str(r->a, S("")),
+			schema_error_add(errs, SCHEMA_CAUSE_INVALID,
+				schema_path_child(errs, at, S("valueFrom")), doc_str(r->a, S("")),
 				S("must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, "
 				  "`secretKeyRef` or `fileKeyRef`"));
 		else if (doc_len(from) > 1)
-			schema_error_add(errs, SCHEMA_CAUSE_INVALID, schema_path_child(errs, at, S("valueFrom")),
-				doc_str(r->a, S("")), S("may not have more than one field specified at a time"));
+			schema_error_add(errs, SCHEMA_CAUSE_INVALID,
+				schema_path_child(errs, at, S("valueFrom")), doc_str(r->a, S("")),
+				S("may not have more than one field specified at a time"));
 	}
 }
 
@@ -223,36 +232,42 @@ check_ports(struct request *r, const struct doc *spec, const struct doc *c, stru
 	struct schema_errors *errs = &r->causes;
 	bool host = doc_get_bool(spec, S("hostNetwork"), false);
 	size_t i = 0;
-	DOC_EACH(p, doc_get(c, S("ports"))) {
+	DOC_EACH (p, doc_get(c, S("ports"))) {
 		struct str at = schema_path(errs, STR_FMT ".ports[%zu]", STR_ARG(path), i);
 		struct str name = doc_get_str(p, S("name"));
-		int64_t port = doc_get_int(p, S("containerPort"), 0), hp = doc_get_int(p, S("hostPort"), 0);
+		int64_t port = doc_get_int(p, S("containerPort"), 0),
+			hp = doc_get_int(p, S("hostPort"), 0);
 		if (port == 0)
-			schema_err_required(errs, schema_path_child(errs, at, S("containerPort")), NULL);
+			schema_err_required(
+				errs, schema_path_child(errs, at, S("containerPort")), NULL);
 		else if (port < 1 || port > 65535)
-			schema_err_invalid_int(errs, schema_path_child(errs, at, S("containerPort")), port,
+			schema_err_invalid_int(errs,
+				schema_path_child(errs, at, S("containerPort")), port,
 				format_text_port);
 		if (hp && (hp < 1 || hp > 65535))
-			schema_err_invalid_int(
-				errs, schema_path_child(errs, at, S("hostPort")), hp, format_text_port);
+			schema_err_invalid_int(errs, schema_path_child(errs, at, S("hostPort")), hp,
+				format_text_port);
 		if (host && hp && hp != port)
 			schema_err_invalid_int(errs, schema_path_child(errs, at, S("hostPort")), hp,
 				"must match `containerPort` when `hostNetwork` is true");
 		if (name.n)
-			schema_err_format(errs, schema_path_child(errs, at, S("name")), FORMAT_PORT_NAME, name);
+			schema_err_format(errs, schema_path_child(errs, at, S("name")),
+				FORMAT_PORT_NAME, name);
 		size_t k = 0;
-		DOC_EACH(q, doc_get(c, S("ports"))) {
+		DOC_EACH (q, doc_get(c, S("ports"))) {
 			if (k++ >= i)
 				break;
 			if (name.n && str_eq(name, doc_get_str(q, S("name"))))
-				schema_err_duplicate(errs, schema_path_child(errs, at, S("name")), name);
+				schema_err_duplicate(
+					errs, schema_path_child(errs, at, S("name")), name);
 		}
 		i++;
 	}
 }
 
 static void
-check_container(struct request *r, const struct doc *spec, const struct doc *c, struct str path, bool init)
+check_container(
+	struct request *r, const struct doc *spec, const struct doc *c, struct str path, bool init)
 {
 	struct schema_errors *errs = &r->causes;
 	struct str image = doc_get_str(c, S("image"));
@@ -269,8 +284,9 @@ check_container(struct request *r, const struct doc *spec, const struct doc *c, 
 	const struct doc *sc = doc_get(c, S("securityContext"));
 	if (doc_get_bool(sc, S("privileged"), false) &&
 		!doc_get_bool(sc, S("allowPrivilegeEscalation"), true))
-		schema_error_add(errs, SCHEMA_CAUSE_INVALID, schema_path_child(errs, path, S("securityContext")),
-			sc, S("cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
+		schema_error_add(errs, SCHEMA_CAUSE_INVALID,
+			schema_path_child(errs, path, S("securityContext")), sc,
+			S("cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
 }
 
 static void
@@ -280,20 +296,22 @@ check_names(struct request *r, const struct doc *spec, struct str path)
 	struct schema_errors *errs = &r->causes;
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
 		size_t i = 0;
-		DOC_EACH(c, doc_get(spec, str_c(lists[l]))) {
+		DOC_EACH (c, doc_get(spec, str_c(lists[l]))) {
 			struct str name = doc_get_str(c, S("name"));
 			bool twice = false, before = true;
 			for (size_t m = 0; m <= l && before; m++)
-				DOC_EACH(o, doc_get(spec, str_c(lists[m]))) {
+				DOC_EACH (o, doc_get(spec, str_c(lists[m]))) {
 					if (o == c) {
 						before = false;
 						break;
 					}
-					twice = twice || (name.n && str_eq(name, doc_get_str(o, S("name"))));
+					twice = twice ||
+						(name.n && str_eq(name, doc_get_str(o, S("name"))));
 				}
 			if (twice)
 				schema_err_duplicate(errs,
-					schema_path(errs, STR_FMT ".%s[%zu].name", STR_ARG(path), lists[l], i),
+					schema_path(errs, STR_FMT ".%s[%zu].name", STR_ARG(path),
+						lists[l], i),
 					name);
 			i++;
 		}
@@ -305,7 +323,7 @@ check_volumes(struct request *r, const struct doc *spec, struct str path)
 {
 	struct schema_errors *errs = &r->causes;
 	size_t i = 0;
-	DOC_EACH(v, doc_get(spec, S("volumes"))) {
+	DOC_EACH (v, doc_get(spec, S("volumes"))) {
 		struct str at = schema_path(errs, STR_FMT ".volumes[%zu]", STR_ARG(path), i);
 		struct str name = doc_get_str(v, S("name"));
 		size_t sources = doc_len(v) - (doc_get(v, S("name")) != NULL);
@@ -313,21 +331,23 @@ check_volumes(struct request *r, const struct doc *spec, struct str path)
 			schema_err_required(errs, at, "must specify a volume type");
 		if (sources > 1) {
 			bool first = true;
-			DOC_EACH(s, v) {
+			DOC_EACH (s, v) {
 				if (str_eq_c(s->key, "name"))
 					continue;
 				if (!first)
-					schema_err_forbidden(errs, schema_path_child(errs, at, s->key),
+					schema_err_forbidden(errs,
+						schema_path_child(errs, at, s->key),
 						"may not specify more than 1 volume type");
 				first = false;
 			}
 		}
 		size_t k = 0;
-		DOC_EACH(o, doc_get(spec, S("volumes"))) {
+		DOC_EACH (o, doc_get(spec, S("volumes"))) {
 			if (k++ >= i)
 				break;
 			if (name.n && str_eq(name, doc_get_str(o, S("name"))))
-				schema_err_duplicate(errs, schema_path_child(errs, at, S("name")), name);
+				schema_err_duplicate(
+					errs, schema_path_child(errs, at, S("name")), name);
 		}
 		i++;
 	}
@@ -340,7 +360,7 @@ check_tolerations(struct request *r, const struct doc *spec, struct str path)
 {
 	struct schema_errors *errs = &r->causes;
 	size_t i = 0;
-	DOC_EACH(t, doc_get(spec, S("tolerations"))) {
+	DOC_EACH (t, doc_get(spec, S("tolerations"))) {
 		struct str at = schema_path(errs, STR_FMT ".tolerations[%zu]", STR_ARG(path), i++);
 		struct str key = doc_get_str(t, S("key")), op = doc_get_str(t, S("operator"));
 		struct str effect = doc_get_str(t, S("effect")), value = doc_get_str(t, S("value"));
@@ -348,7 +368,8 @@ check_tolerations(struct request *r, const struct doc *spec, struct str path)
 		for (size_t k = 0; effects[k]; k++)
 			known = known || str_eq_c(effect, effects[k]);
 		if (key.n)
-			schema_err_format(errs, schema_path_child(errs, at, S("key")), FORMAT_QUALIFIED_NAME, key);
+			schema_err_format(errs, schema_path_child(errs, at, S("key")),
+				FORMAT_QUALIFIED_NAME, key);
 		if (!key.n && !str_eq_c(op, "Exists"))
 			schema_err_invalid(errs, schema_path_child(errs, at, S("operator")), op,
 				"operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
@@ -359,7 +380,8 @@ check_tolerations(struct request *r, const struct doc *spec, struct str path)
 			schema_err_invalid(errs, schema_path_child(errs, at, S("operator")), op,
 				"value must be empty when `operator` is 'Exists'");
 		if (!known)
-			schema_err_unsupported(errs, schema_path_child(errs, at, S("effect")), effect, effects);
+			schema_err_unsupported(
+				errs, schema_path_child(errs, at, S("effect")), effect, effects);
 	}
 }
 
@@ -369,24 +391,27 @@ check_pod_spec(struct request *r, const struct doc *spec, struct str path, bool 
 	struct schema_errors *errs = &r->causes;
 	size_t i = 0;
 	check_volumes(r, spec, path);
-	DOC_EACH(c, doc_get(spec, S("initContainers")))
+	DOC_EACH (c, doc_get(spec, S("initContainers")))
 		check_container(r, spec, c,
-			schema_path(errs, STR_FMT ".initContainers[%zu]", STR_ARG(path), i++), true);
+			schema_path(errs, STR_FMT ".initContainers[%zu]", STR_ARG(path), i++),
+			true);
 	i = 0;
-	DOC_EACH(c, doc_get(spec, S("containers")))
-		check_container(r, spec, c, schema_path(errs, STR_FMT ".containers[%zu]", STR_ARG(path), i++),
-			false);
+	DOC_EACH (c, doc_get(spec, S("containers")))
+		check_container(r, spec, c,
+			schema_path(errs, STR_FMT ".containers[%zu]", STR_ARG(path), i++), false);
 	check_names(r, spec, path);
 	check_tolerations(r, spec, path);
 	i = 0;
-	DOC_EACH(t, doc_get(spec, S("topologySpreadConstraints"))) {
-		struct str at = schema_path(errs, STR_FMT ".topologySpreadConstraints[%zu]", STR_ARG(path), i++);
+	DOC_EACH (t, doc_get(spec, S("topologySpreadConstraints"))) {
+		struct str at = schema_path(
+			errs, STR_FMT ".topologySpreadConstraints[%zu]", STR_ARG(path), i++);
 		if (doc_get(t, S("labelSelector")))
 			check_label_selector(r, doc_get(t, S("labelSelector")),
 				schema_path_child(errs, at, S("labelSelector")));
 	}
 	if (in_template && !str_eq_c(doc_get_str(spec, S("restartPolicy")), "Always") &&
-		(str_eq_c(request_resource(r), "deployments") || str_eq_c(request_resource(r), "replicasets") ||
+		(str_eq_c(request_resource(r), "deployments") ||
+			str_eq_c(request_resource(r), "replicasets") ||
 			str_eq_c(request_resource(r), "daemonsets") ||
 			str_eq_c(request_resource(r), "statefulsets"))) {
 		static const char *const only[] = {"Always", NULL};
@@ -394,8 +419,10 @@ check_pod_spec(struct request *r, const struct doc *spec, struct str path, bool 
 			doc_get_str(spec, S("restartPolicy")), only);
 	}
 	if (doc_get_int(spec, S("terminationGracePeriodSeconds"), 0) < 0)
-		schema_err_invalid_int(errs, schema_path_child(errs, path, S("terminationGracePeriodSeconds")),
-			doc_get_int(spec, S("terminationGracePeriodSeconds"), 0), format_text_not_negative);
+		schema_err_invalid_int(errs,
+			schema_path_child(errs, path, S("terminationGracePeriodSeconds")),
+			doc_get_int(spec, S("terminationGracePeriodSeconds"), 0),
+			format_text_not_negative);
 }
 
 static void
@@ -404,7 +431,8 @@ validate_create(struct request *r, const struct doc *obj)
 	check_pod_spec(r, doc_get(obj, S("spec")), S("spec"), false);
 	if (doc_len(doc_get(doc_get(obj, S("spec")), S("ephemeralContainers"))) &&
 		!str_eq_c(request_subresource(r), "ephemeralcontainers"))
-		schema_err_forbidden(&r->causes, S("spec.ephemeralContainers"), "cannot be set on create");
+		schema_err_forbidden(
+			&r->causes, S("spec.ephemeralContainers"), "cannot be set on create");
 }
 
 /* same_but: may `now` become `old` by the changes that are allowed? Puts the old values of what may
@@ -417,7 +445,7 @@ mask(struct request *r, const struct doc *now, const struct doc *old)
 	for (size_t l = 0; d && l < ARRAY_LEN(lists); l++) {
 		struct doc *c = NULL;
 		size_t i = 0;
-		DOC_EACH(x, doc_get(d, str_c(lists[l]))) {
+		DOC_EACH (x, doc_get(d, str_c(lists[l]))) {
 			c = doc_index(doc_get(old, str_c(lists[l])), i++);
 			if (c)
 				keep_member(r->a, x, c, S("image"));
@@ -447,9 +475,9 @@ validate_update(struct request *r, const struct doc *obj, const struct doc *old)
 	const struct doc *spec = doc_get(obj, S("spec")), *was = doc_get(old, S("spec"));
 	check_pod_spec(r, spec, S("spec"), false);
 	size_t i = 0;
-	DOC_EACH(t, doc_get(was, S("tolerations"))) {
+	DOC_EACH (t, doc_get(was, S("tolerations"))) {
 		bool there = false;
-		DOC_EACH(u, doc_get(spec, S("tolerations")))
+		DOC_EACH (u, doc_get(spec, S("tolerations")))
 			there = there || doc_equal(t, u);
 		if (!there) {
 			schema_err_forbidden(errs, S("spec.tolerations"),
@@ -458,12 +486,13 @@ validate_update(struct request *r, const struct doc *obj, const struct doc *old)
 		}
 		i++;
 	}
-	DOC_EACH(g, doc_get(spec, S("schedulingGates"))) {
+	DOC_EACH (g, doc_get(spec, S("schedulingGates"))) {
 		bool there = false;
-		DOC_EACH(h, doc_get(was, S("schedulingGates")))
+		DOC_EACH (h, doc_get(was, S("schedulingGates")))
 			there = there || doc_equal(g, h);
 		if (!there)
-			schema_err_forbidden(errs, S("spec.schedulingGates"), "only deletion is allowed");
+			schema_err_forbidden(
+				errs, S("spec.schedulingGates"), "only deletion is allowed");
 	}
 	if (!doc_equal(mask(r, spec, was), was))
 		schema_err_forbidden(errs, S("spec"),
@@ -484,7 +513,8 @@ before_delete(struct request *r, const struct doc *old, int64_t *grace_s)
 	if (*grace_s < 0)
 		*grace_s = doc_get_int(spec, S("terminationGracePeriodSeconds"), 30);
 	/* Nobody has to end what was never placed, or is over. */
-	if (!doc_get_str(spec, S("nodeName")).n || str_eq_c(phase, "Failed") || str_eq_c(phase, "Succeeded"))
+	if (!doc_get_str(spec, S("nodeName")).n || str_eq_c(phase, "Failed") ||
+		str_eq_c(phase, "Succeeded"))
 		*grace_s = 0;
 	return STEP_NEXT;
 }

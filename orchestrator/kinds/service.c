@@ -74,7 +74,9 @@ set_families(struct request *r, struct doc *spec, const struct doc *old_spec)
 	if (!policy.n) {
 		/* A headless Service without selector spans what the cluster has. */
 		bool any = is_headless(spec) && doc_is_empty(doc_get(spec, S("selector")));
-		policy = two ? S("RequireDualStack") : any ? S("RequireDualStack") : S("SingleStack");
+		policy = two  ? S("RequireDualStack")
+			: any ? S("RequireDualStack")
+			      : S("SingleStack");
 		doc_set_str(r->a, spec, S("ipFamilyPolicy"), policy);
 	}
 	if (doc_is_empty(list)) {
@@ -112,7 +114,8 @@ normalise_ips(struct request *r, struct doc *spec, const struct doc *old_spec)
 		if (!one.n && doc_is_empty(ips)) {
 			one = was;
 			doc_set_str(r->a, spec, S("clusterIP"), was);
-			doc_set(spec, S("clusterIPs"), doc_copy(r->a, doc_get(old_spec, S("clusterIPs"))));
+			doc_set(spec, S("clusterIPs"),
+				doc_copy(r->a, doc_get(old_spec, S("clusterIPs"))));
 			ips = doc_get(spec, S("clusterIPs"));
 		}
 	}
@@ -129,7 +132,7 @@ normalise_ips(struct request *r, struct doc *spec, const struct doc *old_spec)
 static void
 drop_node_ports(struct doc *spec)
 {
-	DOC_EACH(p, doc_get(spec, S("ports")))
+	DOC_EACH (p, doc_get(spec, S("ports")))
 		doc_set(p, S("nodePort"), NULL);
 }
 
@@ -137,14 +140,16 @@ drop_node_ports(struct doc *spec)
 static void
 keep_node_ports(struct request *r, struct doc *spec, const struct doc *old_spec)
 {
-	DOC_EACH(p, doc_get(spec, S("ports"))) {
+	DOC_EACH (p, doc_get(spec, S("ports"))) {
 		if (doc_get_int(p, S("nodePort"), 0))
 			continue;
-		DOC_EACH(q, doc_get(old_spec, S("ports"))) {
+		DOC_EACH (q, doc_get(old_spec, S("ports"))) {
 			if (doc_get_int(p, S("port"), -1) == doc_get_int(q, S("port"), -2) &&
-				str_eq(doc_get_str(p, S("protocol")), doc_get_str(q, S("protocol"))) &&
+				str_eq(doc_get_str(p, S("protocol")),
+					doc_get_str(q, S("protocol"))) &&
 				doc_get_int(q, S("nodePort"), 0))
-				doc_set_int(r->a, p, S("nodePort"), doc_get_int(q, S("nodePort"), 0));
+				doc_set_int(
+					r->a, p, S("nodePort"), doc_get_int(q, S("nodePort"), 0));
 		}
 	}
 }
@@ -160,7 +165,8 @@ prepare(struct request *r, struct doc *obj, const struct doc *old)
 	set_families(r, spec, old_spec);
 	if (has_addresses(spec) && !doc_get(spec, S("internalTrafficPolicy")))
 		doc_set_str(r->a, spec, S("internalTrafficPolicy"), S("Cluster"));
-	bool external = str_eq_c(type_of(spec), "NodePort") || str_eq_c(type_of(spec), "LoadBalancer");
+	bool external = str_eq_c(type_of(spec), "NodePort") ||
+		str_eq_c(type_of(spec), "LoadBalancer");
 	if (external && !doc_get(spec, S("externalTrafficPolicy")))
 		doc_set_str(r->a, spec, S("externalTrafficPolicy"), S("Cluster"));
 	if (!external && old)
@@ -194,7 +200,7 @@ check_ports(struct request *r, const struct doc *spec)
 	bool external_name = str_eq_c(type_of(spec), "ExternalName");
 	if (n == 0 && !external_name && !is_headless(spec))
 		schema_err_required(errs, S("spec.ports"), NULL);
-	DOC_EACH(p, ports) {
+	DOC_EACH (p, ports) {
 		struct str at = schema_path(errs, "spec.ports[%zu]", i);
 		struct str name = doc_get_str(p, S("name"));
 		const struct doc *target = doc_get(p, S("targetPort"));
@@ -211,13 +217,15 @@ check_ports(struct request *r, const struct doc *spec)
 			schema_err_forbidden(errs, schema_path_child(errs, at, S("nodePort")),
 				"may not be used when `type` is 'ClusterIP'");
 		size_t k = 0;
-		DOC_EACH(q, ports) {
+		DOC_EACH (q, ports) {
 			if (k++ >= i)
 				break;
 			if (name.n && str_eq(name, doc_get_str(q, S("name"))))
-				schema_err_duplicate(errs, schema_path_child(errs, at, S("name")), name);
+				schema_err_duplicate(
+					errs, schema_path_child(errs, at, S("name")), name);
 			if (doc_get_int(p, S("port"), -1) == doc_get_int(q, S("port"), -2) &&
-				str_eq(doc_get_str(p, S("protocol")), doc_get_str(q, S("protocol"))))
+				str_eq(doc_get_str(p, S("protocol")),
+					doc_get_str(q, S("protocol"))))
 				schema_error_add(errs, SCHEMA_CAUSE_DUPLICATE, at, p, S(""));
 		}
 		i++;
@@ -232,7 +240,7 @@ check_addresses(struct request *r, const struct doc *spec)
 	size_t i = 0;
 	if (is_headless(spec))
 		return;
-	DOC_EACH(ip, doc_get(spec, S("clusterIPs"))) {
+	DOC_EACH (ip, doc_get(spec, S("clusterIPs"))) {
 		struct ip_addr a;
 		struct str at = schema_path(errs, "spec.clusterIPs[%zu]", i++);
 		if (ip_parse(doc_as_str(ip), &a) < 0) {
@@ -245,14 +253,14 @@ check_addresses(struct request *r, const struct doc *spec)
 		ip_prefix_format(range, text);
 		if (!ip_is_set(&range->addr) || !ip_prefix_contains(range, &a))
 			schema_error_fmt(errs, SCHEMA_CAUSE_INVALID, at, ip,
-				"failed to allocate IP " STR_FMT
-				": the provided IP (" STR_FMT ") is not in the valid range. The range of "
+				"failed to allocate IP " STR_FMT ": the provided IP (" STR_FMT
+				") is not in the valid range. The range of "
 				"valid IPs is %s",
 				STR_ARG(doc_as_str(ip)), STR_ARG(doc_as_str(ip)), text);
 	}
 	if (i > 2)
-		schema_err_invalid_int(errs, S("spec.clusterIPs"), (int64_t)i,
-			"may only hold up to 2 values");
+		schema_err_invalid_int(
+			errs, S("spec.clusterIPs"), (int64_t)i, "may only hold up to 2 values");
 }
 
 static void
@@ -267,7 +275,7 @@ validate_create(struct request *r, const struct doc *obj)
 		return; /* the schema's own rule has said so */
 	check_ports(r, spec);
 	check_addresses(r, spec);
-	DOC_EACH(l, doc_get(spec, S("selector"))) {
+	DOC_EACH (l, doc_get(spec, S("selector"))) {
 		schema_err_format(errs, S("spec.selector"), FORMAT_QUALIFIED_NAME, l->key);
 		schema_err_format(errs, S("spec.selector"), FORMAT_LABEL_VALUE, doc_as_str(l));
 	}
@@ -323,8 +331,10 @@ part(struct request *r, struct str resource, struct str name, bool take)
 static enum step
 address_taken(struct request *r, const struct commit_part *p)
 {
-	schema_error_fmt(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.clusterIPs"), doc_str(r->a, p->name),
-		"failed to allocate IP " STR_FMT ": provided IP is already allocated", STR_ARG(p->name));
+	schema_error_fmt(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.clusterIPs"),
+		doc_str(r->a, p->name),
+		"failed to allocate IP " STR_FMT ": provided IP is already allocated",
+		STR_ARG(p->name));
 	return request_fail_invalid(r);
 }
 
@@ -372,14 +382,14 @@ take_addresses(struct request *r, struct doc *spec, const struct doc *old_spec)
 	if (!ips)
 		return STEP_NEXT;
 	/* What the client named, or what was there before. */
-	DOC_EACH(ip, ips) {
+	DOC_EACH (ip, ips) {
 		if (list_has(doc_get(old_spec, S("clusterIPs")), doc_as_str(ip)))
 			continue;
 		struct commit_part *p = part(r, ADDRESSES, doc_as_str(ip), true);
 		if (p)
 			p->conflict = address_taken;
 	}
-	DOC_EACH(f, doc_get(spec, S("ipFamilies"))) {
+	DOC_EACH (f, doc_get(spec, S("ipFamilies"))) {
 		if (i++ < doc_len(ips))
 			continue;
 		const struct ip_prefix *range = &k->service[str_eq_c(doc_as_str(f), "IPv6")];
@@ -390,7 +400,8 @@ take_addresses(struct request *r, struct doc *spec, const struct doc *old_spec)
 				ip = STR_NONE;
 		}
 		if (!ip.n)
-			return request_fail(r, R_INTERNAL_ERROR, "failed to allocate a serviceIP: range is full");
+			return request_fail(r, R_INTERNAL_ERROR,
+				"failed to allocate a serviceIP: range is full");
 		doc_append(ips, doc_str(r->a, ip));
 		part(r, ADDRESSES, ip, true); /* a race for it: the whole write starts again */
 	}
@@ -408,7 +419,7 @@ port_name(struct request *r, const struct doc *port, int64_t number)
 static bool
 had_port(const struct doc *spec, const struct doc *port)
 {
-	DOC_EACH(p, doc_get(spec, S("ports")))
+	DOC_EACH (p, doc_get(spec, S("ports")))
 		if (doc_get_int(p, S("nodePort"), 0) == doc_get_int(port, S("nodePort"), -1) &&
 			str_eq(doc_get_str(p, S("protocol")), doc_get_str(port, S("protocol"))))
 			return true;
@@ -418,7 +429,7 @@ had_port(const struct doc *spec, const struct doc *port)
 static enum step
 take_ports(struct request *r, struct doc *spec, const struct doc *old_spec)
 {
-	DOC_EACH(p, doc_get(spec, S("ports"))) {
+	DOC_EACH (p, doc_get(spec, S("ports"))) {
 		int64_t n = doc_get_int(p, S("nodePort"), 0);
 		bool named = n != 0;
 		if (named && had_port(old_spec, p))
@@ -435,7 +446,8 @@ take_ports(struct request *r, struct doc *spec, const struct doc *old_spec)
 				n = 0;
 		}
 		if (!n)
-			return request_fail(r, R_INTERNAL_ERROR, "failed to allocate a nodePort: range is full");
+			return request_fail(r, R_INTERNAL_ERROR,
+				"failed to allocate a nodePort: range is full");
 		doc_set_int(r->a, p, S("nodePort"), n);
 		struct commit_part *k = part(r, NODE_PORTS, port_name(r, p, n), true);
 		if (k && named)
@@ -449,10 +461,10 @@ static void
 give_back(struct request *r, const struct doc *spec, const struct doc *old_spec)
 {
 	if (!is_headless(old_spec))
-		DOC_EACH(ip, doc_get(old_spec, S("clusterIPs")))
+		DOC_EACH (ip, doc_get(old_spec, S("clusterIPs")))
 			if (!list_has(doc_get(spec, S("clusterIPs")), doc_as_str(ip)))
 				part(r, ADDRESSES, doc_as_str(ip), false);
-	DOC_EACH(p, doc_get(old_spec, S("ports"))) {
+	DOC_EACH (p, doc_get(old_spec, S("ports"))) {
 		int64_t n = doc_get_int(p, S("nodePort"), 0);
 		if (n && !had_port(spec, p))
 			part(r, NODE_PORTS, port_name(r, p, n), false);

@@ -39,7 +39,8 @@ static const struct admission_plugin mutating[] = {
 };
 
 static const struct admission_plugin validating[] = {
-	{"Priority", CREATE_UPDATE, "scheduling.k8s.io", "priorityclasses", NULL, admit_priority_class},
+	{"Priority", CREATE_UPDATE, "scheduling.k8s.io", "priorityclasses", NULL,
+		admit_priority_class},
 	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
 	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
 	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},

@@ -32,7 +32,8 @@ static void
 check_strategy(struct request *r, const struct doc *spec)
 {
 	const struct doc *s = doc_get(spec, S("strategy")), *ru = doc_get(s, S("rollingUpdate"));
-	const struct doc *surge = doc_get(ru, S("maxSurge")), *gone = doc_get(ru, S("maxUnavailable"));
+	const struct doc *surge = doc_get(ru, S("maxSurge")),
+			 *gone = doc_get(ru, S("maxUnavailable"));
 	if (str_eq_c(doc_get_str(s, S("type")), "Recreate") && ru)
 		schema_err_forbidden(&r->causes, S("spec.strategy.rollingUpdate"),
 			"may not be specified when strategy `type` is 'Recreate'");
@@ -44,8 +45,8 @@ check_strategy(struct request *r, const struct doc *spec)
 			S("may not be 0 when `maxSurge` is 0"));
 	const struct doc *deadline = doc_get(spec, S("progressDeadlineSeconds"));
 	if (deadline && doc_as_int(deadline, 0) <= doc_get_int(spec, S("minReadySeconds"), 0))
-		schema_err_invalid_int(&r->causes, S("spec.progressDeadlineSeconds"), doc_as_int(deadline, 0),
-			"must be greater than minReadySeconds");
+		schema_err_invalid_int(&r->causes, S("spec.progressDeadlineSeconds"),
+			doc_as_int(deadline, 0), "must be greater than minReadySeconds");
 }
 
 static void
@@ -62,11 +63,19 @@ deployment_update(struct request *r, const struct doc *obj, const struct doc *ol
 	deployment_create(r, obj);
 }
 
-const struct kind_ops deployment_ops = {.group = "apps", .resource = "deployments",
-	.validate_create = deployment_create, .validate_update = deployment_update};
-const struct kind_ops replicaset_ops = {.group = "apps", .resource = "replicasets",
-	.validate_create = check_workload, .validate_update = update_workload};
-const struct kind_ops daemonset_ops = {.group = "apps", .resource = "daemonsets",
-	.validate_create = check_workload, .validate_update = update_workload};
-const struct kind_ops statefulset_ops = {.group = "apps", .resource = "statefulsets",
-	.validate_create = check_workload, .validate_update = update_workload};
+const struct kind_ops deployment_ops = {.group = "apps",
+	.resource = "deployments",
+	.validate_create = deployment_create,
+	.validate_update = deployment_update};
+const struct kind_ops replicaset_ops = {.group = "apps",
+	.resource = "replicasets",
+	.validate_create = check_workload,
+	.validate_update = update_workload};
+const struct kind_ops daemonset_ops = {.group = "apps",
+	.resource = "daemonsets",
+	.validate_create = check_workload,
+	.validate_update = update_workload};
+const struct kind_ops statefulset_ops = {.group = "apps",
+	.resource = "statefulsets",
+	.validate_create = check_workload,
+	.validate_update = update_workload};

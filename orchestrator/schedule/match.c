@@ -9,7 +9,8 @@ node_label(const struct core_v1_node *n, struct str key)
 {
 	for (size_t i = 0; i < n->metadata.n_labels; i++)
 		if (str_eq(n->metadata.labels[i].key, key))
-			return n->metadata.labels[i].value.p ? n->metadata.labels[i].value : STR("");
+			return n->metadata.labels[i].value.p ? n->metadata.labels[i].value
+							     : STR("");
 	return STR_NONE;
 }
 
@@ -96,8 +97,8 @@ match_node_term(const struct core_v1_node_selector_term *t, const struct core_v1
 	if (!t->n_match_expressions && !t->n_match_fields)
 		return false; /* an empty term selects nothing */
 	for (size_t i = 0; i < t->n_match_expressions; i++)
-		if (!requirement_holds(&t->match_expressions[i],
-			    node_label(n, t->match_expressions[i].key)))
+		if (!requirement_holds(
+			    &t->match_expressions[i], node_label(n, t->match_expressions[i].key)))
 			return false;
 	for (size_t i = 0; i < t->n_match_fields; i++)
 		if (!str_eq(t->match_fields[i].key, STR("metadata.name")) ||

@@ -20,7 +20,8 @@ static void
 on_start(struct loop *l, void *arg)
 {
 	struct part *p = arg;
-	struct api_identity id = {.user = STR("system:kube-scheduler"), .user_agent = STR("kube-scheduler")};
+	struct api_identity id = {
+		.user = STR("system:kube-scheduler"), .user_agent = STR("kube-scheduler")};
 	int rc = api_client_new(p->api, l, &id, &p->client);
 	if (rc == 0) {
 		struct scheduler_config cfg = {.client = p->client};

@@ -13,7 +13,8 @@ static const char *
 unschedulable_filter(struct cycle *c, size_t row, const struct sched_node *n)
 {
 	static const struct core_v1_taint taint = {
-		.key = STR_INIT("node.kubernetes.io/unschedulable"), .effect = STR_INIT("NoSchedule")};
+		.key = STR_INIT("node.kubernetes.io/unschedulable"),
+		.effect = STR_INIT("NoSchedule")};
 	const struct core_v1_pod_spec *p = &c->pod->spec;
 	(void)row;
 	if (node_of(n)->spec.unschedulable && !tolerates(p->tolerations, p->n_tolerations, &taint))
@@ -95,8 +96,9 @@ affinity_filter(struct cycle *c, size_t row, const struct sched_node *n)
 			return why;
 	}
 	const struct core_v1_node_affinity *na = p->affinity ? p->affinity->node_affinity : NULL;
-	const struct core_v1_node_selector *need =
-		na ? na->required_during_scheduling_ignored_during_execution : NULL;
+	const struct core_v1_node_selector *need = na
+		? na->required_during_scheduling_ignored_during_execution
+		: NULL;
 	return need && !match_node_selector(need, node_of(n)) ? why : NULL;
 }
 
@@ -107,9 +109,10 @@ affinity_score(struct cycle *c, size_t row, const struct sched_node *n)
 	const struct core_v1_node_affinity *na = a ? a->node_affinity : NULL;
 	int64_t sum = 0;
 	(void)row;
-	for (size_t i = 0; na && i < na->n_preferred_during_scheduling_ignored_during_execution; i++) {
-		const struct core_v1_preferred_scheduling_term *t =
-			&na->preferred_during_scheduling_ignored_during_execution[i];
+	for (size_t i = 0; na && i < na->n_preferred_during_scheduling_ignored_during_execution;
+		i++) {
+		const struct core_v1_preferred_scheduling_term
+			*t = &na->preferred_during_scheduling_ignored_during_execution[i];
 		if (match_node_term(&t->preference, node_of(n)))
 			sum += t->weight;
 	}
@@ -186,8 +189,8 @@ fit_filter(struct cycle *c, size_t row, const struct sched_node *n)
 		uint64_t id = ask->scalars[i].id;
 		if (ask->scalars[i].n > 0 &&
 			ask->scalars[i].n > amounts_scalar(have, id) - amounts_scalar(used, id))
-			return arena_fmt(c->a, "Insufficient " STR_FMT,
-				STR_ARG(ask->scalars[i].name))
+			return arena_fmt(
+				c->a, "Insufficient " STR_FMT, STR_ARG(ask->scalars[i].name))
 				.p;
 	}
 	return NULL;
@@ -237,8 +240,9 @@ image_is(const struct core_v1_container_image *img, struct str want)
 	for (size_t i = 0; i < img->n_names; i++) {
 		struct str have = img->names[i];
 		/* "nginx" is kept as "docker.io/library/nginx:latest" */
-		if (str_eq(have, want) || (have.n > want.n && str_ends(have, want) &&
-						  have.p[have.n - want.n - 1] == '/'))
+		if (str_eq(have, want) ||
+			(have.n > want.n && str_ends(have, want) &&
+				have.p[have.n - want.n - 1] == '/'))
 			return true;
 	}
 	return false;
@@ -263,28 +267,50 @@ image_score(struct cycle *c, size_t row, const struct sched_node *n)
 /* ---- SchedulingGates are looked at before a pod gets a turn: see schedule.c. ---- */
 
 const struct plugin plugins[] = {
-	{.name = "NodeUnschedulable", .filter = unschedulable_filter,
+	{.name = "NodeUnschedulable",
+		.filter = unschedulable_filter,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED},
 	{.name = "NodeName", .filter = name_filter, .wait_for = CHANGE_NODE_ADDED},
-	{.name = "TaintToleration", .filter = taint_filter, .score = taint_score,
-		.normalize = normalize_down, .weight = 3,
+	{.name = "TaintToleration",
+		.filter = taint_filter,
+		.score = taint_score,
+		.normalize = normalize_down,
+		.weight = 3,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED},
-	{.name = "NodeAffinity", .filter = affinity_filter, .score = affinity_score,
-		.normalize = normalize_up, .weight = 2,
+	{.name = "NodeAffinity",
+		.filter = affinity_filter,
+		.score = affinity_score,
+		.normalize = normalize_up,
+		.weight = 2,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED},
-	{.name = "NodePorts", .prepare = ports_prepare, .filter = ports_filter,
+	{.name = "NodePorts",
+		.prepare = ports_prepare,
+		.filter = ports_filter,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_POD_DELETED},
-	{.name = "NodeResourcesFit", .filter = fit_filter, .score = fit_score, .weight = 1,
+	{.name = "NodeResourcesFit",
+		.filter = fit_filter,
+		.score = fit_score,
+		.weight = 1,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED | CHANGE_POD_DELETED},
-	{.name = "VolumeBinding", .prepare = volumes_prepare, .filter = volumes_filter,
+	{.name = "VolumeBinding",
+		.prepare = volumes_prepare,
+		.filter = volumes_filter,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED | CHANGE_CLAIM | CHANGE_VOLUME |
 			CHANGE_CLASS},
-	{.name = "PodTopologySpread", .prepare = spread_prepare, .filter = spread_filter,
-		.score = spread_score, .normalize = normalize_down, .weight = 2,
+	{.name = "PodTopologySpread",
+		.prepare = spread_prepare,
+		.filter = spread_filter,
+		.score = spread_score,
+		.normalize = normalize_down,
+		.weight = 2,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED | CHANGE_POD_DELETED |
 			CHANGE_POD_ADDED},
-	{.name = "InterPodAffinity", .prepare = pod_affinity_prepare, .filter = pod_affinity_filter,
-		.score = pod_affinity_score, .normalize = pod_affinity_normalize, .weight = 2,
+	{.name = "InterPodAffinity",
+		.prepare = pod_affinity_prepare,
+		.filter = pod_affinity_filter,
+		.score = pod_affinity_score,
+		.normalize = pod_affinity_normalize,
+		.weight = 2,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED | CHANGE_POD_DELETED |
 			CHANGE_POD_ADDED},
 	{.name = "NodeResourcesBalancedAllocation", .score = balance_score, .weight = 1},

@@ -23,16 +23,17 @@ struct place {
 };
 
 struct state {
-	struct term *near, *away;           /* required by the pod */
-	struct place *near_at, *away_at;    /* where matching pods are */
-	struct place *refused_at;           /* where running pods refuse the new one */
-	struct place *liked_at;             /* preferred: weights */
-	bool self_near;                     /* the pod matches all its own affinity terms */
-	bool any_near;                      /* some running pod matches */
+	struct term *near, *away;        /* required by the pod */
+	struct place *near_at, *away_at; /* where matching pods are */
+	struct place *refused_at;        /* where running pods refuse the new one */
+	struct place *liked_at;          /* preferred: weights */
+	bool self_near;                  /* the pod matches all its own affinity terms */
+	bool any_near;                   /* some running pod matches */
 };
 
 static struct term *
-term_new(struct cycle *c, const struct core_v1_pod_affinity_term *t, struct str own_ns, int64_t weight)
+term_new(struct cycle *c, const struct core_v1_pod_affinity_term *t, struct str own_ns,
+	int64_t weight)
 {
 	struct term *x = ARENA_NEW(c->a, struct term);
 	if (!x)
@@ -57,7 +58,8 @@ namespace_matches(const struct cycle *c, const struct term *x, struct str ns)
 	if (x->has_ns_sel) {
 		const struct informer_obj *o = informer_get(c->s->namespaces_i, ns);
 		const struct core_v1_namespace *n = o ? o->obj : NULL;
-		return n && selector_match_pairs(&x->ns_sel, n->metadata.labels, n->metadata.n_labels);
+		return n &&
+			selector_match_pairs(&x->ns_sel, n->metadata.labels, n->metadata.n_labels);
 	}
 	return x->t->n_namespaces == 0 && str_eq(ns, x->own_ns);
 }
@@ -113,11 +115,12 @@ terms_of(struct cycle *c, const struct core_v1_pod_affinity_term *t, size_t n, s
 }
 
 static void
-preferred(struct cycle *c, struct state *st, const struct core_v1_weighted_pod_affinity_term *t, size_t n,
-	int sign, const struct core_v1_pod *owner, const struct sched_node *owner_node)
+preferred(struct cycle *c, struct state *st, const struct core_v1_weighted_pod_affinity_term *t,
+	size_t n, int sign, const struct core_v1_pod *owner, const struct sched_node *owner_node)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct term *x = term_new(c, &t[i].pod_affinity_term, owner->metadata.namespace, t[i].weight);
+		struct term *x = term_new(
+			c, &t[i].pod_affinity_term, owner->metadata.namespace, t[i].weight);
 		if (!x)
 			return;
 		if (owner_node) { /* a running pod's wish about the new one */
@@ -129,7 +132,8 @@ preferred(struct cycle *c, struct state *st, const struct core_v1_weighted_pod_a
 		void *v;
 		for (size_t pos = 0; map_next(&c->s->nodes, &pos, &key, &v);) {
 			const struct sched_node *nd = v;
-			for (const struct sched_pod *p = nd->obj ? nd->pods : NULL; p; p = p->node_next)
+			for (const struct sched_pod *p = nd->obj ? nd->pods : NULL; p;
+				p = p->node_next)
 				if (term_matches(c, x, pod_of(p)))
 					place_add(c, &st->liked_at, x, nd, sign * t[i].weight);
 		}
@@ -138,7 +142,8 @@ preferred(struct cycle *c, struct state *st, const struct core_v1_weighted_pod_a
 
 /* running_pod: what a pod on node nd means for the new one. */
 static void
-running_pod(struct cycle *c, struct state *st, const struct sched_pod *p, const struct sched_node *nd)
+running_pod(
+	struct cycle *c, struct state *st, const struct sched_pod *p, const struct sched_node *nd)
 {
 	const struct core_v1_pod *q = pod_of(p);
 	bool all = st->near != NULL;
@@ -155,7 +160,8 @@ running_pod(struct cycle *c, struct state *st, const struct sched_pod *p, const 
 		return;
 	if (af->pod_anti_affinity) {
 		const struct core_v1_pod_anti_affinity *k = af->pod_anti_affinity;
-		struct term *refuse = terms_of(c, k->required_during_scheduling_ignored_during_execution,
+		struct term *refuse = terms_of(c,
+			k->required_during_scheduling_ignored_during_execution,
 			k->n_required_during_scheduling_ignored_during_execution,
 			q->metadata.namespace);
 		for (const struct term *x = refuse; x; x = x->next)
@@ -165,9 +171,10 @@ running_pod(struct cycle *c, struct state *st, const struct sched_pod *p, const 
 			k->n_preferred_during_scheduling_ignored_during_execution, -1, q, nd);
 	}
 	if (af->pod_affinity)
-		preferred(c, st, af->pod_affinity->preferred_during_scheduling_ignored_during_execution,
-			af->pod_affinity->n_preferred_during_scheduling_ignored_during_execution, 1, q,
-			nd);
+		preferred(c, st,
+			af->pod_affinity->preferred_during_scheduling_ignored_during_execution,
+			af->pod_affinity->n_preferred_during_scheduling_ignored_during_execution, 1,
+			q, nd);
 }
 
 bool
@@ -193,7 +200,8 @@ pod_affinity_prepare(struct cycle *c, size_t row, struct str *why)
 		st->away = terms_of(c, k->required_during_scheduling_ignored_during_execution,
 			k->n_required_during_scheduling_ignored_during_execution, ns);
 		preferred(c, st, k->preferred_during_scheduling_ignored_during_execution,
-			k->n_preferred_during_scheduling_ignored_during_execution, -1, c->pod, NULL);
+			k->n_preferred_during_scheduling_ignored_during_execution, -1, c->pod,
+			NULL);
 	}
 	st->self_near = true;
 	for (const struct term *x = st->near; x; x = x->next)
@@ -214,7 +222,8 @@ pod_affinity_filter(struct cycle *c, size_t row, const struct sched_node *n)
 		return NULL;
 	for (const struct term *x = st->near; x; x = x->next) {
 		bool has_key = str_is_set(node_label(node_of(n), x->t->topology_key));
-		bool first = !st->any_near && st->self_near; /* the first of a group that wants itself */
+		bool first = !st->any_near &&
+			st->self_near; /* the first of a group that wants itself */
 		if (!has_key || (!first && place_sum(st->near_at, x, n) == 0))
 			return "node(s) didn't match pod affinity rules";
 	}

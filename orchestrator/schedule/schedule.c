@@ -146,8 +146,12 @@ static struct event_ref
 ref_of(const struct sched_pod *p)
 {
 	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
-	return (struct event_ref){.api_version = STR("v1"), .kind = STR("Pod"), .ns = m->namespace,
-		.name = m->name, .uid = m->uid, .resource_version = m->resource_version};
+	return (struct event_ref){.api_version = STR("v1"),
+		.kind = STR("Pod"),
+		.ns = m->namespace,
+		.name = m->name,
+		.uid = m->uid,
+		.resource_version = m->resource_version};
 }
 
 static void
@@ -195,8 +199,12 @@ bind_send(struct sched_pod *p)
 	buf_cstr(&body, "},\"target\":{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"name\":");
 	doc_json_string(&body, p->node->name);
 	buf_cstr(&body, "}}");
-	struct client_req req = {.verb = CLIENT_CREATE, .version = STR("v1"), .resource = STR("pods"),
-		.ns = m->namespace, .name = m->name, .subresource = STR("binding"),
+	struct client_req req = {.verb = CLIENT_CREATE,
+		.version = STR("v1"),
+		.resource = STR("pods"),
+		.ns = m->namespace,
+		.name = m->name,
+		.subresource = STR("binding"),
 		.body = buf_view(&body)};
 	int rc = body.failed ? -ENOMEM : client_call_start(p->s->c, &req, on_bound, p, &p->call);
 	if (rc < 0)
@@ -243,7 +251,7 @@ struct reasons {
 	struct {
 		const char *text;
 		size_t n;
-	} *v;
+	} * v;
 	size_t n;
 };
 
@@ -309,16 +317,21 @@ hopeless(struct cycle *c, struct str why)
 		STR_ARG(why));
 	rfc3339_format(clock_wall_ns(), 0, now);
 	buf_init_arena(&b, c->a);
-	buf_fmt(&b, "{\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
-		    "\"reason\":\"Unschedulable\",\"lastProbeTime\":null,\"lastTransitionTime\":\"%s\","
-		    "\"message\":",
+	buf_fmt(&b,
+		"{\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
+		"\"reason\":\"Unschedulable\",\"lastProbeTime\":null,\"lastTransitionTime\":\"%s\","
+		"\"message\":",
 		now);
 	doc_json_string(&b, why);
 	buf_cstr(&b, "}]}}");
 	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
-	struct client_req req = {.verb = CLIENT_PATCH_STRATEGIC, .version = STR("v1"),
-		.resource = STR("pods"), .ns = m->namespace, .name = m->name,
-		.subresource = STR("status"), .body = buf_view(&b)};
+	struct client_req req = {.verb = CLIENT_PATCH_STRATEGIC,
+		.version = STR("v1"),
+		.resource = STR("pods"),
+		.ns = m->namespace,
+		.name = m->name,
+		.subresource = STR("status"),
+		.body = buf_view(&b)};
 	/* A pod that already says so is not written again: its own update would wake it. */
 	for (size_t i = 0; i < pod_of(p)->status.n_conditions; i++) {
 		const struct core_v1_pod_condition *k = &pod_of(p)->status.conditions[i];
@@ -399,8 +412,9 @@ schedule_one(struct scheduler *s, struct sched_pod *p)
 			continue;
 		c.wait_for |= plugins[i].wait_for;
 		size_t live = informer_len(s->nodes_i);
-		hopeless(&c, arena_fmt(c.a, "0/%zu nodes are available: " STR_FMT ".", live,
-				     STR_ARG(why)));
+		hopeless(&c,
+			arena_fmt(c.a, "0/%zu nodes are available: " STR_FMT ".", live,
+				STR_ARG(why)));
 		return;
 	}
 	if (!filter_all(&c, &reasons, &n_nodes)) {
@@ -453,7 +467,8 @@ pod_forget(struct scheduler *s, struct sched_pod *p)
 static bool
 is_over(const struct core_v1_pod *pod)
 {
-	return str_eq(pod->status.phase, STR("Succeeded")) || str_eq(pod->status.phase, STR("Failed"));
+	return str_eq(pod->status.phase, STR("Succeeded")) ||
+		str_eq(pod->status.phase, STR("Failed"));
 }
 
 static struct sched_pod *
@@ -525,9 +540,10 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	struct scheduler *s = arg;
 	struct sched_pod *p = map_get(&s->pods, (new_ ? new_ : old)->key);
 	const struct core_v1_pod *pod = new_ ? new_->obj : NULL;
-	bool ours = pod && (pod->spec.node_name.n ||
-				   (str_eq(pod->spec.scheduler_name, s->name) &&
-					   !pod->metadata.deletion_timestamp));
+	bool ours = pod &&
+		(pod->spec.node_name.n ||
+			(str_eq(pod->spec.scheduler_name, s->name) &&
+				!pod->metadata.deletion_timestamp));
 	if (!pod || is_over(pod) || !ours) {
 		if (p) {
 			bool had_node = p->node != NULL;
@@ -624,23 +640,37 @@ scheduler_new(const struct scheduler_config *cfg, struct scheduler **ret)
 		struct informer **at;
 		struct informer_spec spec;
 	} rows[] = {
-		{&s->nodes_i, {.version = STR("v1"), .resource = STR("nodes"),
-				      .type = SCHEMA_TYPE_OF(core_v1_node), .on_change = on_node}},
-		{&s->pods_i, {.version = STR("v1"), .resource = STR("pods"),
-				     .type = SCHEMA_TYPE_OF(core_v1_pod), .on_change = on_pod}},
-		{&s->claims_i, {.version = STR("v1"), .resource = STR("persistentvolumeclaims"),
-				       .type = SCHEMA_TYPE_OF(core_v1_persistent_volume_claim),
-				       .on_change = on_claim}},
-		{&s->volumes_i, {.version = STR("v1"), .resource = STR("persistentvolumes"),
-					.type = SCHEMA_TYPE_OF(core_v1_persistent_volume),
-					.on_change = on_volume}},
-		{&s->classes_i, {.group = STR("storage.k8s.io"), .version = STR("v1"),
-					.resource = STR("storageclasses"),
-					.type = SCHEMA_TYPE_OF(storage_v1_storage_class),
-					.on_change = on_class}},
-		{&s->namespaces_i, {.version = STR("v1"), .resource = STR("namespaces"),
-					   .type = SCHEMA_TYPE_OF(core_v1_namespace),
-					   .on_change = on_namespace}},
+		{&s->nodes_i,
+			{.version = STR("v1"),
+				.resource = STR("nodes"),
+				.type = SCHEMA_TYPE_OF(core_v1_node),
+				.on_change = on_node}},
+		{&s->pods_i,
+			{.version = STR("v1"),
+				.resource = STR("pods"),
+				.type = SCHEMA_TYPE_OF(core_v1_pod),
+				.on_change = on_pod}},
+		{&s->claims_i,
+			{.version = STR("v1"),
+				.resource = STR("persistentvolumeclaims"),
+				.type = SCHEMA_TYPE_OF(core_v1_persistent_volume_claim),
+				.on_change = on_claim}},
+		{&s->volumes_i,
+			{.version = STR("v1"),
+				.resource = STR("persistentvolumes"),
+				.type = SCHEMA_TYPE_OF(core_v1_persistent_volume),
+				.on_change = on_volume}},
+		{&s->classes_i,
+			{.group = STR("storage.k8s.io"),
+				.version = STR("v1"),
+				.resource = STR("storageclasses"),
+				.type = SCHEMA_TYPE_OF(storage_v1_storage_class),
+				.on_change = on_class}},
+		{&s->namespaces_i,
+			{.version = STR("v1"),
+				.resource = STR("namespaces"),
+				.type = SCHEMA_TYPE_OF(core_v1_namespace),
+				.on_change = on_namespace}},
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(rows); i++) {
@@ -671,8 +701,8 @@ scheduler_free(struct scheduler *s)
 		pod_forget(s, v);
 	map_release(&s->pods);
 	cache_release(s);
-	struct informer *const all[] = {s->pods_i, s->nodes_i, s->claims_i, s->volumes_i, s->classes_i,
-		s->namespaces_i};
+	struct informer *const all[] = {
+		s->pods_i, s->nodes_i, s->claims_i, s->volumes_i, s->classes_i, s->namespaces_i};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		informer_free(all[i]);
 	free(s->heap);

@@ -19,8 +19,9 @@
 struct amounts {
 	int64_t cpu_mcpu, mem_bytes, disk_bytes, pods;
 	struct {
-		uint64_t id;     /* of the resource's name: hash_fnv64a */
-		struct str name; /* only in what one pod asks for, borrowed from the pod; else none */
+		uint64_t id; /* of the resource's name: hash_fnv64a */
+		struct str
+			name; /* only in what one pod asks for, borrowed from the pod; else none */
 		int64_t n;
 	} scalars[SCALARS_MAX];
 	size_t n_scalars;
@@ -41,23 +42,24 @@ struct sched_pod {
 	struct scheduler *s;
 	const struct informer_obj *obj; /* referenced */
 	struct amounts ask, ask_nonzero;
-	struct sched_node *node;        /* assumed or bound */
+	struct sched_node *node; /* assumed or bound */
 	struct sched_pod *node_next, **node_prev;
 	enum pod_state state;
 	unsigned attempts;
-	uint64_t seq;       /* order of arrival */
-	int64_t since_ns;   /* when it became hopeless */
-	uint32_t wait_for;  /* enum change bits that may help */
+	uint64_t seq;      /* order of arrival */
+	int64_t since_ns;  /* when it became hopeless */
+	uint32_t wait_for; /* enum change bits that may help */
 	struct loop_timer timer;
 	struct client_call *call;
-	size_t heap_pos;    /* 1-based in the active heap */
+	size_t heap_pos; /* 1-based in the active heap */
 	unsigned claims_left;
 };
 
 struct sched_node {
 	struct str name; /* of obj, or own when pods came before their node */
 	char *own_name;
-	const struct informer_obj *obj; /* referenced; NULL: pods are bound to it but it is not here */
+	const struct informer_obj
+		*obj; /* referenced; NULL: pods are bound to it but it is not here */
 	struct amounts have, used, used_nonzero;
 	struct sched_pod *pods;
 };
@@ -95,10 +97,10 @@ struct cycle {
 	struct sched_pod *sp;
 	const struct core_v1_pod *pod;
 	struct arena *a;
-	uint32_t wait_for;     /* what could help, collected from the plugins that refused */
+	uint32_t wait_for; /* what could help, collected from the plugins that refused */
 	struct sched_node **fit;
 	size_t n_fit;
-	void *pre[16];         /* a plugin's prepared state, by its row number */
+	void *pre[16]; /* a plugin's prepared state, by its row number */
 };
 
 /* A plugin: NULL functions are not its business. */

@@ -66,7 +66,8 @@ node_counts(struct cycle *c, const struct constraint *k, const struct sched_node
 			if (!str_eq(node_label(node, p->node_selector[i].key),
 				    p->node_selector[i].value))
 				return false;
-		const struct core_v1_node_affinity *na = p->affinity ? p->affinity->node_affinity : NULL;
+		const struct core_v1_node_affinity *na = p->affinity ? p->affinity->node_affinity
+								     : NULL;
 		if (na && na->required_during_scheduling_ignored_during_execution &&
 			!match_node_selector(
 				na->required_during_scheduling_ignored_during_execution, node))
@@ -121,7 +122,8 @@ add_constraint(struct cycle *c, struct constraint *k, size_t row)
 
 /* with_label_keys: the pod's own values of matchLabelKeys join the selector. */
 static void
-with_label_keys(struct cycle *c, const struct core_v1_topology_spread_constraint *t, struct selector *sel)
+with_label_keys(
+	struct cycle *c, const struct core_v1_topology_spread_constraint *t, struct selector *sel)
 {
 	const struct meta_v1_object_meta *m = &c->pod->metadata;
 	for (size_t i = 0; i < t->n_match_label_keys; i++)
@@ -133,8 +135,10 @@ with_label_keys(struct cycle *c, const struct core_v1_topology_spread_constraint
 			if (!r || !value)
 				return;
 			*value = m->labels[k].value;
-			*r = (struct selector_req){
-				.key = m->labels[k].key, .op = SELECT_IN, .values = value, .n_values = 1};
+			*r = (struct selector_req){.key = m->labels[k].key,
+				.op = SELECT_IN,
+				.values = value,
+				.n_values = 1};
 		}
 }
 
@@ -144,7 +148,10 @@ default_constraint(struct cycle *c, size_t row, struct str key, int32_t skew)
 	struct constraint *k = ARENA_NEW(c->a, struct constraint);
 	if (!k)
 		return;
-	*k = (struct constraint){.key = key, .max_skew = skew, .by_owner = true, .self = true,
+	*k = (struct constraint){.key = key,
+		.max_skew = skew,
+		.by_owner = true,
+		.self = true,
 		.honor_affinity = true};
 	add_constraint(c, k, row);
 }
@@ -160,7 +167,8 @@ spread_prepare(struct cycle *c, size_t row, struct str *why)
 		return true;
 	}
 	for (size_t i = 0; i < p->n_topology_spread_constraints; i++) {
-		const struct core_v1_topology_spread_constraint *t = &p->topology_spread_constraints[i];
+		const struct core_v1_topology_spread_constraint
+			*t = &p->topology_spread_constraints[i];
 		struct constraint *k = ARENA_NEW(c->a, struct constraint);
 		if (!k)
 			return true;
@@ -173,7 +181,8 @@ spread_prepare(struct cycle *c, size_t row, struct str *why)
 		if (selector_from_struct(c->a, t->label_selector, &k->sel) < 0)
 			k->sel.nothing = true;
 		with_label_keys(c, t, &k->sel);
-		k->self = selector_match_pairs(&k->sel, c->pod->metadata.labels, c->pod->metadata.n_labels);
+		k->self = selector_match_pairs(
+			&k->sel, c->pod->metadata.labels, c->pod->metadata.n_labels);
 		add_constraint(c, k, row);
 	}
 	return true;

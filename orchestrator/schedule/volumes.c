@@ -10,7 +10,8 @@
 
 struct claim {
 	struct claim *next;
-	const struct core_v1_persistent_volume *pv; /* bound: this one; NULL: waits for its consumer */
+	const struct core_v1_persistent_volume
+		*pv; /* bound: this one; NULL: waits for its consumer */
 	const struct storage_v1_storage_class *class;
 	struct str selected;
 };
@@ -21,7 +22,8 @@ claim_name(const struct core_v1_pod *pod, const struct core_v1_volume *v, struct
 	if (v->persistent_volume_claim)
 		return v->persistent_volume_claim->claim_name;
 	if (v->ephemeral)
-		return arena_fmt(a, STR_FMT "-" STR_FMT, STR_ARG(pod->metadata.name), STR_ARG(v->name));
+		return arena_fmt(
+			a, STR_FMT "-" STR_FMT, STR_ARG(pod->metadata.name), STR_ARG(v->name));
 	return STR_NONE;
 }
 
@@ -57,11 +59,11 @@ volumes_prepare(struct cycle *c, size_t row, struct str *why)
 		struct str name = claim_name(pod, &pod->spec.volumes[i], c->a);
 		if (!name.n)
 			continue;
-		const struct core_v1_persistent_volume_claim *pvc =
-			claim_find(c->s, pod->metadata.namespace, name);
+		const struct core_v1_persistent_volume_claim *pvc = claim_find(
+			c->s, pod->metadata.namespace, name);
 		if (!pvc || pvc->metadata.deletion_timestamp) {
-			*why = arena_fmt(c->a, "persistentvolumeclaim \"" STR_FMT "\" %s", STR_ARG(name),
-				pvc ? "is being deleted" : "not found");
+			*why = arena_fmt(c->a, "persistentvolumeclaim \"" STR_FMT "\" %s",
+				STR_ARG(name), pvc ? "is being deleted" : "not found");
 			return false;
 		}
 		struct claim *k = ARENA_NEW(c->a, struct claim);
@@ -69,12 +71,12 @@ volumes_prepare(struct cycle *c, size_t row, struct str *why)
 			return true;
 		k->next = c->pre[row];
 		k->selected = annotation(&pvc->metadata, STR(SELECTED_NODE));
-		const struct informer_obj *class =
-			informer_get(c->s->classes_i, pvc->spec.storage_class_name);
+		const struct informer_obj *class = informer_get(
+			c->s->classes_i, pvc->spec.storage_class_name);
 		k->class = class ? class->obj : NULL;
 		if (is_bound(pvc)) {
-			const struct informer_obj *pv =
-				informer_get(c->s->volumes_i, pvc->spec.volume_name);
+			const struct informer_obj *pv = informer_get(
+				c->s->volumes_i, pvc->spec.volume_name);
 			if (!pv) {
 				*why = arena_fmt(c->a, "persistentvolume \"" STR_FMT "\" not found",
 					STR_ARG(pvc->spec.volume_name));
@@ -103,8 +105,10 @@ topology_allows(const struct storage_v1_storage_class *class, const struct core_
 			struct str have = node_label(n, t->match_label_expressions[k].key);
 			bool one = false;
 			for (size_t m = 0; m < t->match_label_expressions[k].n_values; m++)
-				one = one || (str_is_set(have) &&
-						     str_eq(have, t->match_label_expressions[k].values[m]));
+				one = one ||
+					(str_is_set(have) &&
+						str_eq(have,
+							t->match_label_expressions[k].values[m]));
 			all = one;
 		}
 		if (all)
@@ -117,7 +121,8 @@ const char *
 volumes_filter(struct cycle *c, size_t row, const struct sched_node *n)
 {
 	for (const struct claim *k = c->pre[row]; k; k = k->next) {
-		const struct core_v1_volume_node_affinity *na = k->pv ? k->pv->spec.node_affinity : NULL;
+		const struct core_v1_volume_node_affinity *na = k->pv ? k->pv->spec.node_affinity
+								      : NULL;
 		if (na && na->required && !match_node_selector(na->required, node_of(n)))
 			return "node(s) didn't match PersistentVolume's node affinity";
 		if (!k->pv && !topology_allows(k->class, node_of(n)))
@@ -135,8 +140,9 @@ volumes_unbound(struct scheduler *s, const struct core_v1_pod *pod)
 	struct arena *a = arena_new(1 << 16);
 	for (size_t i = 0; a && i < pod->spec.n_volumes; i++) {
 		struct str name = claim_name(pod, &pod->spec.volumes[i], a);
-		const struct core_v1_persistent_volume_claim *pvc =
-			name.n ? claim_find(s, pod->metadata.namespace, name) : NULL;
+		const struct core_v1_persistent_volume_claim *pvc = name.n
+			? claim_find(s, pod->metadata.namespace, name)
+			: NULL;
 		n += name.n && (!pvc || !is_bound(pvc));
 	}
 	arena_free(a);
@@ -158,19 +164,23 @@ volumes_bind_start(struct scheduler *s, const struct core_v1_pod *pod, struct st
 	struct arena *a = arena_new(1 << 16);
 	for (size_t i = 0; a && i < pod->spec.n_volumes; i++) {
 		struct str name = claim_name(pod, &pod->spec.volumes[i], a);
-		const struct core_v1_persistent_volume_claim *pvc =
-			name.n ? claim_find(s, pod->metadata.namespace, name) : NULL;
+		const struct core_v1_persistent_volume_claim *pvc = name.n
+			? claim_find(s, pod->metadata.namespace, name)
+			: NULL;
 		if (!pvc || is_bound(pvc))
 			continue;
 		waiting++;
 		if (str_eq(annotation(&pvc->metadata, STR(SELECTED_NODE)), node))
 			continue;
-		struct str body = arena_fmt(a, "{\"metadata\":{\"annotations\":{\"" SELECTED_NODE
-					       "\":\"" STR_FMT "\"}}}",
+		struct str body = arena_fmt(a,
+			"{\"metadata\":{\"annotations\":{\"" SELECTED_NODE "\":\"" STR_FMT "\"}}}",
 			STR_ARG(node));
-		struct client_req req = {.verb = CLIENT_PATCH_MERGE, .version = STR("v1"),
-			.resource = STR("persistentvolumeclaims"), .ns = pod->metadata.namespace,
-			.name = name, .body = body};
+		struct client_req req = {.verb = CLIENT_PATCH_MERGE,
+			.version = STR("v1"),
+			.resource = STR("persistentvolumeclaims"),
+			.ns = pod->metadata.namespace,
+			.name = name,
+			.body = body};
 		int rc = client_call_start(s->c, &req, on_selected, NULL, NULL);
 		if (rc < 0)
 			waiting = rc;

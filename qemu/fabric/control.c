@@ -18,7 +18,8 @@ struct command {
 };
 
 static int
-link_pair(struct fabric *f, const struct str *args, struct fabric_link **ret_ab, struct fabric_link **ret_ba)
+link_pair(struct fabric *f, const struct str *args, struct fabric_link **ret_ab,
+	struct fabric_link **ret_ba)
 {
 	int a = switch_port_find(f, args[0]), b = switch_port_find(f, args[1]);
 	if (a < 0 || b < 0)
@@ -116,8 +117,8 @@ run_status(struct fabric *f, const struct str *args, struct buf *out)
 	for (unsigned i = 0; i < f->n_ports; i++) {
 		const struct fabric_port *p = &f->ports[i];
 		bool up = i == FABRIC_GATEWAY || p->fd >= 0;
-		buf_fmt(out, "port %s %s rx %llu tx %llu dropped %llu\n", p->name, up ? "up" : "down",
-			(unsigned long long)p->rx, (unsigned long long)p->tx,
+		buf_fmt(out, "port %s %s rx %llu tx %llu dropped %llu\n", p->name,
+			up ? "up" : "down", (unsigned long long)p->rx, (unsigned long long)p->tx,
 			(unsigned long long)p->dropped);
 	}
 	for (unsigned a = 0; a < f->n_ports; a++)

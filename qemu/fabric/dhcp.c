@@ -92,8 +92,8 @@ dhcp_packet(struct fabric *f, struct packet *p)
 		return;
 	uint8_t out[700];
 	static const uint8_t all[4] = {255, 255, 255, 255};
-	size_t n = packet_udp(out, sizeof(out), (const uint8_t *)msg.p + 28, false, fabric_gw_v4, 67, all,
-		68, buf_view(&b));
+	size_t n = packet_udp(out, sizeof(out), (const uint8_t *)msg.p + 28, false, fabric_gw_v4,
+		67, all, 68, buf_view(&b));
 	if (n)
 		switch_frame(f, FABRIC_GATEWAY, out, n);
 }
@@ -103,7 +103,8 @@ ra_send(struct fabric *f)
 {
 	static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
 	static const uint8_t all_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
-	static const uint8_t link_local[16] = {0xfe, 0x80, [8] = 0x50, 0x54, 0, 0xff, 0xfe, 0x77, 0, 1};
+	static const uint8_t link_local[16] = {
+		0xfe, 0x80, [8] = 0x50, 0x54, 0, 0xff, 0xfe, 0x77, 0, 1};
 	uint8_t m[16 + 8 + 32] = {134};
 	m[4] = 64;   /* hop limit */
 	m[6] = 0x07; /* router lifetime: 1,800 s */
@@ -118,8 +119,8 @@ ra_send(struct fabric *f)
 	memset(m + 28, 0xff, 8);
 	memcpy(m + 40, fabric_gw_v6, 8);
 	uint8_t out[200];
-	size_t n = packet_icmp6(out, sizeof(out), all_mac, link_local, all_nodes,
-		str_from((char *)m, sizeof(m)));
+	size_t n = packet_icmp6(
+		out, sizeof(out), all_mac, link_local, all_nodes, str_from((char *)m, sizeof(m)));
 	if (n)
 		switch_frame(f, FABRIC_GATEWAY, out, n);
 }

@@ -31,7 +31,7 @@ struct fabric;
 /* One port of the switch. Port 0 is the gateway; the rest are machines. */
 struct fabric_port {
 	char name[64];
-	int fd;             /* -1 = not connected (or the gateway) */
+	int fd; /* -1 = not connected (or the gateway) */
 	struct loop_fd w;
 	struct loop_fd listener;
 	struct buf in, out;
@@ -115,16 +115,16 @@ struct packet {
 	size_t n;
 	uint16_t ether_type;
 	bool v6;
-	uint8_t proto;          /* IPPROTO_*; 0 = none found */
-	uint8_t *src, *dst;     /* in the frame: 4 or 16 bytes */
-	uint8_t *l4;            /* transport header */
-	size_t l4_len;          /* to the end of the IP packet */
+	uint8_t proto;      /* IPPROTO_*; 0 = none found */
+	uint8_t *src, *dst; /* in the frame: 4 or 16 bytes */
+	uint8_t *l4;        /* transport header */
+	size_t l4_len;      /* to the end of the IP packet */
 };
 /* packet_parse: total; false when it is not a whole unfragmented IPv4/IPv6 packet. */
 bool packet_parse(uint8_t *frame, size_t n, struct packet *ret);
 /* packet_rewrite: puts other addresses/ports in place (NULL / 0 = keep), mending the checksums. */
-void packet_rewrite(struct packet *p, const uint8_t *src, uint16_t sport, const uint8_t *dst,
-	uint16_t dport);
+void packet_rewrite(
+	struct packet *p, const uint8_t *src, uint16_t sport, const uint8_t *dst, uint16_t dport);
 /* packet_udp: builds a whole frame with a UDP datagram. Returns its length, 0 when it does not fit. */
 size_t packet_udp(uint8_t *out, size_t cap, const uint8_t dst_mac[6], bool v6, const uint8_t *src,
 	uint16_t sport, const uint8_t *dst, uint16_t dport, struct str payload);

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #define FLOWS_MAX 4096
-#define PORT_IN_FIRST 32768   /* gateway ports that stand for a machine's flow */
-#define PORT_OUT_FIRST 10000  /* gateway ports of connections to machines */
+#define PORT_IN_FIRST 32768  /* gateway ports that stand for a machine's flow */
+#define PORT_OUT_FIRST 10000 /* gateway ports of connections to machines */
 #define PORT_OUT_COUNT 20000
 #define RELAY_BUF (256u << 10)
 
@@ -34,15 +34,15 @@ struct flow_key {
 struct relay {
 	struct gateway *g;
 	struct relay *next, **prev;
-	struct loop_fd w;     /* host side */
-	struct tcp_pcb *pcb;  /* machine side; NULL before accept / after its end */
+	struct loop_fd w;    /* host side */
+	struct tcp_pcb *pcb; /* machine side; NULL before accept / after its end */
 	struct tcp_pcb *listener;
-	struct flow_key key;  /* flows from machines only */
-	uint16_t port;        /* gateway port of this flow */
-	bool inbound;         /* from a machine */
+	struct flow_key key; /* flows from machines only */
+	uint16_t port;       /* gateway port of this flow */
+	bool inbound;        /* from a machine */
 	bool host_up, host_eof, host_shut, pcb_eof, pcb_shut, dead;
 	struct buf to_host, to_pcb;
-	uint8_t *syn;         /* kept until the host side stands */
+	uint8_t *syn; /* kept until the host side stands */
 	size_t syn_len;
 };
 
@@ -58,7 +58,7 @@ struct gateway {
 	struct fabric *f;
 	struct lwip_port lwip;
 	struct udp_flows *udp;
-	struct map flows;                  /* flow_key -> relay */
+	struct map flows; /* flow_key -> relay */
 	struct relay *by_port[65536 - PORT_IN_FIRST];
 	bool out_ports[PORT_OUT_COUNT];
 	uint16_t next_in, next_out;
@@ -670,7 +670,8 @@ gateway_new(struct fabric *f)
 	f->gw = g;
 	map_init(&g->flows);
 	g->udp = udp_flows_new(f);
-	int rc = g->udp ? lwip_port_init(&g->lwip, f->loop, fabric_gw_mac, on_lwip_out, g) : -ENOMEM;
+	int rc = g->udp ? lwip_port_init(&g->lwip, f->loop, fabric_gw_mac, on_lwip_out, g)
+			: -ENOMEM;
 	if (rc < 0)
 		return rc;
 	ip4_addr_t ip, mask, none = {0};

@@ -77,7 +77,8 @@ add_forward(struct fabric *f, struct str arg)
 	struct str host_port, rest, addr, port;
 	uint64_t hp, p;
 	if (!str_cut(arg, '=', &host_port, &rest) || !str_rcut(rest, ':', &addr, &port) ||
-		str_to_u64(host_port, &hp) < 0 || hp > 65535 || str_to_u64(port, &p) < 0 || p > 65535)
+		str_to_u64(host_port, &hp) < 0 || hp > 65535 || str_to_u64(port, &p) < 0 ||
+		p > 65535)
 		return -EINVAL;
 	int rc = gateway_forward(f, (uint16_t)hp, addr, (uint16_t)p);
 	return rc < 0 ? rc : 0;
@@ -157,8 +158,11 @@ fabric_main(int argc, char **argv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	struct loop_fd sig = {.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .events = EPOLLIN,
-		.prio = LOOP_PRIO_SIGNAL, .fn = on_signal, .arg = l};
+	struct loop_fd sig = {.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_SIGNAL,
+		.fn = on_signal,
+		.arg = l};
 	int rc = loop_fd_add(l, &sig);
 	if (rc == 0)
 		rc = switch_port_add(f, "gateway");

@@ -92,7 +92,8 @@ sum_fold(uint32_t sum)
 }
 
 static uint16_t
-l4_checksum(bool v6, const uint8_t *src, const uint8_t *dst, uint8_t proto, const uint8_t *l4, size_t n)
+l4_checksum(
+	bool v6, const uint8_t *src, const uint8_t *dst, uint8_t proto, const uint8_t *l4, size_t n)
 {
 	size_t alen = v6 ? 16 : 4;
 	uint32_t sum = sum_words(0, src, alen);
@@ -123,7 +124,8 @@ field_swap(struct packet *p, uint8_t *at, const uint8_t *new_, size_t n, bool in
 }
 
 void
-packet_rewrite(struct packet *p, const uint8_t *src, uint16_t sport, const uint8_t *dst, uint16_t dport)
+packet_rewrite(
+	struct packet *p, const uint8_t *src, uint16_t sport, const uint8_t *dst, uint16_t dport)
 {
 	size_t alen = p->v6 ? 16 : 4;
 	uint8_t port[2];

@@ -180,8 +180,8 @@ own_name(struct udp_flows *u, struct packet *p, const struct flow_key *k, struct
 		len += sizeof(rr) + 4;
 	}
 	uint8_t out[700];
-	size_t total = packet_udp(out, sizeof(out), p->frame + 6, k->v6, k->dst, 53, k->src, k->sport,
-		str_from((char *)msg, len));
+	size_t total = packet_udp(out, sizeof(out), p->frame + 6, k->v6, k->dst, 53, k->src,
+		k->sport, str_from((char *)msg, len));
 	if (total)
 		switch_frame(u->f, FABRIC_GATEWAY, out, total);
 	return true;
@@ -234,7 +234,8 @@ udp_flows_packet(struct udp_flows *u, struct packet *p)
 		return;
 	memcpy(fl->mac, p->frame + 6, 6);
 	loop_timer_after(u->f->loop, &fl->idle, FLOW_IDLE_NS);
-	if (send(fl->w.fd, payload.p, payload.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+	if (send(fl->w.fd, payload.p, payload.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+		errno != EAGAIN)
 		flow_end(fl);
 }
 

@@ -45,8 +45,8 @@ file_is(int dir_fd, const struct volume_file *f)
 	struct stat st;
 	snprintf(path, sizeof(path), DATA "/" STR_FMT, STR_ARG(f->path));
 	_cleanup_fd_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != f->content.n ||
-		(st.st_mode & 0777) != (f->mode & 0777))
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		(size_t)st.st_size != f->content.n || (st.st_mode & 0777) != (f->mode & 0777))
 		return false;
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char *at = buf_reserve(&b, f->content.n + 1);
@@ -119,8 +119,8 @@ write_one(int base_fd, const struct volume_file *f, int64_t fs_group)
 	int rc = make_parents(base_fd, f->path, fs_group);
 	if (rc < 0)
 		return rc;
-	_cleanup_fd_ int fd = openat(base_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		0600);
+	_cleanup_fd_ int fd = openat(
+		base_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	for (size_t at = 0; at < f->content.n;) {
@@ -176,7 +176,8 @@ sweep(const char *dir, int dir_fd, const char *keep, const struct volume_file *v
 	const struct dirent *ent;
 	while (d && (ent = readdir(d))) {
 		const char *name = ent->d_name;
-		if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, DATA) || !strcmp(name, keep))
+		if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, DATA) ||
+			!strcmp(name, keep))
 			continue;
 		if (!strncmp(name, "..", 2))
 			volume_remove_at(dir_fd, name);
@@ -194,12 +195,14 @@ version_name(char *out, size_t size)
 	time_t sec = (time_t)(now / NS_PER_SEC);
 	struct tm tm;
 	gmtime_r(&sec, &tm);
-	snprintf(out, size, "..%04d_%02d_%02d_%02d_%02d_%02d.%09lld", tm.tm_year + 1900, tm.tm_mon + 1,
-		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (long long)(now % NS_PER_SEC));
+	snprintf(out, size, "..%04d_%02d_%02d_%02d_%02d_%02d.%09lld", tm.tm_year + 1900,
+		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		(long long)(now % NS_PER_SEC));
 }
 
 static int
-write_version(int dir_fd, const char *version, const struct volume_file *v, size_t n, int64_t fs_group)
+write_version(
+	int dir_fd, const char *version, const struct volume_file *v, size_t n, int64_t fs_group)
 {
 	if (mkdirat(dir_fd, version, 0755) < 0)
 		return -errno;
@@ -213,7 +216,8 @@ write_version(int dir_fd, const char *version, const struct volume_file *v, size
 			return rc;
 	}
 	unlinkat(dir_fd, DATA_TMP, 0);
-	if (symlinkat(version, dir_fd, DATA_TMP) < 0 || renameat(dir_fd, DATA_TMP, dir_fd, DATA) < 0)
+	if (symlinkat(version, dir_fd, DATA_TMP) < 0 ||
+		renameat(dir_fd, DATA_TMP, dir_fd, DATA) < 0)
 		return -errno;
 	return link_names(dir_fd, v, n);
 }
@@ -225,8 +229,8 @@ volume_files_write(const char *dir, const struct volume_file *v, size_t n, bool 
 	char version[64];
 	for (size_t i = 0; i < n; i++)
 		if (!volume_files_path_ok(v[i].path))
-			return err_set(e, -EINVAL, R_INVALID, "invalid path '" STR_FMT "' in a volume",
-				STR_ARG(v[i].path));
+			return err_set(e, -EINVAL, R_INVALID,
+				"invalid path '" STR_FMT "' in a volume", STR_ARG(v[i].path));
 	int rc = memory ? volume_empty_dir(dir, true, 0, VOLUME_NO_GROUP, e)
 			: disk_mkdirs(dir, 0755);
 	if (rc < 0)
@@ -243,7 +247,8 @@ volume_files_write(const char *dir, const struct volume_file *v, size_t n, bool 
 			return err_errno(e, rc, "writing the files of '%s'", dir);
 		}
 		sweep(dir, fd, version, v, n);
-		if (fs_group >= 0 && (fchown(fd, (uid_t)-1, (gid_t)fs_group) < 0 || fchmod(fd, 02775) < 0))
+		if (fs_group >= 0 &&
+			(fchown(fd, (uid_t)-1, (gid_t)fs_group) < 0 || fchmod(fd, 02775) < 0))
 			return err_errno(e, -errno, "group of '%s'", dir);
 	}
 	if (ret_changed)

@@ -68,7 +68,8 @@ volume_empty_dir(const char *dir, bool memory, int64_t size_bytes, int64_t fs_gr
 	if (rc < 0)
 		return err_errno(e, rc, "making '%s'", dir);
 	struct statfs fs;
-	if (memory && !(volume_is_mount(dir) && statfs(dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC_)) {
+	if (memory &&
+		!(volume_is_mount(dir) && statfs(dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC_)) {
 		char options[64] = "";
 		if (size_bytes > 0)
 			snprintf(options, sizeof(options), "size=%lld", (long long)size_bytes);
@@ -83,10 +84,12 @@ volume_local_dir(const char *path, struct err *e)
 {
 	struct stat st;
 	if (stat(path, &st) == 0)
-		return S_ISDIR(st.st_mode) ? 0
-					   : err_set(e, -ENOTDIR, R_INVALID, "'%s' is not a directory", path);
+		return S_ISDIR(st.st_mode)
+			? 0
+			: err_set(e, -ENOTDIR, R_INVALID, "'%s' is not a directory", path);
 	int rc = disk_mkdirs(path, 0755);
-	return rc < 0 ? err_errno(e, rc, "making '%s'", path) : dir_group(path, VOLUME_NO_GROUP, 0777, e);
+	return rc < 0 ? err_errno(e, rc, "making '%s'", path)
+		      : dir_group(path, VOLUME_NO_GROUP, 0777, e);
 }
 
 /* ---- hostPath ---- */
@@ -135,8 +138,8 @@ volume_host_path(const char *path, struct str type, struct err *e)
 	}
 	if (rc == 0 && (st.st_mode & S_IFMT) == t->type)
 		return 0;
-	return err_set(e, rc < 0 ? rc : -EINVAL, R_INVALID, "hostPath type check failed: %s is not a %s",
-		path, t->what);
+	return err_set(e, rc < 0 ? rc : -EINVAL, R_INVALID,
+		"hostPath type check failed: %s is not a %s", path, t->what);
 }
 
 /* ---- NFS ---- */
@@ -159,9 +162,20 @@ static const struct flag_row {
 	const char *name;
 	unsigned long flag;
 } flags[] = {
-	{"ro", MS_RDONLY}, {"rw", 0}, {"noatime", MS_NOATIME}, {"nodiratime", MS_NODIRATIME},
-	{"relatime", MS_RELATIME}, {"nosuid", MS_NOSUID}, {"nodev", MS_NODEV}, {"noexec", MS_NOEXEC},
-	{"sync", MS_SYNCHRONOUS}, {"_netdev", 0}, {"defaults", 0}, {"bg", 0}, {"fg", 0}, {"auto", 0},
+	{"ro", MS_RDONLY},
+	{"rw", 0},
+	{"noatime", MS_NOATIME},
+	{"nodiratime", MS_NODIRATIME},
+	{"relatime", MS_RELATIME},
+	{"nosuid", MS_NOSUID},
+	{"nodev", MS_NODEV},
+	{"noexec", MS_NOEXEC},
+	{"sync", MS_SYNCHRONOUS},
+	{"_netdev", 0},
+	{"defaults", 0},
+	{"bg", 0},
+	{"fg", 0},
+	{"auto", 0},
 	{"noauto", 0},
 };
 
@@ -183,12 +197,13 @@ nfs_try(const char *dir, const struct volume_nfs *n, const char *version)
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	unsigned long mask = n->read_only ? MS_RDONLY : 0;
 	bool v6 = str_find_char(n->server, ':') >= 0;
-	snprintf(source, sizeof(source), "%s" STR_FMT "%s:" STR_FMT, v6 ? "[" : "", STR_ARG(n->server),
-		v6 ? "]" : "", STR_ARG(n->path));
+	snprintf(source, sizeof(source), "%s" STR_FMT "%s:" STR_FMT, v6 ? "[" : "",
+		STR_ARG(n->server), v6 ? "]" : "", STR_ARG(n->path));
 	buf_fmt(&b, "vers=%s,addr=" STR_FMT, version, STR_ARG(n->server));
 	for (size_t i = 0; i < n->n_options; i++) {
 		struct str o = n->options[i];
-		if (option_flag(o, &mask) || str_starts(o, STR("vers=")) || str_starts(o, STR("nfsvers=")))
+		if (option_flag(o, &mask) || str_starts(o, STR("vers=")) ||
+			str_starts(o, STR("nfsvers=")))
 			continue;
 		buf_char(&b, ',');
 		buf_str(&b, o);
@@ -223,7 +238,7 @@ volume_nfs_mount(const char *dir, const struct volume_nfs *n, struct err *e)
 		}
 	}
 	return rc < 0 ? err_errno(e, rc, "mounting " STR_FMT ":" STR_FMT, STR_ARG(n->server),
-			       STR_ARG(n->path))
+				STR_ARG(n->path))
 		      : 0;
 }
 
@@ -254,7 +269,8 @@ subpath_make(int root_fd, struct str subpath, int64_t fs_group)
 			return parent;
 		if (mkdirat(parent, name, 0750) == 0) {
 			if (fs_group >= 0 &&
-				(fchownat(parent, name, (uid_t)-1, (gid_t)fs_group, AT_SYMLINK_NOFOLLOW) < 0 ||
+				(fchownat(parent, name, (uid_t)-1, (gid_t)fs_group,
+					 AT_SYMLINK_NOFOLLOW) < 0 ||
 					fchmodat(parent, name, 02770, 0) < 0))
 				return -errno;
 		} else if (errno != EEXIST) {
@@ -304,8 +320,9 @@ bind_fd(int fd, const char *target)
 		SYS_open_tree, fd, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
 	if (tree < 0)
 		return -errno;
-	return syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH_) < 0 ? -errno
-												  : 0;
+	return syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH_) < 0
+		? -errno
+		: 0;
 }
 
 int
@@ -315,8 +332,8 @@ volume_subpath_bind(const char *vol_dir, struct str subpath, const char *target,
 	char path[2100];
 	struct stat st, there;
 	if (!subpath_ok(subpath))
-		return err_set(e, -EINVAL, R_INVALID, "subPath '" STR_FMT "' must be relative without '..'",
-			STR_ARG(subpath));
+		return err_set(e, -EINVAL, R_INVALID,
+			"subPath '" STR_FMT "' must be relative without '..'", STR_ARG(subpath));
 	str_copy_c(subpath, path, sizeof(path));
 	_cleanup_fd_ int root = open(vol_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
@@ -358,10 +375,12 @@ unmount_below(const char *dir)
 		rest = head;
 		for (int i = 0; i < 5 && str_next(&words, ' ', &word); i++)
 			;
-		bool below = str_starts(word, prefix) && (word.n == prefix.n || word.p[prefix.n] == '/');
+		bool below = str_starts(word, prefix) &&
+			(word.n == prefix.n || word.p[prefix.n] == '/');
 		char path[2100];
-		if (below && str_copy_c(word, path, sizeof(path)) && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
-			errno != EINVAL && errno != ENOENT)
+		if (below && str_copy_c(word, path, sizeof(path)) &&
+			umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+			errno != ENOENT)
 			rc = -errno;
 		if (!head.n)
 			break;

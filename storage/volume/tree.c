@@ -18,7 +18,8 @@
 /* What a walk does: enter (before the content; false = not into it), entry (not a folder), leave. */
 struct walk {
 	int (*entry)(struct walk *w, int dir_fd, const char *name, const struct stat *st);
-	int (*leave)(struct walk *w, int parent_fd, const char *name, int fd, const struct stat *st);
+	int (*leave)(
+		struct walk *w, int parent_fd, const char *name, int fd, const struct stat *st);
 	dev_t dev;
 	int64_t value;
 };

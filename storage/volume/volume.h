@@ -21,7 +21,8 @@
 /* ---- emptyDir ---- */
 /* volume_empty_dir: dir (made 0777) on the disk, or a tmpfs when memory: of at most size_bytes (0 = half of
  * the machine's memory). fs_group: owner group and setgid. An existing one keeps its content. */
-int volume_empty_dir(const char *dir, bool memory, int64_t size_bytes, int64_t fs_group, struct err *e);
+int volume_empty_dir(
+	const char *dir, bool memory, int64_t size_bytes, int64_t fs_group, struct err *e);
 /* volume_usage: bytes of disk blocks below dir (not crossing mounts); -errno. */
 int64_t volume_usage(const char *dir);
 
@@ -33,7 +34,7 @@ int volume_host_path(const char *path, struct str type, struct err *e);
 
 /* ---- files from objects (configMap, secret, projected, downwardAPI) ---- */
 struct volume_file {
-	struct str path;    /* relative, "/" allowed, no ".." part, not beginning with ".." */
+	struct str path; /* relative, "/" allowed, no ".." part, not beginning with ".." */
 	struct str content;
 	mode_t mode;
 };
@@ -70,8 +71,8 @@ int volume_set_group(const char *dir, int64_t fs_group, bool root_only, struct e
 /* volume_subpath_bind: a bind mount at target (made as file or folder) of vol_dir/subpath, resolved inside
  * vol_dir only (a link cannot lead out); a missing subpath is made as a folder (0750 & fs_group).
  * Mounted already = 0. Errors: -EINVAL subpath with "..", -EXDEV leads out. */
-int volume_subpath_bind(const char *vol_dir, struct str subpath, const char *target, int64_t fs_group,
-	struct err *e);
+int volume_subpath_bind(const char *vol_dir, struct str subpath, const char *target,
+	int64_t fs_group, struct err *e);
 /* volume_teardown: unmounts dir and what is mounted below it, and removes dir with its content on this
  * file system. Never follows a link, never crosses into another file system. Missing = 0. */
 int volume_teardown(const char *dir, struct err *e);

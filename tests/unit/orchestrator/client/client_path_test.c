@@ -15,26 +15,45 @@ check(const struct client_req *req, const char *want)
 
 TEST(paths)
 {
-	check(&(struct client_req){.verb = CLIENT_GET, .version = STR("v1"), .resource = STR("nodes"),
+	check(&(struct client_req){.verb = CLIENT_GET,
+		      .version = STR("v1"),
+		      .resource = STR("nodes"),
 		      .name = STR("n")},
 		"/api/v1/nodes/n");
-	check(&(struct client_req){.verb = CLIENT_CREATE, .group = STR("apps"), .version = STR("v1"),
-		      .resource = STR("deployments"), .ns = STR("x"), .dry_run = true},
+	check(&(struct client_req){.verb = CLIENT_CREATE,
+		      .group = STR("apps"),
+		      .version = STR("v1"),
+		      .resource = STR("deployments"),
+		      .ns = STR("x"),
+		      .dry_run = true},
 		"/apis/apps/v1/namespaces/x/deployments?dryRun=All");
-	check(&(struct client_req){.verb = CLIENT_UPDATE, .version = STR("v1"), .resource = STR("pods"),
-		      .ns = STR("x"), .name = STR("p"), .subresource = STR("status")},
+	check(&(struct client_req){.verb = CLIENT_UPDATE,
+		      .version = STR("v1"),
+		      .resource = STR("pods"),
+		      .ns = STR("x"),
+		      .name = STR("p"),
+		      .subresource = STR("status")},
 		"/api/v1/namespaces/x/pods/p/status");
-	check(&(struct client_req){.verb = CLIENT_LIST, .version = STR("v1"), .resource = STR("pods"),
-		      .label_selector = STR("a in (b,c)"), .limit = 5, .continue_token = STR("t=")},
+	check(&(struct client_req){.verb = CLIENT_LIST,
+		      .version = STR("v1"),
+		      .resource = STR("pods"),
+		      .label_selector = STR("a in (b,c)"),
+		      .limit = 5,
+		      .continue_token = STR("t=")},
 		"/api/v1/pods?labelSelector=a%20in%20%28b%2Cc%29&limit=5&continue=t%3D");
 }
 
 /* A watch of one object goes to the list with a field selector: the single-object watch is no more. */
 TEST(watching_one_object_is_a_selector)
 {
-	check(&(struct client_req){.verb = CLIENT_WATCH, .version = STR("v1"), .resource = STR("secrets"),
-		      .ns = STR("x"), .name = STR("s"), .resource_version = STR("7"),
-		      .allow_bookmarks = true, .timeout_s = 300},
+	check(&(struct client_req){.verb = CLIENT_WATCH,
+		      .version = STR("v1"),
+		      .resource = STR("secrets"),
+		      .ns = STR("x"),
+		      .name = STR("s"),
+		      .resource_version = STR("7"),
+		      .allow_bookmarks = true,
+		      .timeout_s = 300},
 		"/api/v1/namespaces/x/secrets?watch=true&fieldSelector=metadata.name%3Ds&resourceVersion=7&"
 		"allowWatchBookmarks=true&timeoutSeconds=300");
 }

@@ -38,7 +38,8 @@ scene(struct scene *s, int32_t n, int32_t surge, int32_t unavailable)
 	s->ru.max_unavailable = (struct int_or_str){.has = true, .i = unavailable};
 	s->olds[0] = (struct rollout_set){.o = &s->o[0], .rs = &s->rs[0]};
 	s->now = (struct rollout_set){.o = &s->o[2], .rs = &s->rs[2]};
-	s->x = (struct rollout){.dc = &s->dc, .d = &s->d, .olds = s->olds, .n_olds = 1, .now = &s->now};
+	s->x = (struct rollout){
+		.dc = &s->dc, .d = &s->d, .olds = s->olds, .n_olds = 1, .now = &s->now};
 }
 
 TEST(first_step_goes_up_by_the_surge)
@@ -94,7 +95,8 @@ TEST(every_rollout_ends_within_its_bounds)
 		scene(&s, n, surge, unavailable);
 		rollout_bounds(&s.d, &surge, &unavailable);
 		set_sizes(&s, n, n, 0, 0);
-		while ((s.rs[2].status.available_replicas < n || s.rs[0].spec.replicas > 0) && steps < 200) {
+		while ((s.rs[2].status.available_replicas < n || s.rs[0].spec.replicas > 0) &&
+			steps < 200) {
 			rollout_plan(&s.x);
 			CHECK(s.now.want + s.olds[0].want <= n + surge);
 			int32_t old_left = s.olds[0].want < s.rs[0].status.available_replicas
@@ -106,8 +108,8 @@ TEST(every_rollout_ends_within_its_bounds)
 			s.rs[2].spec.replicas = s.now.want;
 			int32_t more = s.now.want - s.rs[2].status.available_replicas;
 			if (more > 0)
-				s.rs[2].status.available_replicas +=
-					(int32_t)rand_below((uint64_t)more + 1);
+				s.rs[2].status.available_replicas += (int32_t)rand_below(
+					(uint64_t)more + 1);
 			steps++;
 		}
 		CHECK(steps < 200);

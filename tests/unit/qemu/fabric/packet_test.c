@@ -36,7 +36,8 @@ TEST(rewriting_mends_the_checksums)
 {
 	uint8_t f[200];
 	struct packet p;
-	static const uint8_t a6[16] = {0xfd, 1}, b6[16] = {0xfd, 2}, c6[16] = {0x20, 1, 0xd, 0xb8, [15] = 9};
+	static const uint8_t a6[16] = {0xfd, 1}, b6[16] = {0xfd, 2},
+			     c6[16] = {0x20, 1, 0xd, 0xb8, [15] = 9};
 	size_t n = packet_udp(f, sizeof(f), mac, false, a4, 53, b4, 4000, STR("odd"));
 	CHECK(packet_parse(f, n, &p));
 	packet_rewrite(&p, c4, 1234, NULL, 0);
@@ -56,8 +57,8 @@ TEST(any_bytes_are_parsed_or_refused)
 	struct packet p;
 	rand_set_seed(3);
 	for (int i = 0; i < 20000; i++) {
-		size_t n = packet_udp(f, sizeof(f), mac, i & 1, (uint8_t[16]){10}, 1, (uint8_t[16]){11}, 2,
-			STR("some payload"));
+		size_t n = packet_udp(f, sizeof(f), mac, i & 1, (uint8_t[16]){10}, 1,
+			(uint8_t[16]){11}, 2, STR("some payload"));
 		for (int k = 0; k < 3; k++)
 			f[rand_below(n)] = (uint8_t)rand_u64();
 		n = rand_below(n + 1);

@@ -88,7 +88,8 @@ TEST(an_open_version_stays_whole)
 
 TEST(bad_names_change_nothing)
 {
-	const struct volume_file bad[] = {{STR("ok"), STR("1"), 0644}, {STR("../up"), STR("1"), 0644}};
+	const struct volume_file bad[] = {
+		{STR("ok"), STR("1"), 0644}, {STR("../up"), STR("1"), 0644}};
 	struct err e = {0};
 	fresh();
 	CHECK_INT(volume_files_write(dir, bad, 2, false, VOLUME_NO_GROUP, NULL, &e), -EINVAL);

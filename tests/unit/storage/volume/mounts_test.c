@@ -13,8 +13,9 @@ static bool
 fresh(void)
 {
 	static bool own;
-	if (!own && (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
-			    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
+	if (!own &&
+		(geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
+			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
 		return false;
 	own = true;
 	str_copy_c(STR("/tmp/keelson-mounts-XXXXXX"), dir, sizeof(dir));
