@@ -1,6 +1,6 @@
 LIBS += orchestrator/runtime
 SRC_orchestrator/runtime := $(addprefix orchestrator/runtime/,caps.c cgroup.c child.c container.c \
-	container_spec.c container_start.c devices.c exec.c fsutil.c launch.c launch_mounts.c \
+	container_spec.c container_start.c container_view.c devices.c exec.c fsutil.c launch.c launch_mounts.c \
 	log_format.c log_reader.c logs.c pack.c port.c recover.c runtime.c sandbox.c seccomp.c \
 	seccomp_default.c state.c stream.c syscalls_x86_64.c user.c image/auth.c image/blob.c \
 	image/extract.c image/fetch.c image/import.c image/inflate.c image/layer.c image/manifest.c \

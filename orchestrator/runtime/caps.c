@@ -4,8 +4,8 @@
 #include "orchestrator/runtime/caps.h"
 
 #include <errno.h>
-#include <sys/prctl.h>
 #include <linux/capability.h>
+#include <sys/prctl.h>
 
 static const char *const names[CAP_LAST_CAP + 1] = {
 	[CAP_CHOWN] = "CHOWN",

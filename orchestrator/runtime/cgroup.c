@@ -114,8 +114,8 @@ cgroups_open(struct cgroups *c, const struct runtime_config *cfg, struct err *e)
 		return err_set(e, -ENODEV, R_INTERNAL_ERROR, "'%s' is not cgroup v2", path);
 	delegate(c, "");
 	while (str_next(&rest, '/', &part)) {
-		n += (size_t)snprintf(path + n, sizeof(path) - n, "%s" STR_FMT, n ? "/" : "",
-			STR_ARG(part));
+		n += (size_t)snprintf(
+			path + n, sizeof(path) - n, "%s" STR_FMT, n ? "/" : "", STR_ARG(part));
 		if (cgroup_make(c, path, true, e))
 			return e ? e->code : -EIO;
 	}
@@ -191,8 +191,8 @@ number_or_max(char out[static 24], int64_t v)
 }
 
 int
-cgroup_apply(const struct cgroups *c, const char *path, const struct runtime_limits *l,
-	struct err *e)
+cgroup_apply(
+	const struct cgroups *c, const char *path, const struct runtime_limits *l, struct err *e)
 {
 	char v[64];
 	int rc = 0;
@@ -359,8 +359,9 @@ cgroup_stats(const struct cgroups *c, const char *path, struct runtime_stats *re
 	if (!s.memory_usage_bytes)
 		s.memory_usage_bytes = s.memory_rss_bytes + cgroup_keyed(t, "file") +
 			cgroup_keyed(t, "kernel");
-	s.memory_working_set_bytes =
-		s.memory_usage_bytes > inactive ? s.memory_usage_bytes - inactive : 0;
+	s.memory_working_set_bytes = s.memory_usage_bytes > inactive
+		? s.memory_usage_bytes - inactive
+		: 0;
 	s.memory_limit_bytes = single(c, path, "memory.max");
 	s.swap_bytes = single(c, path, "memory.swap.current");
 	s.pids = single(c, path, "pids.current");

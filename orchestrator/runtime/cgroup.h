@@ -22,9 +22,9 @@ enum cgroup_controller {
 };
 
 struct cgroups {
-	int mount;       /* folder of the mount */
-	char parent[128];/* "kubepods" */
-	unsigned have;   /* bit per controller that is delegated to kubepods */
+	int mount;        /* folder of the mount */
+	char parent[128]; /* "kubepods" */
+	unsigned have;    /* bit per controller that is delegated to kubepods */
 	bool allow_missing;
 };
 
@@ -32,14 +32,14 @@ struct cgroups {
 int cgroups_open(struct cgroups *c, const struct runtime_config *cfg, struct err *e);
 void cgroups_close(struct cgroups *c);
 /* cgroup_pod_path: arena. */
-struct str cgroup_pod_path(const struct cgroups *c, struct arena *a, enum runtime_qos qos,
-	struct str pod_uid);
+struct str cgroup_pod_path(
+	const struct cgroups *c, struct arena *a, enum runtime_qos qos, struct str pod_uid);
 struct str cgroup_qos_path(const struct cgroups *c, struct arena *a, enum runtime_qos qos);
 /* cgroup_make: the folder (parents exist); delegate: controllers for its children too. 0, -errno (e). */
 int cgroup_make(const struct cgroups *c, const char *path, bool delegate, struct err *e);
 /* cgroup_apply: limits. Errors: -EOPNOTSUPP controller missing, -errno (e names the file). */
-int cgroup_apply(const struct cgroups *c, const char *path, const struct runtime_limits *l,
-	struct err *e);
+int cgroup_apply(
+	const struct cgroups *c, const char *path, const struct runtime_limits *l, struct err *e);
 /* cgroup_open_dir: O_PATH descriptor for CLONE_INTO_CGROUP, or -errno. */
 int cgroup_open_dir(const struct cgroups *c, const char *path);
 /* cgroup_kill: SIGKILL to all in it and below. Missing is success. 0 or -errno. */

@@ -7,25 +7,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
-#include <linux/capability.h>
-#include <linux/close_range.h>
-#include <linux/magic.h>
-#include <linux/mount.h>
-#include <sys/mount.h>
-#include <linux/openat2.h>
-#include <linux/seccomp.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -161,9 +161,12 @@ static void
 make_dev(const struct child *c)
 {
 	static const char *const links[][2] = {
-		{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
-		{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"},
-		{"pts/ptmx", "/dev/ptmx"}, {"/proc/kcore", "/dev/core"},
+		{"/proc/self/fd", "/dev/fd"},
+		{"/proc/self/fd/0", "/dev/stdin"},
+		{"/proc/self/fd/1", "/dev/stdout"},
+		{"/proc/self/fd/2", "/dev/stderr"},
+		{"pts/ptmx", "/dev/ptmx"},
+		{"/proc/kcore", "/dev/core"},
 	};
 
 	mount_kernel(c, "tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k");
@@ -193,7 +196,8 @@ mount_system(const struct child *c)
 	mount_kernel(c, "sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC | ro, NULL);
 	/* A kernel without cgroup v2 in sysfs has no folder for it. */
 	if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2",
-		MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME | ro, NULL) && errno != ENOENT)
+		    MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME | ro, NULL) &&
+		errno != ENOENT)
 		fail(c, "mounting", "/sys/fs/cgroup");
 }
 
@@ -216,7 +220,8 @@ mount_one(const struct child *c, const struct child_mount *m)
 		}
 	} else if (S_ISDIR(st.st_mode) != m->dir) {
 		errno = m->dir ? ENOTDIR : EISDIR;
-		fail(c, "are you trying to mount a directory onto a file (or vice-versa)?", m->target);
+		fail(c, "are you trying to mount a directory onto a file (or vice-versa)?",
+			m->target);
 	}
 	fd = open(m->target, O_PATH | O_CLOEXEC);
 	if (fd < 0 || fstatfs(fd, &fs))
@@ -226,7 +231,7 @@ mount_one(const struct child *c, const struct child_mount *m)
 		fail(c, "mounting inside /proc is not allowed:", m->target);
 	}
 	if (syscall(SYS_move_mount, m->fd, "", fd, "",
-		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
 		fail(c, "mounting", m->target);
 	close(fd);
 }
@@ -245,13 +250,15 @@ mask(const struct child *c)
 		if (stat(path, &st))
 			continue;
 		if (S_ISDIR(st.st_mode) && !first) {
-			if (mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-				"nr_blocks=1,nr_inodes=1"))
+			if (mount("tmpfs", path, "tmpfs",
+				    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+				    "nr_blocks=1,nr_inodes=1"))
 				fail(c, "masking", path);
 			first = path;
 			continue;
 		}
-		fd = (int)syscall(SYS_open_tree, AT_FDCWD, S_ISDIR(st.st_mode) ? first : "/dev/null",
+		fd = (int)syscall(SYS_open_tree, AT_FDCWD,
+			S_ISDIR(st.st_mode) ? first : "/dev/null",
 			OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 		if (fd < 0 || move_to(fd, path))
 			fail(c, "masking", path);
@@ -270,13 +277,14 @@ make_readonly(const struct child *c)
 
 		if (fd < 0 && errno == ENOENT)
 			continue;
-		if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
-			sizeof(attr)) || move_to(fd, c->readonly[i]))
+		if (fd < 0 ||
+			syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+				sizeof(attr)) ||
+			move_to(fd, c->readonly[i]))
 			fail(c, "making read-only", c->readonly[i]);
 		close(fd);
 	}
-	if (c->read_only_root &&
-		syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof(attr)))
+	if (c->read_only_root && syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof(attr)))
 		fail(c, "making read-only", "/");
 }
 
@@ -316,8 +324,8 @@ open_terminal(const struct child *c, int *ret_slave)
 		ioctl(master, TIOCSWINSZ, &ws);
 	if (c->join < 0) {
 		int fd = open("/dev/console", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path,
-			OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		int tree = (int)syscall(
+			SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 		if (fd < 0 || tree < 0 || move_to(tree, "/dev/console"))
 			fail(c, "mounting", "/dev/console");
@@ -387,7 +395,8 @@ ready(const struct child *c, int master)
 		memset(&ctl, 0, sizeof(ctl));
 		m.msg_control = &ctl;
 		m.msg_controllen = sizeof(ctl.bytes);
-		ctl.h = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+		ctl.h = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS};
 		memcpy(CMSG_DATA(&ctl.h), &master, sizeof(int));
 	}
@@ -415,8 +424,7 @@ write_text(const char *path, const char *text)
 static void
 load_filter(const struct child *c)
 {
-	if (c->seccomp.len &&
-		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &c->seccomp))
+	if (c->seccomp.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &c->seccomp))
 		fail(c, "loading the seccomp filter", NULL);
 }
 
@@ -424,8 +432,8 @@ static void
 set_caps(const struct child *c, uint64_t set)
 {
 	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct d[2] = {
-		{(uint32_t)set, (uint32_t)set, 0}, {(uint32_t)(set >> 32), (uint32_t)(set >> 32), 0}};
+	struct __user_cap_data_struct d[2] = {{(uint32_t)set, (uint32_t)set, 0},
+		{(uint32_t)(set >> 32), (uint32_t)(set >> 32), 0}};
 
 	if (syscall(SYS_capset, &h, d))
 		fail(c, "setting capabilities", NULL);
@@ -435,7 +443,8 @@ static void
 become_user(const struct child *c)
 {
 	for (uint64_t cap = 0; cap <= c->last_cap; cap++)
-		if (!(c->caps >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
+		if (!(c->caps >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) &&
+			errno != EINVAL)
 			fail(c, "dropping capabilities", NULL);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
 		fail(c, "keeping capabilities", NULL);
@@ -455,7 +464,8 @@ become_user(const struct child *c)
 static void
 reset_signals(void)
 {
-	uint64_t action[4] = {0}; /* struct sigaction of the kernel: SIG_DFL, no flags, empty mask */
+	uint64_t action[4] = {
+		0}; /* struct sigaction of the kernel: SIG_DFL, no flags, empty mask */
 	uint64_t none = 0;
 
 	for (int s = 1; s < 65; s++)
@@ -571,8 +581,9 @@ join_namespaces(const struct child *c)
 	static const int types[] = {CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS};
 
 	if (c->join >= 0) {
-		if (setns(c->join, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-			CLONE_NEWCGROUP))
+		if (setns(c->join,
+			    CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+				    CLONE_NEWCGROUP))
 			fail(c, "entering the container", NULL);
 		return;
 	}
@@ -636,7 +647,8 @@ child_pod_init_main(const struct child_init *c)
 		if (c->ns[i] >= 0 && setns(c->ns[i], types[i]))
 			_exit(120);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-		mount("tmpfs", c->stage, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "nr_inodes=1") ||
+		mount("tmpfs", c->stage, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV,
+			"nr_inodes=1") ||
 		chdir(c->stage) || syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) ||
 		chdir("/"))
 		_exit(121);

@@ -42,13 +42,13 @@ struct child_mount {
 struct child {
 	/* 1: where */
 	int sock;
-	int ns[4];            /* net, ipc, uts (pod) descriptors, -1 = keep; [3] unused for starts */
-	int join;             /* exec: pidfd of the container's first process; -1 = a start */
+	int ns[4]; /* net, ipc, uts (pod) descriptors, -1 = keep; [3] unused for starts */
+	int join;  /* exec: pidfd of the container's first process; -1 = a start */
 	bool wait_go;
 	/* 2: the file system (starts only) */
-	int root;             /* detached overlay */
-	const char *stage;    /* an empty folder of the host, to mount it on */
-	int shm;              /* detached mount or -1 */
+	int root;          /* detached overlay */
+	const char *stage; /* an empty folder of the host, to mount it on */
+	int shm;           /* detached mount or -1 */
 	const struct child_mount *mounts;
 	size_t n_mounts;
 	const struct device_node *nodes;
@@ -57,7 +57,7 @@ struct child {
 	size_t n_masked, n_readonly;
 	bool privileged, read_only_root;
 	/* 3: the process */
-	int stdio[3];         /* -1 = /dev/null (opened by the child) */
+	int stdio[3]; /* -1 = /dev/null (opened by the child) */
 	bool tty;
 	uint16_t cols, rows;
 	const char *oom_score_adj; /* text, NULL = keep */
@@ -71,7 +71,7 @@ struct child {
 	struct sock_fprog seccomp; /* len 0 = none */
 	const char *cwd;
 	char *const *argv, *const *envp;
-	const char *path;     /* of $PATH */
+	const char *path; /* of $PATH */
 	uint64_t last_cap;
 };
 
@@ -80,7 +80,7 @@ _Noreturn void child_main(const struct child *c);
 /* child_pod_init_main: PID 1 of a shared process namespace: empty root, then execveat(exe). */
 struct child_init {
 	int ns[4];
-	int exe;              /* this program */
+	int exe; /* this program */
 	const char *stage;
 	char *const *argv;
 	uint64_t last_cap;

@@ -12,14 +12,39 @@ static const struct {
 	const char *name;
 	int nr;
 } signals[] = {
-	{"HUP", SIGHUP}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"ILL", SIGILL}, {"TRAP", SIGTRAP},
-	{"ABRT", SIGABRT}, {"IOT", SIGABRT}, {"BUS", SIGBUS}, {"FPE", SIGFPE}, {"KILL", SIGKILL},
-	{"USR1", SIGUSR1}, {"SEGV", SIGSEGV}, {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},
-	{"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"STKFLT", SIGSTKFLT}, {"CHLD", SIGCHLD},
-	{"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN},
-	{"TTOU", SIGTTOU}, {"URG", SIGURG}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ},
-	{"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},
-	{"POLL", SIGIO}, {"PWR", SIGPWR}, {"SYS", SIGSYS},
+	{"HUP", SIGHUP},
+	{"INT", SIGINT},
+	{"QUIT", SIGQUIT},
+	{"ILL", SIGILL},
+	{"TRAP", SIGTRAP},
+	{"ABRT", SIGABRT},
+	{"IOT", SIGABRT},
+	{"BUS", SIGBUS},
+	{"FPE", SIGFPE},
+	{"KILL", SIGKILL},
+	{"USR1", SIGUSR1},
+	{"SEGV", SIGSEGV},
+	{"USR2", SIGUSR2},
+	{"PIPE", SIGPIPE},
+	{"ALRM", SIGALRM},
+	{"TERM", SIGTERM},
+	{"STKFLT", SIGSTKFLT},
+	{"CHLD", SIGCHLD},
+	{"CONT", SIGCONT},
+	{"STOP", SIGSTOP},
+	{"TSTP", SIGTSTP},
+	{"TTIN", SIGTTIN},
+	{"TTOU", SIGTTOU},
+	{"URG", SIGURG},
+	{"XCPU", SIGXCPU},
+	{"XFSZ", SIGXFSZ},
+	{"VTALRM", SIGVTALRM},
+	{"PROF", SIGPROF},
+	{"WINCH", SIGWINCH},
+	{"IO", SIGIO},
+	{"POLL", SIGIO},
+	{"PWR", SIGPWR},
+	{"SYS", SIGSYS},
 };
 
 /* The kernel's numbers, which images mean; libraries keep the first two or three for themselves. */
@@ -213,8 +238,8 @@ resolve_env(struct arena *a, struct container_rec *rec, const struct image_confi
 	if (!rc && s->tty)
 		rc = env_set(a, &list, &n, STR("TERM=xterm"));
 	if (!rc && hostname.n)
-		rc = env_set(a, &list, &n,
-			arena_cat(a, (struct str[]){STR("HOSTNAME="), hostname}, 2));
+		rc = env_set(
+			a, &list, &n, arena_cat(a, (struct str[]){STR("HOSTNAME="), hostname}, 2));
 	for (size_t i = 0; !rc && i < img->n_env; i++)
 		rc = env_set(a, &list, &n, img->env[i]);
 	for (size_t i = 0; !rc && i < s->n_env; i++)
@@ -257,8 +282,9 @@ container_spec_resolve(struct arena *a, struct container_rec *rec, const struct 
 	rec->n_argv = n;
 	rec->cwd = arena_str(a, s->cwd.n ? s->cwd : img->workdir.n ? img->workdir : STR("/"));
 	if (rec->cwd.p && (rec->cwd.p[0] != '/' || str_find_char(rec->cwd, '\0') >= 0))
-		return err_set(e, -EINVAL, R_INVALID, "working directory '" STR_FMT
-			"' is not an absolute path", STR_ARG(rec->cwd));
+		return err_set(e, -EINVAL, R_INVALID,
+			"working directory '" STR_FMT "' is not an absolute path",
+			STR_ARG(rec->cwd));
 	rec->stop_signal = sig.n ? container_signal(sig) : SIGTERM;
 	if (rec->stop_signal < 0)
 		rec->stop_signal = SIGTERM; /* the image's mistake does not make it unusable */

@@ -33,7 +33,9 @@ sock_receive(int sock, struct child_report *r, int *ret_fd)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} ctl;
 	struct iovec iov = {r, sizeof(*r)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.bytes,
+	struct msghdr m = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.bytes,
 		.msg_controllen = sizeof(ctl.bytes)};
 	ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *h = NULL;
@@ -222,8 +224,8 @@ hand_over(struct container *c)
 	if (!rc && c->stdin_fd >= 0)
 		rc = rt_fd_keep(c->rt, 'c', id, "in", c->stdin_fd);
 	if (!rc)
-		rc = log_file_open(&c->log, s->log_path, (uint64_t)s->log_max_bytes,
-			s->log_max_files);
+		rc = log_file_open(
+			&c->log, s->log_path, (uint64_t)s->log_max_bytes, s->log_max_files);
 	if (!rc)
 		rc = container_streams_open(c, TAKE_FD(out), TAKE_FD(err));
 	cleanup_fd(&out);
@@ -260,8 +262,11 @@ start_done(struct job *job, bool dead)
 	}
 	rc = hand_over(c);
 	if (!rc) {
-		c->sock = (struct loop_fd){.fd = c->launch->sock, .events = EPOLLIN,
-			.prio = LOOP_PRIO_IO, .fn = on_sock, .arg = c};
+		c->sock = (struct loop_fd){.fd = c->launch->sock,
+			.events = EPOLLIN,
+			.prio = LOOP_PRIO_IO,
+			.fn = on_sock,
+			.arg = c};
 		rc = loop_fd_add(c->rt->loop, &c->sock);
 	}
 	if (rc) {
@@ -282,7 +287,8 @@ image_mounts(struct container *c, struct launch *l)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n_mounts; i++) {
 		struct image *img = s->mounts[i].image.n
-			? image_store_get(c->rt->store, s->mounts[i].image) : NULL;
+			? image_store_get(c->rt->store, s->mounts[i].image)
+			: NULL;
 		struct str *layers = NULL;
 
 		if (!s->mounts[i].image.n)
@@ -317,8 +323,9 @@ launch_make(struct container *c)
 	if (!rc) {
 		l->new_pid_ns = !p->host_pid && !p->share_pid;
 		if (!p->host_ipc)
-			l->shm = arena_fmt(l->a, "%s/shm/" STR_FMT, c->rt->run_path,
-				STR_ARG(s->rec.id)).p;
+			l->shm = arena_fmt(
+				l->a, "%s/shm/" STR_FMT, c->rt->run_path, STR_ARG(s->rec.id))
+					 .p;
 		rc = image_mounts(c, l);
 	}
 	if (rc) {

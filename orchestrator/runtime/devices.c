@@ -7,12 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-#include <linux/bpf.h>
 
 #define MAX_RULES 400
 #define MAX_HOST_NODES 2048
@@ -30,14 +30,11 @@ const size_t devices_n_default = ARRAY_LEN(devices_default);
 
 static const struct device_rule default_rules[] = {
 	{false, true, -1, -1, false, false, true}, /* nodes of any kind may be made, not opened */
-	{false, false, 1, 3, true, true, true},
-	{false, false, 1, 5, true, true, true},
-	{false, false, 1, 7, true, true, true},
-	{false, false, 1, 8, true, true, true},
-	{false, false, 1, 9, true, true, true},
-	{false, false, 5, 0, true, true, true},
-	{false, false, 5, 1, true, true, true},  /* console */
-	{false, false, 5, 2, true, true, true},  /* ptmx */
+	{false, false, 1, 3, true, true, true}, {false, false, 1, 5, true, true, true},
+	{false, false, 1, 7, true, true, true}, {false, false, 1, 8, true, true, true},
+	{false, false, 1, 9, true, true, true}, {false, false, 5, 0, true, true, true},
+	{false, false, 5, 1, true, true, true},    /* console */
+	{false, false, 5, 2, true, true, true},    /* ptmx */
 	{false, false, 136, -1, true, true, true}, /* pts */
 };
 
@@ -117,8 +114,8 @@ devices_resolve(struct arena *a, const struct runtime_container_spec *s,
 		r = ARENA_PUSH(a, rules, n_rules);
 		if (!r)
 			return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "no memory");
-		*r = (struct device_rule){node.block, false, node.major, node.minor, d->read,
-			d->write, d->mknod};
+		*r = (struct device_rule){
+			node.block, false, node.major, node.minor, d->read, d->write, d->mknod};
 	}
 	if (n_rules > MAX_RULES - ARRAY_LEN(default_rules))
 		return err_set(e, -E2BIG, R_INVALID, "too many devices");
@@ -139,8 +136,8 @@ struct prog {
 static void
 op(struct prog *p, uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
 {
-	p->code[p->n++] = (struct bpf_insn){.code = code, .dst_reg = dst & 0xf,
-		.src_reg = src & 0xf, .off = off, .imm = imm};
+	p->code[p->n++] = (struct bpf_insn){
+		.code = code, .dst_reg = dst & 0xf, .src_reg = src & 0xf, .off = off, .imm = imm};
 }
 
 /* R2 = type, R3 = access, R4 = major, R5 = minor. A failed test jumps behind the rule's block. */
@@ -148,8 +145,8 @@ static void
 rule(struct prog *p, const struct device_rule *r)
 {
 	size_t from = p->n;
-	uint32_t access = (r->mknod ? BPF_DEVCG_ACC_MKNOD : 0) | (r->read ? BPF_DEVCG_ACC_READ : 0) |
-		(r->write ? BPF_DEVCG_ACC_WRITE : 0);
+	uint32_t access = (r->mknod ? BPF_DEVCG_ACC_MKNOD : 0) |
+		(r->read ? BPF_DEVCG_ACC_READ : 0) | (r->write ? BPF_DEVCG_ACC_WRITE : 0);
 
 	if (!r->any_type)
 		op(p, BPF_JMP | BPF_JNE | BPF_K, 2, 0, 0,

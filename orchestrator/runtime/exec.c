@@ -30,19 +30,19 @@ struct runtime_exec {
 	struct job job;
 	struct runtime_exec *next; /* of the container */
 	struct runtime *rt;
-	struct container *c;       /* NULL: it is gone */
+	struct container *c; /* NULL: it is gone */
 	struct launch *launch;
-	struct container_rec rec;  /* what launch reads; strings in launch's arena */
+	struct container_rec rec; /* what launch reads; strings in launch's arena */
 	struct runtime_exec_ops ops;
 	void *arg;
 	struct loop_fd sock;
 	bool launching, running, exited, closed, over, paused;
 	struct pid_watch watch;
 	int status, pidfd, tty;
-	struct exec_in out[3];     /* by stream */
+	struct exec_in out[3]; /* by stream */
 	struct outlet in;
-	bool close_in;             /* asked for while it was not there yet */
-	struct buf early;          /* input that came before the process */
+	bool close_in;    /* asked for while it was not there yet */
+	struct buf early; /* input that came before the process */
 	struct loop_timer linger;
 	struct loop_work step;
 	struct err err;
@@ -147,8 +147,8 @@ in_open(struct runtime_exec *x, enum runtime_stream s, int fd)
 
 	if (flags >= 0)
 		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-	i->w = (struct loop_fd){.fd = fd, .events = EPOLLIN, .prio = LOOP_PRIO_IO,
-		.fn = on_readable, .arg = x};
+	i->w = (struct loop_fd){
+		.fd = fd, .events = EPOLLIN, .prio = LOOP_PRIO_IO, .fn = on_readable, .arg = x};
 	i->open = true;
 	if (loop_fd_add(x->rt->loop, &i->w))
 		in_close(x, s);
@@ -161,8 +161,7 @@ runtime_exec_resume(struct runtime_exec *x)
 		return;
 	x->paused = false;
 	for (size_t s = RUNTIME_STDOUT; s <= RUNTIME_STDERR; s++)
-		if (x->out[s].open && !x->out[s].w.loop &&
-			loop_fd_add(x->rt->loop, &x->out[s].w))
+		if (x->out[s].open && !x->out[s].w.loop && loop_fd_add(x->rt->loop, &x->out[s].w))
 			in_close(x, (enum runtime_stream)s);
 }
 
@@ -350,8 +349,8 @@ exec_done(struct job *job, bool dead)
 	x->pidfd = TAKE_FD(l->pidfd);
 	x->watch = (struct pid_watch){.pid = l->pid, .fn = on_exit_record, .arg = x};
 	streams_open(x);
-	x->sock = (struct loop_fd){.fd = l->sock, .events = EPOLLIN, .prio = LOOP_PRIO_IO,
-		.fn = on_sock, .arg = x};
+	x->sock = (struct loop_fd){
+		.fd = l->sock, .events = EPOLLIN, .prio = LOOP_PRIO_IO, .fn = on_sock, .arg = x};
 	if (pid_watch_start(x->rt, &x->watch) || loop_fd_add(x->rt->loop, &x->sock)) {
 		err_set(&e, -ENOMEM, R_INTERNAL_ERROR, "no memory");
 		fail(x, &e, 126);

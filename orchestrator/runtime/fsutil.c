@@ -7,21 +7,21 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <linux/openat2.h>
 
 #include "base/err.h"
 
 static int
 open_how(int root, const char *path, int flags, uint64_t resolve)
 {
-	struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = resolve | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve | RESOLVE_NO_MAGICLINKS};
 	int fd = -1;
 
 	/* EAGAIN: a rename went on meanwhile and the kernel cannot prove the path; it says to try again. */
@@ -100,12 +100,12 @@ child_dir(int up, const char *name, dev_t dev)
 static int
 empty_dir(int top)
 {
-	_cleanup_fd_ int hold = top;
+	_cleanup_fd_ int own = top;
 	struct stat st = {0};
 	unsigned long serial = 0;
 	bool again = true;
 
-	if (fstat(top, &st))
+	if (fstat(own, &st))
 		return -1;
 	while (again) {
 		DIR *d = NULL;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <linux/sched.h>
 
 #include "base/disk.h"
 #include "orchestrator/runtime/caps.h"
@@ -25,12 +25,25 @@
 #define PROFILE_MAX (1u << 20)
 
 static const char *const masked[] = {
-	"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-	"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-	"/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/interrupts",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/sys/firmware",
+	"/sys/devices/virtual/powercap",
 };
 static const char *const readonly[] = {
-	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+	"/proc/bus",
+	"/proc/fs",
+	"/proc/irq",
+	"/proc/sys",
+	"/proc/sysrq-trigger",
 };
 
 struct launch *
@@ -190,8 +203,8 @@ filter(struct launch *l)
 			return oom(l);
 	} else {
 		buf_init_arena(&text, l->a);
-		path = arena_fmt(l->a, "%s/" STR_FMT, l->env->seccomp_dir,
-			STR_ARG(s->seccomp_profile));
+		path = arena_fmt(
+			l->a, "%s/" STR_FMT, l->env->seccomp_dir, STR_ARG(s->seccomp_profile));
 		rc = str_is_set(path) ? disk_read_file(path.p, PROFILE_MAX, &text) : -ENOMEM;
 		if (rc)
 			return err_errno(&l->err, rc, "seccomp profile '" STR_FMT "'",
@@ -222,8 +235,8 @@ limits(struct launch *l)
 	}
 	l->child.n_rlimits = s->n_rlimits;
 	if (!nofile && getrlimit(RLIMIT_NOFILE, &own) == 0)
-		list[l->child.n_rlimits++] =
-			(struct runtime_rlimit){RLIMIT_NOFILE, own.rlim_max, own.rlim_max};
+		list[l->child.n_rlimits++] = (struct runtime_rlimit){
+			RLIMIT_NOFILE, own.rlim_max, own.rlim_max};
 	l->child.rlimits = list;
 	return 0;
 }
@@ -297,8 +310,8 @@ cgroup(struct launch *l, int *ret_fd)
 	if (!rc) {
 		*ret_fd = launch_keep(l, cgroup_open_dir(l->env->cgroups, path));
 		if (*ret_fd < 0)
-			rc = err_set(&l->err, -ENOENT, R_INTERNAL_ERROR,
-				"opening the cgroup '%s'", path);
+			rc = err_set(&l->err, -ENOENT, R_INTERNAL_ERROR, "opening the cgroup '%s'",
+				path);
 	}
 	if (rc || l->exec)
 		return rc;

@@ -29,23 +29,23 @@ struct launch {
 	const struct launch_env *env;
 	const struct container_rec *rec; /* borrowed, unchanged meanwhile */
 	/* in */
-	int ns[NS__COUNT];     /* of the sandbox, owned; -1 = the host's */
+	int ns[NS__COUNT]; /* of the sandbox, owned; -1 = the host's */
 	bool new_pid_ns;
-	const char *shm;       /* path, NULL = the host's */
+	const char *shm;                       /* path, NULL = the host's */
 	const struct str *const *image_layers; /* per mount: chain ids topmost first, or NULL */
 	const size_t *n_image_layers;
 	/* in, execs only */
 	bool exec;
-	int join;              /* pidfd of the container, owned */
+	int join; /* pidfd of the container, owned */
 	const struct str *argv;
 	size_t n_argv;
-	bool tty, want[3];     /* which of stdin, stdout, stderr are pipes */
+	bool tty, want[3]; /* which of stdin, stdout, stderr are pipes */
 	uint16_t cols, rows;
 	/* out, owned */
 	struct child child;
 	int pid, pidfd, sock;
-	int stdio[3];          /* our ends: write, read, read */
-	int *fds;              /* to close after the clone */
+	int stdio[3]; /* our ends: write, read, read */
+	int *fds;     /* to close after the clone */
 	size_t n_fds;
 	struct err err;
 };
@@ -61,7 +61,7 @@ int launch_report(const struct child_report *r, struct err *e);
 int launch_pod_init(const struct launch_env *env, const int ns[NS__COUNT], const char *cgroup,
 	const char *const *argv, int *ret_pid, int *ret_pidfd, struct err *e);
 /* launch_overlay: detached read-only (upper NULL) or writable mount of layers; -errno (e). */
-int launch_overlay(const struct launch_env *env, struct arena *a, const struct str *layers, size_t n,
-	const char *upper, const char *work, struct err *e);
+int launch_overlay(const struct launch_env *env, struct arena *a, const struct str *layers,
+	size_t n, const char *upper, const char *work, struct err *e);
 
 #endif

@@ -6,12 +6,12 @@
  * to and from the host works for those that ask for it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <linux/mount.h>
 
 #include "orchestrator/runtime/fsutil.h"
 #include "orchestrator/runtime/launch_int.h"
@@ -52,9 +52,10 @@ launch_overlay(const struct launch_env *env, struct arena *a, const struct str *
 	if (!rc && !upper && n <= 1 && config(fs, FSCONFIG_SET_STRING, "lowerdir+", env->stage))
 		rc = -errno;
 	/* "volatile": nobody needs this layer after a power cut, so nothing waits for the disk. */
-	if (!rc && upper && (config(fs, FSCONFIG_SET_STRING, "upperdir", upper) ||
-		config(fs, FSCONFIG_SET_STRING, "workdir", work) ||
-		config(fs, FSCONFIG_SET_FLAG, "volatile", NULL)))
+	if (!rc && upper &&
+		(config(fs, FSCONFIG_SET_STRING, "upperdir", upper) ||
+			config(fs, FSCONFIG_SET_STRING, "workdir", work) ||
+			config(fs, FSCONFIG_SET_FLAG, "volatile", NULL)))
 		rc = -errno;
 	if (!rc && config(fs, FSCONFIG_CMD_CREATE, NULL, NULL))
 		rc = -errno;
@@ -69,8 +70,8 @@ static int
 root(struct launch *l)
 {
 	const struct container_rec *r = l->rec;
-	struct str dir = arena_fmt(l->a, "%s/containers/" STR_FMT, l->env->data_path,
-		STR_ARG(r->id));
+	struct str dir = arena_fmt(
+		l->a, "%s/containers/" STR_FMT, l->env->data_path, STR_ARG(r->id));
 	struct str upper = arena_fmt(l->a, STR_FMT "/upper", STR_ARG(dir));
 	struct str work = arena_fmt(l->a, STR_FMT "/work", STR_ARG(dir));
 	_cleanup_fd_ int own = openat(l->env->containers, str_is_set(dir) ? dir.p : "",
@@ -78,7 +79,8 @@ root(struct launch *l)
 	int fd = -1;
 
 	if (own < 0 || arena_failed(l->a))
-		return err_errno(&l->err, own < 0 ? -errno : -ENOMEM, "opening the container's folder");
+		return err_errno(
+			&l->err, own < 0 ? -errno : -ENOMEM, "opening the container's folder");
 	/* A start that was cut off may have left the mark of a volatile mount. */
 	if (fs_remove_tree(own, "work") || mkdirat(own, "work", 0700) ||
 		(mkdirat(own, "upper", 0755) && errno != EEXIST))
@@ -102,13 +104,17 @@ set_attr(struct launch *l, int fd, const struct runtime_mount *m)
 	};
 	struct mount_attr prop = {.propagation = propagation[m->propagation]};
 	struct mount_attr attr = {.attr_set = (m->read_only ? MOUNT_ATTR_RDONLY : 0) |
-		(m->noexec ? MOUNT_ATTR_NOEXEC : 0)};
+			(m->noexec ? MOUNT_ATTR_NOEXEC : 0)};
 
-	if (prop.propagation && syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE,
-		&prop, sizeof(prop)))
-		return err_errno(&l->err, -errno, "propagation of '" STR_FMT "'", STR_ARG(m->source));
-	if (attr.attr_set && syscall(SYS_mount_setattr, fd, "",
-		AT_EMPTY_PATH | (m->recursive_read_only ? AT_RECURSIVE : 0), &attr, sizeof(attr)))
+	if (prop.propagation &&
+		syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &prop,
+			sizeof(prop)))
+		return err_errno(
+			&l->err, -errno, "propagation of '" STR_FMT "'", STR_ARG(m->source));
+	if (attr.attr_set &&
+		syscall(SYS_mount_setattr, fd, "",
+			AT_EMPTY_PATH | (m->recursive_read_only ? AT_RECURSIVE : 0), &attr,
+			sizeof(attr)))
 		return err_errno(&l->err, -errno, "flags of '" STR_FMT "'", STR_ARG(m->source));
 	return 0;
 }
@@ -165,8 +171,9 @@ bind_tree(struct launch *l, const struct runtime_mount *m)
 		return err_set(&l->err, -ENOMEM, R_INTERNAL_ERROR, "no memory");
 	base = open(source, O_PATH | O_CLOEXEC);
 	if (base < 0)
-		return err_errno(&l->err, -errno, "error mounting \"%s\" to rootfs at \"" STR_FMT
-			"\": stat %s", source, STR_ARG(m->target), source);
+		return err_errno(&l->err, -errno,
+			"error mounting \"%s\" to rootfs at \"" STR_FMT "\": stat %s", source,
+			STR_ARG(m->target), source);
 	if (*sub) {
 		if (m->sub_create)
 			rc = sub_make(base, sub);
@@ -248,7 +255,8 @@ wants(struct launch *l, size_t *ret_n)
 	for (size_t i = 0; i < s->n_mounts; i++)
 		want_add(l, &list, &n, &s->mounts[i], i);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		struct runtime_mount m = {.source = files[i].source, .target = files[i].target,
+		struct runtime_mount m = {.source = files[i].source,
+			.target = files[i].target,
 			.read_only = s->read_only_rootfs && i < 3};
 
 		if (m.source.n && m.target.n && !is_mounted(s, m.target))
@@ -283,10 +291,10 @@ volumes(struct launch *l)
 			return fd;
 		fd = launch_keep(l, fd);
 		if (fd < 0 || fstat(fd, &st))
-			return err_errno(&l->err, -errno, "looking at '" STR_FMT "'",
-				STR_ARG(w->m.source));
-		out[i] = (struct child_mount){fd, arena_cstr(l->a, w->m.target),
-			S_ISDIR(st.st_mode)};
+			return err_errno(
+				&l->err, -errno, "looking at '" STR_FMT "'", STR_ARG(w->m.source));
+		out[i] = (struct child_mount){
+			fd, arena_cstr(l->a, w->m.target), S_ISDIR(st.st_mode)};
 	}
 	l->child.mounts = out;
 	l->child.n_mounts = n;
@@ -296,8 +304,8 @@ volumes(struct launch *l)
 int
 launch_mounts(struct launch *l)
 {
-	struct runtime_mount shm = {.source = str_c(l->shm ? l->shm : "/dev/shm"),
-		.target = STR("/dev/shm")};
+	struct runtime_mount shm = {
+		.source = str_c(l->shm ? l->shm : "/dev/shm"), .target = STR("/dev/shm")};
 	int rc = root(l);
 	int fd = -1;
 

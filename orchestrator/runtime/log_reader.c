@@ -27,9 +27,9 @@ struct runtime_log {
 	int fd;
 	off_t at;
 	struct buf raw, out;
-	int64_t left;          /* of limit_bytes; -1 = no limit */
-	bool line_start;       /* the next text begins a line */
-	bool rotated;          /* another file has the name by now */
+	int64_t left;    /* of limit_bytes; -1 = no limit */
+	bool line_start; /* the next text begins a line */
+	bool rotated;    /* another file has the name by now */
 	bool over, paused, ended, limited;
 	struct file_watch watch;
 	struct loop_work step;
@@ -271,7 +271,8 @@ runtime_log_open(struct runtime *rt, const struct runtime_log_spec *spec,
 	const struct runtime_log_ops *ops, void *arg, struct runtime_log **ret, struct err *e)
 {
 	struct container *c = str_is_set(spec->container_id)
-		? container_find(rt, spec->container_id) : NULL;
+		? container_find(rt, spec->container_id)
+		: NULL;
 	struct runtime_log *r = NULL;
 	int rc = 0;
 

@@ -5,8 +5,8 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -49,7 +49,8 @@ file_open(struct log_file *f)
 int
 log_file_open(struct log_file *f, struct str path, uint64_t max_bytes, uint32_t max_files)
 {
-	*f = (struct log_file){.fd = -1, .max_bytes = max_bytes ? max_bytes : DEFAULT_MAX_BYTES,
+	*f = (struct log_file){.fd = -1,
+		.max_bytes = max_bytes ? max_bytes : DEFAULT_MAX_BYTES,
 		.max_files = max_files ? max_files : DEFAULT_MAX_FILES};
 	if (path.n == 0)
 		return 0;
@@ -333,8 +334,8 @@ log_source_open(struct log_source *s, struct log_pump *p, struct log_file *f, in
 		return -errno;
 	s->pump = p;
 	s->file = f;
-	s->w = (struct loop_fd){.fd = fd, .events = EPOLLIN, .prio = LOOP_PRIO_IO,
-		.fn = on_readable, .arg = s};
+	s->w = (struct loop_fd){
+		.fd = fd, .events = EPOLLIN, .prio = LOOP_PRIO_IO, .fn = on_readable, .arg = s};
 	rc = loop_fd_add(p->loop, &s->w);
 	s->open = rc == 0;
 	return rc;

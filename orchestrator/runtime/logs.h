@@ -28,7 +28,7 @@ struct log_pump {
 	int in_flight[2]; /* B: read, write */
 	int copy[2];
 	struct log_journal *journal;
-	char *bytes;      /* one batch */
+	char *bytes; /* one batch */
 	struct buf lines;
 };
 

@@ -34,12 +34,22 @@ struct pack_table {
 	const struct pack_field *fields;
 };
 
-#define PACK_FIELD(num, k, type, member) {num, k, offsetof(type, member), 0, NULL}
+#define PACK_FIELD(num, k, type, member)                                                           \
+	{                                                                                          \
+		num, k, offsetof(type, member), 0, NULL                                            \
+	}
 #define PACK_ARRAY(num, k, type, member, count)                                                    \
-	{num, k, offsetof(type, member), offsetof(type, count), NULL}
-#define PACK_SUB(num, type, member, table) {num, PACK_MSG, offsetof(type, member), 0, table}
+	{                                                                                          \
+		num, k, offsetof(type, member), offsetof(type, count), NULL                        \
+	}
+#define PACK_SUB(num, type, member, table)                                                         \
+	{                                                                                          \
+		num, PACK_MSG, offsetof(type, member), 0, table                                    \
+	}
 #define PACK_SUBS(num, type, member, count, table)                                                 \
-	{num, PACK_MSGS, offsetof(type, member), offsetof(type, count), table}
+	{                                                                                          \
+		num, PACK_MSGS, offsetof(type, member), offsetof(type, count), table               \
+	}
 
 /* pack_put: appends p, a struct of the table's type. Tables nest at most 4 deep. */
 void pack_put(struct buf *b, const struct pack_table *t, const void *p);

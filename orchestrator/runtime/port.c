@@ -102,9 +102,11 @@ on_timeout(struct loop_timer *t)
 static void
 attempt(struct port *p)
 {
-	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(p->number),
+	struct sockaddr_in a4 = {.sin_family = AF_INET,
+		.sin_port = htons(p->number),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(p->number),
+	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6,
+		.sin6_port = htons(p->number),
 		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	const void *addr = NULL;
 	socklen_t n = 0;
@@ -123,8 +125,11 @@ attempt(struct port *p)
 		next(p, errno);
 		return;
 	}
-	p->w = (struct loop_fd){.fd = p->fd[p->at], .events = EPOLLOUT, .prio = LOOP_PRIO_IO,
-		.fn = on_connected, .arg = p};
+	p->w = (struct loop_fd){.fd = p->fd[p->at],
+		.events = EPOLLOUT,
+		.prio = LOOP_PRIO_IO,
+		.fn = on_connected,
+		.arg = p};
 	p->timer.fn = on_timeout;
 	p->timer.arg = p;
 	loop_timer_after(p->rt->loop, &p->timer, CONNECT_NS);
@@ -162,8 +167,13 @@ runtime_port_connect(struct runtime *rt, struct str sandbox_id, uint16_t port,
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
-	*p = (struct port){.job = {.work = sockets_work, .done = sockets_done}, .rt = rt,
-		.fd = {-1, -1}, .ns = -1, .number = port, .done = done, .arg = arg};
+	*p = (struct port){.job = {.work = sockets_work, .done = sockets_done},
+		.rt = rt,
+		.fd = {-1, -1},
+		.ns = -1,
+		.number = port,
+		.done = done,
+		.arg = arg};
 	if (s->ns[NS_NET] >= 0)
 		p->ns = fcntl(s->ns[NS_NET], F_DUPFD_CLOEXEC, 3);
 	if ((s->ns[NS_NET] >= 0 && p->ns < 0) || job_start(rt, &p->job)) {

@@ -119,8 +119,7 @@ container_resume(struct container *c, struct kept *k)
 	c->stdin_fd = take(k, 'c', r->id, "in");
 	c->pidfd = pidfd_of(r);
 	log_file_open(&c->log, s->log_path, (uint64_t)s->log_max_bytes, s->log_max_files);
-	if (log_pump_pending(&rt->pump) &&
-		str_eq(str_c(log_pump_pending(&rt->pump)), r->id))
+	if (log_pump_pending(&rt->pump) && str_eq(str_c(log_pump_pending(&rt->pump)), r->id))
 		log_pump_replay(&rt->pump, &c->log);
 	if (s->tty && out >= 0) {
 		mine = fcntl(out, F_DUPFD_CLOEXEC, 3);

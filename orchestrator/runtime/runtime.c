@@ -350,10 +350,14 @@ runtime_info(struct runtime *rt)
 {
 	unsigned have = rt->cgroups.have;
 
-	return (struct runtime_info){.name = "keelson", .version = STR("1.0.0"),
-		.cpu = have >> CGROUP_CPU & 1, .memory = have >> CGROUP_MEMORY & 1,
-		.pids = have >> CGROUP_PIDS & 1, .cpuset = have >> CGROUP_CPUSET & 1,
-		.io = have >> CGROUP_IO & 1, .hugetlb = have >> CGROUP_HUGETLB & 1};
+	return (struct runtime_info){.name = "keelson",
+		.version = STR("1.0.0"),
+		.cpu = have >> CGROUP_CPU & 1,
+		.memory = have >> CGROUP_MEMORY & 1,
+		.pids = have >> CGROUP_PIDS & 1,
+		.cpuset = have >> CGROUP_CPUSET & 1,
+		.io = have >> CGROUP_IO & 1,
+		.hugetlb = have >> CGROUP_HUGETLB & 1};
 }
 
 /* ---- start ---- */
@@ -421,8 +425,11 @@ watches_open(struct runtime *rt, struct err *e)
 	int rc = 0;
 
 	rt->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	rt->inotify_w = (struct loop_fd){.fd = rt->inotify, .events = EPOLLIN,
-		.prio = LOOP_PRIO_IO, .fn = on_inotify, .arg = rt};
+	rt->inotify_w = (struct loop_fd){.fd = rt->inotify,
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_IO,
+		.fn = on_inotify,
+		.arg = rt};
 	rc = rt->inotify < 0 ? -errno : loop_fd_add(rt->loop, &rt->inotify_w);
 	return rc ? err_errno(e, rc, "inotify") : 0;
 }
@@ -548,8 +555,8 @@ runtime_image_find(struct runtime *rt, struct str ref, struct arena *a, struct r
 int
 runtime_image_list(struct runtime *rt, struct arena *a, struct runtime_image **ret, size_t *ret_n)
 {
-	struct runtime_image *list = ARENA_ARRAY(a, struct runtime_image,
-		map_len(&rt->store->images) + 1);
+	struct runtime_image *list = ARENA_ARRAY(
+		a, struct runtime_image, map_len(&rt->store->images) + 1);
 	struct image *i = NULL;
 	size_t n = 0;
 	size_t pos = 0;
@@ -609,11 +616,12 @@ fs_usage_of(const char *path, struct runtime_fs_usage *ret)
 
 	if (statvfs(path, &v))
 		return -errno;
-	*ret = (struct runtime_fs_usage){
-		.capacity_bytes = (uint64_t)v.f_blocks * v.f_frsize,
+	*ret = (struct runtime_fs_usage){.capacity_bytes = (uint64_t)v.f_blocks * v.f_frsize,
 		.available_bytes = (uint64_t)v.f_bavail * v.f_frsize,
 		.used_bytes = (uint64_t)(v.f_blocks - v.f_bfree) * v.f_frsize,
-		.inodes = v.f_files, .inodes_free = v.f_ffree, .mountpoint = str_c(path)};
+		.inodes = v.f_files,
+		.inodes_free = v.f_ffree,
+		.mountpoint = str_c(path)};
 	return 0;
 }
 
@@ -641,8 +649,8 @@ runtime_container_fs(struct runtime *rt, struct runtime_fs_usage *ret)
 /* ---- cgroups ---- */
 
 int
-runtime_qos_limits(struct runtime *rt, enum runtime_qos qos, const struct runtime_limits *lim,
-	struct err *e)
+runtime_qos_limits(
+	struct runtime *rt, enum runtime_qos qos, const struct runtime_limits *lim, struct err *e)
 {
 	struct arena *a = arena_new(0);
 	struct str path = a ? cgroup_qos_path(&rt->cgroups, a, qos) : STR_NONE;

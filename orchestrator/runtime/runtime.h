@@ -37,7 +37,7 @@ struct http_client;
 struct runtime;
 
 #define RUNTIME_ID_LEN 64
-#define RUNTIME_DATA_MAX 65536  /* opaque bytes a caller may keep with a sandbox or container */
+#define RUNTIME_DATA_MAX 65536 /* opaque bytes a caller may keep with a sandbox or container */
 #define RUNTIME_MAX_MOUNTS 512
 #define RUNTIME_MAX_ARGS_BYTES (1 << 20) /* args + env, as execve has it */
 
@@ -49,11 +49,11 @@ typedef void runtime_done_fn(void *arg, const struct err *e);
 /* One registry host as it stands in an image reference ("docker.io", "10.0.0.1:5000"; "*" = every host without
  * a row of its own), and where its content is really fetched. Endpoints are tried in order. */
 struct runtime_registry_endpoint {
-	struct str host;      /* host[:port] to connect to */
-	struct str path;      /* prefix in front of "/v2/", mostly "" */
-	bool plain_http;      /* http instead of https */
-	bool skip_verify;     /* https, but any certificate will do */
-	struct str ca_pem;    /* trusted roots, PEM; "" = those of runtime_config.ca_pem */
+	struct str host;   /* host[:port] to connect to */
+	struct str path;   /* prefix in front of "/v2/", mostly "" */
+	bool plain_http;   /* http instead of https */
+	bool skip_verify;  /* https, but any certificate will do */
+	struct str ca_pem; /* trusted roots, PEM; "" = those of runtime_config.ca_pem */
 };
 struct runtime_registry {
 	struct str host;
@@ -63,7 +63,7 @@ struct runtime_registry {
 
 enum runtime_event_type {
 	RUNTIME_EVENT_EXITED, /* the container's first process has ended and its log is complete */
-	RUNTIME_EVENT_OOM,    /* the kernel killed a process of a container for memory (it may live on) */
+	RUNTIME_EVENT_OOM, /* the kernel killed a process of a container for memory (it may live on) */
 };
 struct runtime_event {
 	enum runtime_event_type type;
@@ -71,19 +71,19 @@ struct runtime_event {
 };
 
 struct runtime_config {
-	struct str data_dir;      /* on disk: images, container layers, state; "/data/runtime" */
-	struct str run_dir;       /* tmpfs, lost at reboot: shm, mount points; "/run/keelson/runtime" */
+	struct str data_dir; /* on disk: images, container layers, state; "/data/runtime" */
+	struct str run_dir;  /* tmpfs, lost at reboot: shm, mount points; "/run/keelson/runtime" */
 	struct str cgroup_mount;  /* where cgroup v2 is mounted; "/sys/fs/cgroup" */
 	struct str cgroup_parent; /* below it, made when missing; "kubepods" */
 	/* true: limits of controllers this kernel does not offer are ignored (an ordinary Linux with
 	 * cgroup v1); false: a container that asks for them fails to start. */
 	bool allow_missing_controllers;
-	int init_fd;              /* socket to PID 1 (INIT_FD) */
+	int init_fd; /* socket to PID 1 (INIT_FD) */
 	/* argv of this executable that ends in runtime_pod_init_main(): PID 1 of pods with
 	 * share_pid. {"/proc/self/exe", "pod-init", NULL}; kept (static). */
 	const char *const *pod_init_argv;
-	struct str seccomp_dir;   /* localhost seccomp profiles; "" = none */
-	struct str ca_pem;        /* roots for registries without their own, PEM */
+	struct str seccomp_dir; /* localhost seccomp profiles; "" = none */
+	struct str ca_pem;      /* roots for registries without their own, PEM */
 	const struct runtime_registry *registries;
 	size_t n_registries;
 	unsigned max_parallel_pulls; /* layer downloads at a time; 0 = 4 */
@@ -97,8 +97,8 @@ struct runtime_config {
 /* runtime_new: opens data_dir and run_dir (made when missing), enables cgroup controllers, reads the
  * image index. Starts nothing. Returns owned.
  * Errors: -ENOMEM, -ENOTSOCK (init_fd), -errno of the directories; e says which. */
-int runtime_new(struct loop *l, const struct runtime_config *cfg, struct runtime **ret,
-	struct err *e);
+int runtime_new(
+	struct loop *l, const struct runtime_config *cfg, struct runtime **ret, struct err *e);
 /* runtime_recover: once, right after runtime_new and before any other call: takes the descriptors
  * back from PID 1, reads the state files, asks for the exit records of what ended meanwhile
  * (their EXITED events come later, from the loop), throws away what was half made. Containers of an earlier boot become
@@ -113,7 +113,7 @@ void runtime_free(struct runtime *rt);
 struct init_client *runtime_init(struct runtime *rt);
 /* runtime_info: facts for node status. */
 struct runtime_info {
-	const char *name;     /* "keelson" */
+	const char *name; /* "keelson" */
 	struct str version;
 	bool cpu, memory, pids, cpuset, io, hugetlb; /* controllers that are there */
 };
@@ -126,22 +126,22 @@ _Noreturn void runtime_pod_init_main(void);
 
 /* What a container needs to know of its image's configuration; borrowed views of the store. */
 struct runtime_image {
-	struct str id;                 /* "sha256:<hex>" of the configuration */
-	const struct str *repo_tags;   /* "docker.io/library/busybox:1.36" */
+	struct str id;               /* "sha256:<hex>" of the configuration */
+	const struct str *repo_tags; /* "docker.io/library/busybox:1.36" */
 	size_t n_repo_tags;
-	const struct str *repo_digests;/* "docker.io/library/busybox@sha256:..." */
+	const struct str *repo_digests; /* "docker.io/library/busybox@sha256:..." */
 	size_t n_repo_digests;
-	uint64_t size_bytes;           /* on disk, shared layers counted fully */
-	int64_t pulled_ns;             /* wall */
-	int64_t used_ns;               /* a container was last created from it; wall */
-	bool in_use;                   /* a container exists */
+	uint64_t size_bytes; /* on disk, shared layers counted fully */
+	int64_t pulled_ns;   /* wall */
+	int64_t used_ns;     /* a container was last created from it; wall */
+	bool in_use;         /* a container exists */
 	bool pinned;
-	struct str user;               /* "", "1000", "1000:1000", "nginx", "nginx:nginx" */
+	struct str user; /* "", "1000", "1000:1000", "nginx", "nginx:nginx" */
 	const struct str *entrypoint, *cmd, *env; /* env as "K=V" */
 	size_t n_entrypoint, n_cmd, n_env;
 	struct str workdir;
-	struct str stop_signal;        /* "" or "SIGQUIT" */
-	const struct str *volumes;     /* paths the image declares */
+	struct str stop_signal;    /* "" or "SIGQUIT" */
+	const struct str *volumes; /* paths the image declares */
 	size_t n_volumes;
 };
 
@@ -150,11 +150,11 @@ struct runtime_image {
 int runtime_image_ref_normalize(struct arena *a, struct str ref, struct str *ret, struct err *e);
 
 /* runtime_image_find: by reference (any form) or id. The view is arena. 0 or -ENOENT, -EINVAL. */
-int runtime_image_find(struct runtime *rt, struct str ref, struct arena *a,
-	struct runtime_image *ret);
+int runtime_image_find(
+	struct runtime *rt, struct str ref, struct arena *a, struct runtime_image *ret);
 /* runtime_image_list: all, oldest pull first. arena. */
-int runtime_image_list(struct runtime *rt, struct arena *a, struct runtime_image **ret,
-	size_t *ret_n);
+int runtime_image_list(
+	struct runtime *rt, struct arena *a, struct runtime_image **ret, size_t *ret_n);
 
 struct runtime_pull;
 struct runtime_pull_spec {
@@ -187,7 +187,8 @@ int runtime_image_import(struct runtime *rt, struct str path,
 	void *arg);
 
 struct runtime_fs_usage {
-	uint64_t capacity_bytes, available_bytes, used_bytes; /* used: by images / containers only */
+	uint64_t capacity_bytes, available_bytes,
+		used_bytes; /* used: by images / containers only */
 	uint64_t inodes, inodes_free;
 	struct str mountpoint;
 };
@@ -214,8 +215,8 @@ struct runtime_limits {
 enum runtime_qos { RUNTIME_QOS_GUARANTEED, RUNTIME_QOS_BURSTABLE, RUNTIME_QOS_BEST_EFFORT };
 
 /* runtime_qos_limits: limits of kubepods (GUARANTEED), kubepods/burstable, kubepods/besteffort. */
-int runtime_qos_limits(struct runtime *rt, enum runtime_qos qos, const struct runtime_limits *lim,
-	struct err *e);
+int runtime_qos_limits(
+	struct runtime *rt, enum runtime_qos qos, const struct runtime_limits *lim, struct err *e);
 
 /* ---- sandboxes ---------------------------------------------------------------------------- */
 
@@ -224,18 +225,18 @@ struct runtime_pair {
 };
 
 struct runtime_sandbox_spec {
-	struct str pod_uid;       /* names the cgroup "pod<uid>"; [a-zA-Z0-9_.-], 1..128 bytes */
+	struct str pod_uid; /* names the cgroup "pod<uid>"; [a-zA-Z0-9_.-], 1..128 bytes */
 	struct str pod_name, pod_namespace;
 	uint32_t attempt;
-	struct str hostname;      /* <= 63 bytes; "" = the host's */
+	struct str hostname; /* <= 63 bytes; "" = the host's */
 	bool host_network, host_pid, host_ipc;
-	bool share_pid;           /* shareProcessNamespace: containers see each other, own small init */
+	bool share_pid; /* shareProcessNamespace: containers see each other, own small init */
 	enum runtime_qos qos;
-	struct runtime_limits limits; /* of the pod's cgroup */
+	struct runtime_limits limits;       /* of the pod's cgroup */
 	const struct runtime_pair *sysctls; /* namespaced ones only ("net.*", "kernel.shm*", ...) */
 	size_t n_sysctls;
-	int64_t shm_bytes;        /* 0 = 64 MiB */
-	struct str data;          /* opaque, kept over restarts, <= RUNTIME_DATA_MAX */
+	int64_t shm_bytes; /* 0 = 64 MiB */
+	struct str data;   /* opaque, kept over restarts, <= RUNTIME_DATA_MAX */
 };
 
 enum runtime_sandbox_state {
@@ -269,8 +270,8 @@ bool runtime_sandbox_next(struct runtime *rt, size_t *pos, struct runtime_sandbo
 /* runtime_sandbox_set_data: replaces the opaque bytes; on disk when it returns. 0, -ENOENT, -E2BIG, -errno. */
 int runtime_sandbox_set_data(struct runtime *rt, struct str id, struct str data);
 /* runtime_sandbox_set_limits: of the pod's cgroup. */
-int runtime_sandbox_set_limits(struct runtime *rt, struct str id, const struct runtime_limits *lim,
-	struct err *e);
+int runtime_sandbox_set_limits(
+	struct runtime *rt, struct str id, const struct runtime_limits *lim, struct err *e);
 /* runtime_sandbox_stop: kills what still runs in it (SIGKILL; stop containers gracefully before), lets
  * the namespaces go. Idempotent. runtime_sandbox_remove: stop, remove its containers (exited ones, their
  * files too), cgroup, files. Log files stay: they are the caller's. */
@@ -286,17 +287,17 @@ enum runtime_propagation {
 };
 
 struct runtime_mount {
-	struct str source;  /* absolute path on the host, a directory, file or socket; must exist */
+	struct str source; /* absolute path on the host, a directory, file or socket; must exist */
 	/* Path below source, resolved so that no symbolic link leads out of source (race-free); ""
 	 * = source itself. Missing directories of it are made (0750) when sub_create. */
 	struct str sub;
 	bool sub_create;
-	struct str target;  /* absolute path in the container; made when missing */
+	struct str target; /* absolute path in the container; made when missing */
 	bool read_only;
 	bool recursive_read_only; /* also the mounts below it */
 	bool noexec;
 	enum runtime_propagation propagation;
-	struct str image;   /* instead of source: the root of this (present) image, read-only */
+	struct str image; /* instead of source: the root of this (present) image, read-only */
 };
 
 struct runtime_device {
@@ -311,33 +312,34 @@ struct runtime_rlimit {
 };
 
 enum runtime_seccomp {
-	RUNTIME_SECCOMP_DEFAULT,    /* the runtime's profile */
+	RUNTIME_SECCOMP_DEFAULT, /* the runtime's profile */
 	RUNTIME_SECCOMP_UNCONFINED,
-	RUNTIME_SECCOMP_LOCALHOST,  /* a JSON profile below config.seccomp_dir */
+	RUNTIME_SECCOMP_LOCALHOST, /* a JSON profile below config.seccomp_dir */
 };
 
 struct runtime_container_spec {
 	struct str sandbox_id;
-	struct str name;         /* of the container in its pod */
-	uint32_t attempt;        /* restart count */
-	struct str image;        /* reference or id; must be present */
+	struct str name;  /* of the container in its pod */
+	uint32_t attempt; /* restart count */
+	struct str image; /* reference or id; must be present */
 	/* What runs: command replaces the image's entrypoint (and its cmd), args its cmd. Values are final:
 	 * $(VAR) was expanded by the caller. */
 	const struct str *command, *args;
 	size_t n_command, n_args;
-	const struct str *env;   /* "K=V", on top of the image's */
+	const struct str *env; /* "K=V", on top of the image's */
 	size_t n_env;
-	struct str cwd;          /* "" = the image's, else "/" */
+	struct str cwd; /* "" = the image's, else "/" */
 
 	/* User: has_uid wins over the image's user; gid: has_gid, else the primary group in the
 	 * image's /etc/passwd, else 0. */
 	bool has_uid, has_gid;
 	uint32_t uid, gid;
-	const uint32_t *groups;  /* supplemental, besides those of /etc/group in the image */
+	const uint32_t *groups; /* supplemental, besides those of /etc/group in the image */
 	size_t n_groups;
-	bool groups_strict;      /* supplementalGroupsPolicy Strict: none from the image */
+	bool groups_strict; /* supplementalGroupsPolicy Strict: none from the image */
 
-	const struct runtime_mount *mounts; /* in order of mounting after sorting by depth of target */
+	const struct runtime_mount
+		*mounts; /* in order of mounting after sorting by depth of target */
 	size_t n_mounts;
 	const struct runtime_device *devices;
 	size_t n_devices;
@@ -348,23 +350,23 @@ struct runtime_container_spec {
 	bool privileged;
 	bool no_new_privs;
 	bool read_only_rootfs;
-	bool unmasked_proc;      /* procMount: Unmasked */
+	bool unmasked_proc; /* procMount: Unmasked */
 	enum runtime_seccomp seccomp;
 	struct str seccomp_profile; /* LOCALHOST: path below config.seccomp_dir */
 	struct runtime_limits limits;
-	int oom_score_adj;       /* -1000..1000 */
+	int oom_score_adj; /* -1000..1000 */
 	bool tty, open_stdin, stdin_once;
 	const struct runtime_rlimit *rlimits;
 	size_t n_rlimits;
-	struct str stop_signal;  /* "" = the image's, else SIGTERM */
+	struct str stop_signal; /* "" = the image's, else SIGTERM */
 	/* Files of the pod, written by the caller, mounted read-write at the usual place; "" = none. */
 	struct str hosts_path, resolv_conf_path, hostname_path;
 	struct str termination_path;   /* path inside the container; "" = none */
 	struct str termination_source; /* the host file mounted there, made by the caller */
-	struct str log_path;     /* absolute; directories are made. "" = output is thrown away */
-	int64_t log_max_bytes;   /* 0 = 10 MiB */
-	uint32_t log_max_files;  /* 0 = 5, the current one counted */
-	struct str data;         /* opaque, kept over restarts, <= RUNTIME_DATA_MAX */
+	struct str log_path;    /* absolute; directories are made. "" = output is thrown away */
+	int64_t log_max_bytes;  /* 0 = 10 MiB */
+	uint32_t log_max_files; /* 0 = 5, the current one counted */
+	struct str data;        /* opaque, kept over restarts, <= RUNTIME_DATA_MAX */
 };
 
 enum runtime_container_state {
@@ -376,17 +378,18 @@ enum runtime_container_state {
 struct runtime_container {
 	struct str id, sandbox_id, name;
 	uint32_t attempt;
-	struct str image;     /* as asked for */
+	struct str image; /* as asked for */
 	struct str image_id;
 	enum runtime_container_state state;
 	int64_t created_ns, started_ns, finished_ns; /* wall; 0 = not yet */
-	int exit_code;        /* 0..255; 128 + signal */
-	int signal;           /* that killed it, or 0 */
+	int exit_code;                               /* 0..255; 128 + signal */
+	int signal;                                  /* that killed it, or 0 */
 	bool oom_killed;
-	const char *reason;   /* "Completed", "Error", "OOMKilled", "StartError", "Unknown"; "" while it lives */
-	struct str message;   /* of StartError */
-	int pid;              /* on the host, while RUNNING */
-	uint32_t uid, gid;    /* resolved user (valid after create) */
+	const char *
+		reason; /* "Completed", "Error", "OOMKilled", "StartError", "Unknown"; "" while it lives */
+	struct str message; /* of StartError */
+	int pid;            /* on the host, while RUNNING */
+	uint32_t uid, gid;  /* resolved user (valid after create) */
 	bool tty, open_stdin, stdin_once;
 	struct str log_path, data;
 };
@@ -404,24 +407,24 @@ int runtime_container_create(struct runtime *rt, const struct runtime_container_
 int runtime_container_start(struct runtime *rt, struct str id, runtime_done_fn *done, void *arg);
 /* runtime_container_stop: stop signal, after grace_ns SIGKILL to all its processes; done when it has
  * ended (at once if it has). A second call may shorten the grace. grace_ns 0 = kill. */
-int runtime_container_stop(struct runtime *rt, struct str id, int64_t grace_ns,
-	runtime_done_fn *done, void *arg);
+int runtime_container_stop(
+	struct runtime *rt, struct str id, int64_t grace_ns, runtime_done_fn *done, void *arg);
 /* runtime_container_signal: to its first process. 0, -ENOENT, -ESRCH not running. */
 int runtime_container_signal(struct runtime *rt, struct str id, int signal);
 /* runtime_container_remove: of a CREATED or EXITED one (-EBUSY while it runs): writable layer, state. */
 int runtime_container_remove(struct runtime *rt, struct str id, runtime_done_fn *done, void *arg);
 int runtime_container_get(struct runtime *rt, struct str id, struct runtime_container *ret);
 /* runtime_container_next: iterate over all, or those of one sandbox (STR_NONE = all); *pos starts at 0. */
-bool runtime_container_next(struct runtime *rt, struct str sandbox_id, size_t *pos,
-	struct runtime_container *ret);
+bool runtime_container_next(
+	struct runtime *rt, struct str sandbox_id, size_t *pos, struct runtime_container *ret);
 int runtime_container_set_data(struct runtime *rt, struct str id, struct str data);
-int runtime_container_set_limits(struct runtime *rt, struct str id,
-	const struct runtime_limits *lim, struct err *e);
+int runtime_container_set_limits(
+	struct runtime *rt, struct str id, const struct runtime_limits *lim, struct err *e);
 
 /* ---- statistics --------------------------------------------------------------------------- */
 
 struct runtime_stats {
-	int64_t at_ns;              /* wall */
+	int64_t at_ns; /* wall */
 	uint64_t cpu_usage_ns, cpu_user_ns, cpu_system_ns, cpu_throttled_ns;
 	uint64_t memory_usage_bytes;
 	uint64_t memory_working_set_bytes; /* usage - inactive_file */
@@ -449,8 +452,9 @@ struct runtime_exec_spec {
 	struct str container_id;
 	const struct str *argv;
 	size_t n_argv;
-	bool tty, use_stdin, use_stdout, use_stderr; /* a stream that is not wanted is /dev/null; tty joins out and err */
-	uint16_t cols, rows;             /* first size of a tty; 0 = 80 x 24 */
+	bool tty, use_stdin, use_stdout,
+		use_stderr;  /* a stream that is not wanted is /dev/null; tty joins out and err */
+	uint16_t cols, rows; /* first size of a tty; 0 = 80 x 24 */
 };
 struct runtime_exec_ops {
 	/* Output. Return false to pause reading (then call runtime_exec_resume). */
@@ -494,11 +498,12 @@ void runtime_attach_close(struct runtime_attach *x);
 
 struct runtime_log;
 struct runtime_log_spec {
-	struct str path;          /* the log file (container.log_path) */
-	struct str container_id;  /* follow ends when this one has ended; STR_NONE = at the end of file */
-	int64_t tail_lines;       /* -1 = all */
-	int64_t since_ns;         /* wall; lines at or after; 0 = all */
-	int64_t limit_bytes;      /* 0 = no limit */
+	struct str path; /* the log file (container.log_path) */
+	struct str
+		container_id; /* follow ends when this one has ended; STR_NONE = at the end of file */
+	int64_t tail_lines;   /* -1 = all */
+	int64_t since_ns;     /* wall; lines at or after; 0 = all */
+	int64_t limit_bytes; /* 0 = no limit */
 	bool follow, timestamps;
 	bool only_stdout, only_stderr; /* neither = both */
 };

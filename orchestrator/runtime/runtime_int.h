@@ -100,7 +100,7 @@ struct container {
 	/* running */
 	int pidfd, stdin_fd, tty_fd;
 	struct pid_watch watch;
-	bool exited;           /* the process has; `ending` until the log is complete */
+	bool exited; /* the process has; `ending` until the log is complete */
 	int status;
 	struct log_file log;
 	struct log_source out, err;
@@ -172,7 +172,8 @@ void rt_random_id(char out[RUNTIME_ID_LEN + 1]);
 extern const char *const rt_ns_names[NS__COUNT];
 
 /* ---- streams ---- */
-void outlet_init(struct outlet *o, struct loop *l, int fd, void (*on_writable)(void *arg), void *arg);
+void outlet_init(
+	struct outlet *o, struct loop *l, int fd, void (*on_writable)(void *arg), void *arg);
 /* outlet_write: bytes taken, or -EPIPE. outlet_close: closes fd. */
 ssize_t outlet_write(struct outlet *o, struct runtime *rt, struct str bytes);
 void outlet_close(struct outlet *o);

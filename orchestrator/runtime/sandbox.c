@@ -88,7 +88,8 @@ sandbox_free(struct sandbox *s)
 int
 sandbox_save(struct sandbox *s)
 {
-	return state_write(s->rt->state_dir, STATE_SANDBOX, s->rec.id, &state_sandbox_table, &s->rec);
+	return state_write(
+		s->rt->state_dir, STATE_SANDBOX, s->rec.id, &state_sandbox_table, &s->rec);
 }
 
 /* ---- checks ---- */
@@ -102,7 +103,7 @@ uid_ok(struct str uid)
 		char c = uid.p[i];
 
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			c == '_' || c == '-' || c == '.'))
+			    c == '_' || c == '-' || c == '.'))
 			return false;
 	}
 	return true;
@@ -126,7 +127,8 @@ sysctl_ok(const struct runtime_sandbox_spec *s, struct str name)
 	if (str_find(name, STR("..")) >= 0 || str_find_char(name, '/') >= 0)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (rows[i].exact ? !str_eq(name, rows[i].prefix) : !str_starts(name, rows[i].prefix))
+		if (rows[i].exact ? !str_eq(name, rows[i].prefix)
+				  : !str_starts(name, rows[i].prefix))
 			continue;
 		return rows[i].net ? !s->host_network : !s->host_ipc;
 	}
@@ -204,7 +206,8 @@ namespaces(struct create_job *j)
 {
 	const struct sandbox *s = j->s;
 	const struct runtime_sandbox_spec *spec = &s->rec.spec;
-	bool own[NS__COUNT] = {[NS_NET] = !spec->host_network, [NS_IPC] = !spec->host_ipc,
+	bool own[NS__COUNT] = {[NS_NET] = !spec->host_network,
+		[NS_IPC] = !spec->host_ipc,
 		[NS_UTS] = !spec->host_network};
 	int flags = 0;
 	int rc = 0;
@@ -245,8 +248,7 @@ shm_make(struct create_job *j)
 		return err_errno(&j->err, -errno, "making '%s'", path);
 	snprintf(path, sizeof(path), "%s/shm/" STR_FMT, s->rt->run_path, STR_ARG(s->rec.id));
 	snprintf(opt, sizeof(opt), "mode=1777,size=%lld", (long long)size);
-	if (mkdir(path, 0700) ||
-		mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, opt))
+	if (mkdir(path, 0700) || mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, opt))
 		return err_errno(&j->err, -errno, "mounting '%s'", path);
 	return 0;
 }
@@ -267,8 +269,8 @@ init_start(struct create_job *j)
 	snprintf(path, sizeof(path), STR_FMT "/init", STR_ARG(s->rec.cgroup));
 	rc = cgroup_make(&rt->cgroups, path, false, &j->err);
 	if (!rc)
-		rc = launch_pod_init(&rt->env, j->ns, path, rt->cfg.pod_init_argv, &j->pid,
-			&j->pidfd, &j->err);
+		rc = launch_pod_init(
+			&rt->env, j->ns, path, rt->cfg.pod_init_argv, &j->pid, &j->pidfd, &j->err);
 	if (rc)
 		return rc;
 	snprintf(ns, sizeof(ns), "/proc/%d/ns/pid", j->pid);
@@ -396,8 +398,12 @@ runtime_sandbox_create(struct runtime *rt, const struct runtime_sandbox_spec *sp
 	s->creating = true;
 	if (arena_failed(a) || sandbox_save(s) || map_put(&rt->sandboxes, s->rec.id, s, NULL))
 		goto oom;
-	*j = (struct create_job){.job = {.work = create_work, .done = create_done}, .s = s,
-		.done = done, .arg = arg, .ns = {-1, -1, -1, -1}, .pidfd = -1};
+	*j = (struct create_job){.job = {.work = create_work, .done = create_done},
+		.s = s,
+		.done = done,
+		.arg = arg,
+		.ns = {-1, -1, -1, -1},
+		.pidfd = -1};
 	if (job_start(rt, &j->job)) {
 		map_del(&rt->sandboxes, s->rec.id);
 		goto oom;
@@ -428,13 +434,20 @@ view(const struct sandbox *s)
 {
 	const struct runtime_sandbox_spec *p = &s->rec.spec;
 
-	return (struct runtime_sandbox){.id = s->rec.id, .pod_uid = p->pod_uid,
-		.pod_name = p->pod_name, .pod_namespace = p->pod_namespace, .attempt = p->attempt,
+	return (struct runtime_sandbox){.id = s->rec.id,
+		.pod_uid = p->pod_uid,
+		.pod_name = p->pod_name,
+		.pod_namespace = p->pod_namespace,
+		.attempt = p->attempt,
 		.state = s->creating || s->rec.stopped ? RUNTIME_SANDBOX_NOT_READY
 						       : RUNTIME_SANDBOX_READY,
-		.created_ns = s->rec.created_ns, .host_network = p->host_network,
-		.host_pid = p->host_pid, .host_ipc = p->host_ipc, .share_pid = p->share_pid,
-		.data = p->data, .cgroup_path = s->rec.cgroup};
+		.created_ns = s->rec.created_ns,
+		.host_network = p->host_network,
+		.host_pid = p->host_pid,
+		.host_ipc = p->host_ipc,
+		.share_pid = p->share_pid,
+		.data = p->data,
+		.cgroup_path = s->rec.cgroup};
 }
 
 int
@@ -480,8 +493,8 @@ runtime_sandbox_set_data(struct runtime *rt, struct str id, struct str data)
 }
 
 int
-runtime_sandbox_set_limits(struct runtime *rt, struct str id, const struct runtime_limits *lim,
-	struct err *e)
+runtime_sandbox_set_limits(
+	struct runtime *rt, struct str id, const struct runtime_limits *lim, struct err *e)
 {
 	struct sandbox *s = sandbox_find(rt, id);
 
@@ -624,8 +637,7 @@ step(struct sandbox *s)
 		return;
 	if (anything_alive(s) || cgroup_populated(&s->rt->cgroups, s->rec.cgroup.p) == 1) {
 		events_watch(s);
-		if (anything_alive(s) ||
-			cgroup_populated(&s->rt->cgroups, s->rec.cgroup.p) == 1)
+		if (anything_alive(s) || cgroup_populated(&s->rt->cgroups, s->rec.cgroup.p) == 1)
 			return;
 	}
 	file_watch_del(s->rt, &s->events);
@@ -636,7 +648,8 @@ step(struct sandbox *s)
 	}
 	j = calloc(1, sizeof(*j));
 	if (j) {
-		*j = (struct gone_job){.job = {.work = gone_work, .done = gone_done}, .s = s,
+		*j = (struct gone_job){.job = {.work = gone_work, .done = gone_done},
+			.s = s,
 			.remove = s->removed != NULL};
 		if (job_start(s->rt, &j->job) == 0) {
 			s->busy++;

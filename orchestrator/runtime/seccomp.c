@@ -7,10 +7,10 @@
 #include "orchestrator/runtime/seccomp.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdlib.h>
 
 #include "base/doc.h"
 
@@ -50,8 +50,8 @@ struct rule {
 };
 
 struct segment {
-	uint32_t start;  /* first number */
-	uint32_t action; /* when n_rules == 0 */
+	uint32_t start;        /* first number */
+	uint32_t action;       /* when n_rules == 0 */
 	size_t first, n_rules; /* into the sorted rules */
 };
 
@@ -358,7 +358,8 @@ seccomp_default(struct arena *a, uint64_t caps, struct buf *ret_prog)
 		for (size_t i = 0; i < row->n_names; i++)
 			rule_add(&c, seccomp_number(str_c(row->names[i])), ALLOW);
 	}
-	rule_cond(rule_add(&c, seccomp_number(STR("socket")), ALLOW), 0, OP_NE, 40 /* AF_VSOCK */, 0);
+	rule_cond(
+		rule_add(&c, seccomp_number(STR("socket")), ALLOW), 0, OP_NE, 40 /* AF_VSOCK */, 0);
 	for (size_t i = 0; i < ARRAY_LEN(personalities); i++)
 		rule_cond(rule_add(&c, seccomp_number(STR("personality")), ALLOW), 0, OP_EQ,
 			personalities[i], 0);
@@ -409,7 +410,8 @@ cond_parse(const struct doc *d, struct cond *ret, struct err *e)
 	int64_t index = doc_get_int(d, STR("index"), -1);
 
 	if (index < 0 || index > 5)
-		return err_set(e, -EINVAL, R_INVALID, "seccomp profile: argument index out of range");
+		return err_set(
+			e, -EINVAL, R_INVALID, "seccomp profile: argument index out of range");
 	for (size_t i = 0; i < OP__COUNT; i++) {
 		if (!str_eq_c(op, op_names[i]))
 			continue;
@@ -437,11 +439,12 @@ entry_add(struct compiler *c, const struct doc *d, struct str name, uint32_t act
 
 	if (nr < 0)
 		return 0;
-	DOC_EACH(item, args) {
+	DOC_EACH (item, args) {
 		int rc = 0;
 
 		if (n == MAX_CONDS)
-			return err_set(e, -EINVAL, R_INVALID, "seccomp profile: too many arguments");
+			return err_set(
+				e, -EINVAL, R_INVALID, "seccomp profile: too many arguments");
 		rc = cond_parse(item, &conds[n], e);
 		if (rc)
 			return rc;
@@ -476,7 +479,7 @@ seccomp_from_json(struct arena *a, struct str json, struct buf *ret_prog, struct
 	rc = action_parse(doc_get_str(d, STR("defaultAction")), def_errno, &c.fallback, e);
 	if (rc)
 		return rc;
-	DOC_EACH(item, doc_get(d, STR("syscalls"))) {
+	DOC_EACH (item, doc_get(d, STR("syscalls"))) {
 		uint32_t action = 0;
 
 		rc = action_parse(doc_get_str(item, STR("action")),
@@ -485,7 +488,7 @@ seccomp_from_json(struct arena *a, struct str json, struct buf *ret_prog, struct
 			return rc;
 		if (str_is_set(doc_get_str(item, STR("name"))))
 			rc = entry_add(&c, item, doc_get_str(item, STR("name")), action, e);
-		DOC_EACH(name, doc_get(item, STR("names"))) {
+		DOC_EACH (name, doc_get(item, STR("names"))) {
 			if (!rc)
 				rc = entry_add(&c, item, doc_as_str(name), action, e);
 		}

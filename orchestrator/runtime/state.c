@@ -201,8 +201,8 @@ file_name(enum state_kind kind, struct str id, const char *suffix, char out[stat
 }
 
 int
-state_write(int dir, enum state_kind kind, struct str id, const struct pack_table *t,
-	const void *rec)
+state_write(
+	int dir, enum state_kind kind, struct str id, const struct pack_table *t, const void *rec)
 {
 	_cleanup_buf_ struct buf body = BUF_INIT;
 	_cleanup_buf_ struct buf file = BUF_INIT;

@@ -24,7 +24,7 @@ struct sandbox_rec {
 	struct str cgroup;
 	int64_t created_ns;
 	bool stopped;
-	int32_t init_pid;     /* of a shared process namespace */
+	int32_t init_pid; /* of a shared process namespace */
 	uint64_t init_start;
 };
 
@@ -41,7 +41,7 @@ struct container_rec {
 	bool oom_killed;
 	struct str reason, message;
 	int32_t pid;
-	uint64_t pid_start;       /* start time in ticks since boot: tells a reused pid */
+	uint64_t pid_start; /* start time in ticks since boot: tells a reused pid */
 	uint64_t oom_seen;
 	/* resolved at create */
 	uint32_t uid, gid;
@@ -60,8 +60,8 @@ extern const struct pack_table state_sandbox_spec_table, state_container_spec_ta
 enum state_kind { STATE_SANDBOX = 's', STATE_CONTAINER = 'c' };
 
 /* state_write: rec is the struct of the kind's table. 0 or -errno. */
-int state_write(int dir, enum state_kind kind, struct str id, const struct pack_table *t,
-	const void *rec);
+int state_write(
+	int dir, enum state_kind kind, struct str id, const struct pack_table *t, const void *rec);
 /* state_read: Errors: -ENOENT, -EBADMSG torn or foreign, -ENOMEM. */
 int state_read(int dir, const char *name, const struct pack_table *t, struct arena *a, void *rec);
 /* state_remove: missing is success. */

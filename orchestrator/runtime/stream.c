@@ -52,8 +52,11 @@ outlet_write(struct outlet *o, struct runtime *rt, struct str bytes)
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return -EPIPE;
 	if (n < (ssize_t)bytes.n) {
-		o->w = (struct loop_fd){.fd = o->fd, .events = EPOLLOUT, .prio = LOOP_PRIO_IO,
-			.fn = on_room, .arg = o};
+		o->w = (struct loop_fd){.fd = o->fd,
+			.events = EPOLLOUT,
+			.prio = LOOP_PRIO_IO,
+			.fn = on_room,
+			.arg = o};
 		o->armed = loop_fd_add(rt->loop, &o->w) == 0;
 	}
 	return n < 0 ? 0 : n;

@@ -111,7 +111,8 @@ group_resolve(struct str group, struct str text, uint32_t *ret, struct err *e)
 	if (id_parse(text, ret))
 		return 0;
 	return err_set(e, -EINVAL, R_INVALID,
-		"unable to find group " STR_FMT ": no matching entries in group file", STR_ARG(text));
+		"unable to find group " STR_FMT ": no matching entries in group file",
+		STR_ARG(text));
 }
 
 int

@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 struct user_want {
-	struct str user; /* of the image: "", "uid", "name", "uid:gid", "name:group" ... */
+	struct str user;       /* of the image: "", "uid", "name", "uid:gid", "name:group" ... */
 	bool has_uid, has_gid; /* win over `user` */
 	uint32_t uid, gid;
 	const uint32_t *groups;
@@ -21,7 +21,7 @@ struct user_found {
 	uint32_t uid, gid;
 	uint32_t *groups; /* arena, without duplicates, at most 4,096 */
 	size_t n_groups;
-	struct str home;  /* "/" when unknown; borrows passwd */
+	struct str home; /* "/" when unknown; borrows passwd */
 };
 
 /* user_resolve: Errors: -EINVAL with the texts `unable to find user foo: no matching entries in passwd

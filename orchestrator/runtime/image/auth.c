@@ -88,14 +88,13 @@ static int
 entry_decode(struct arena *a, const struct doc *entry, struct image_auth *ret)
 {
 	struct str packed = doc_get_str(entry, STR("auth"));
-	struct image_auth r = {doc_get_str(entry, STR("username")),
-		doc_get_str(entry, STR("password"))};
+	struct image_auth r = {
+		doc_get_str(entry, STR("username")), doc_get_str(entry, STR("password"))};
 	struct buf b = BUF_INIT;
 
 	if (r.username.n == 0 && packed.n) {
 		buf_init_arena(&b, a);
-		if (base64_decode(&b, packed) &&
-			(buf_clear(&b), base64url_decode(&b, packed)))
+		if (base64_decode(&b, packed) && (buf_clear(&b), base64url_decode(&b, packed)))
 			return -EINVAL;
 		if (!str_cut(buf_view(&b), ':', &r.username, &r.password))
 			return -EINVAL;
@@ -127,7 +126,7 @@ image_auth_find(struct arena *a, struct str config, struct str domain, struct st
 	auths = doc_get(d, STR("auths"));
 	if (!auths)
 		auths = d;
-	DOC_EACH(entry, auths) {
+	DOC_EACH (entry, auths) {
 		size_t len = entry->type == DOC_MAP ? key_match(entry->key, domain, path) : 0;
 
 		if (len > best_len) {

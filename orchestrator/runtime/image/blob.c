@@ -17,7 +17,7 @@
 
 #define WRITE_BYTES (256u << 10)
 #define PAUSE_BYTES (4u << 20)
-#define MAX_TRIES 6        /* in a row without a byte of progress */
+#define MAX_TRIES 6 /* in a row without a byte of progress */
 #define MAX_REDIRECTS 5
 #define STALL_NS (60 * NS_PER_SEC)
 
@@ -38,14 +38,14 @@ struct blob {
 	struct str url;
 	struct str location; /* where a redirect points */
 	unsigned redirects, tries;
-	bool counted;  /* in f->active */
-	bool working;  /* a helper thread has it */
-	bool calling;  /* users are being called */
+	bool counted; /* in f->active */
+	bool working; /* a helper thread has it */
+	bool calling; /* users are being called */
 	bool paused, restarted, progress;
 	bool stream_end;
 	struct buf in, out;
-	int rc;        /* of the helper thread */
-	struct err err;      /* of the stream, then of the blob */
+	int rc;         /* of the helper thread */
+	struct err err; /* of the stream, then of the blob */
 	struct loop_timer timer;
 };
 
@@ -194,8 +194,8 @@ write_work(void *arg)
 
 	b->rc = 0;
 	while (done < b->out.len) {
-		ssize_t n = pwrite(b->fd, b->out.data + done, b->out.len - done,
-			(off_t)(b->have + done));
+		ssize_t n = pwrite(
+			b->fd, b->out.data + done, b->out.len - done, (off_t)(b->have + done));
 
 		if (n < 0) {
 			b->rc = -errno;
@@ -303,9 +303,9 @@ status_err(struct blob *b, int status)
 {
 	int code = status == 401 || status == 403 ? -EACCES : status == 404 ? -ENOENT : -EIO;
 
-	err_set(&b->err, code, R_UNKNOWN, "fetching layer " STR_FMT " from " STR_FMT
-		": unexpected status code %d %s", STR_ARG(b->digest), STR_ARG(b->src.host), status,
-		http_status_text(status));
+	err_set(&b->err, code, R_UNKNOWN,
+		"fetching layer " STR_FMT " from " STR_FMT ": unexpected status code %d %s",
+		STR_ARG(b->digest), STR_ARG(b->src.host), status, http_status_text(status));
 }
 
 static void
@@ -405,8 +405,12 @@ load(struct blob *b)
 	struct http_header h[2] = {{STR_NONE, STR_NONE}};
 	size_t n = 0;
 	char range[48];
-	struct http_call_spec spec = {.method = STR("GET"), .url = b->url, .tls = b->src.tls,
-		.headers = h, .head_ns = STALL_NS, .stall_ns = STALL_NS};
+	struct http_call_spec spec = {.method = STR("GET"),
+		.url = b->url,
+		.tls = b->src.tls,
+		.headers = h,
+		.head_ns = STALL_NS,
+		.stall_ns = STALL_NS};
 
 	b->state = LOADING;
 	b->err = (struct err){0};
@@ -540,10 +544,11 @@ image_blob_want(struct image_fetcher *f, const struct image_source *src, const s
 		arena_free(a);
 		return -ENOMEM;
 	}
-	*b = (struct blob){.f = f, .a = a, .digest = arena_str(a, d->digest), .size = d->size,
-		.fd = -1};
+	*b = (struct blob){
+		.f = f, .a = a, .digest = arena_str(a, d->digest), .size = d->size, .fd = -1};
 	b->src = (struct image_source){.base = arena_str(a, src->base),
-		.host = arena_str(a, src->host), .path = arena_str(a, src->path),
+		.host = arena_str(a, src->host),
+		.path = arena_str(a, src->path),
 		.authorization = arena_str(a, src->authorization)};
 	b->url = arena_fmt(a, STR_FMT "/v2/" STR_FMT "/blobs/" STR_FMT, STR_ARG(src->base),
 		STR_ARG(src->path), STR_ARG(d->digest));

@@ -5,13 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-#include <linux/openat2.h>
 
 #include "base/clock.h"
 #include "orchestrator/runtime/fsutil.h"
@@ -34,12 +34,12 @@ struct extract {
 	uint64_t max_bytes, max_inodes;
 	uint64_t bytes, inodes;
 	struct err err;
-	int parent;            /* open folder of the last entry */
+	int parent; /* open folder of the last entry */
 	char parent_name[TAR_NAME_MAX + 1];
 	char path[TAR_NAME_MAX + 1];  /* of the entry, cut into parts while it is worked on */
 	char whole[TAR_NAME_MAX + 1]; /* the same, left whole */
 	char link[TAR_NAME_MAX + 1];
-	int file;              /* being written */
+	int file; /* being written */
 	uint64_t file_size;
 	struct tar_entry meta; /* of `file`: applied at its end; xattrs copied below */
 	struct arena *a;       /* of the current entry */
@@ -55,8 +55,13 @@ extract_new(int root, const int *lowers, size_t n_lowers, uint64_t max_bytes, ui
 
 	if (!x)
 		return NULL;
-	*x = (struct extract){.root = root, .lowers = lowers, .n_lowers = n_lowers,
-		.max_bytes = max_bytes, .max_inodes = max_inodes, .parent = -1, .file = -1};
+	*x = (struct extract){.root = root,
+		.lowers = lowers,
+		.n_lowers = n_lowers,
+		.max_bytes = max_bytes,
+		.max_inodes = max_inodes,
+		.parent = -1,
+		.file = -1};
 	x->a = arena_new(8u << 20);
 	x->dirs_arena = arena_new(256u << 20);
 	if (!x->a || !x->dirs_arena) {
@@ -183,8 +188,9 @@ parents_make(struct extract *x, char *path)
 				*base++ = '/';
 			else
 				base = path;
-			if (up < 0 || (fstatat(up, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-				unlinkat(up, base, 0)) ||
+			if (up < 0 ||
+				(fstatat(up, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+					unlinkat(up, base, 0)) ||
 				mkdirat(up, base, 0755))
 				return fail(x, "making the folder", str_c(path));
 			if (count_inode(x))
@@ -264,9 +270,9 @@ set_xattrs(struct extract *x, int fd, const char *proc_path, const struct tar_en
 		if (str_find_char(t->xattrs[i].name, '\0') >= 0 ||
 			!str_copy_c(t->xattrs[i].name, name, sizeof(name)))
 			return refuse(x, "attribute name", t->name);
-		rc = fd >= 0 ? fsetxattr(fd, name, t->xattrs[i].value.p, t->xattrs[i].value.n, 0)
-			     : lsetxattr(proc_path, name, t->xattrs[i].value.p,
-				       t->xattrs[i].value.n, 0);
+		rc = fd >= 0
+			? fsetxattr(fd, name, t->xattrs[i].value.p, t->xattrs[i].value.n, 0)
+			: lsetxattr(proc_path, name, t->xattrs[i].value.p, t->xattrs[i].value.n, 0);
 		if (rc && errno != EOPNOTSUPP)
 			return fail(x, "setting an attribute of", t->name);
 	}
@@ -337,15 +343,15 @@ file_begin(struct extract *x, const char *base, const struct tar_entry *t)
 	/* A sparse file may be large and cost little: what counts against max_bytes is what is written. */
 	if (t->size > FILE_MAX)
 		return refuse(x, "file too large", t->name);
-	x->file = openat(x->parent, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		0600);
+	x->file = openat(
+		x->parent, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (x->file < 0)
 		return fail(x, "making the file", t->name);
 	x->meta = *t;
 	x->meta.name = arena_str(x->a, t->name);
 	for (size_t i = 0; copy && i < t->n_xattrs; i++)
-		copy[i] = (struct tar_xattr){arena_str(x->a, t->xattrs[i].name),
-			arena_str(x->a, t->xattrs[i].value)};
+		copy[i] = (struct tar_xattr){
+			arena_str(x->a, t->xattrs[i].name), arena_str(x->a, t->xattrs[i].value)};
 	x->meta.xattrs = copy;
 	if (arena_failed(x->a))
 		return err_set(&x->err, -ENOMEM, R_INTERNAL_ERROR, "no memory");
@@ -386,8 +392,8 @@ copy_bytes(struct extract *x, int from, int to, struct str name)
 	while ((n = read(from, buf, COPY_CHUNK)) > 0) {
 		x->bytes += (uint64_t)n;
 		if (x->bytes > x->max_bytes)
-			return err_set(&x->err, -ENOSPC, R_INVALID,
-				"unpacking layer: image is too large");
+			return err_set(
+				&x->err, -ENOSPC, R_INVALID, "unpacking layer: image is too large");
 		if (fs_write_all(to, buf, (size_t)n))
 			return fail(x, "writing", name);
 	}
@@ -456,7 +462,7 @@ make_node(struct extract *x, const char *base, const struct tar_entry *t)
 	if (t->type == TAR_CHAR && t->major == 0 && t->minor == 0)
 		return refuse(x, "device 0/0", t->name);
 	if (mknodat(x->parent, base, kind | 0600,
-		t->type == TAR_FIFO ? 0 : makedev(t->major, t->minor)))
+		    t->type == TAR_FIFO ? 0 : makedev(t->major, t->minor)))
 		return fail(x, "making the device", t->name);
 	return finish_at(x, base, t);
 }
@@ -482,7 +488,8 @@ whiteout(struct extract *x, const char *base, const struct tar_entry *t)
 
 	if (strcmp(base, OPAQUE) == 0)
 		return fsetxattr(x->parent, OPAQUE_XATTR, "y", 1, 0)
-			? fail(x, "marking as opaque", t->name) : 0;
+			? fail(x, "marking as opaque", t->name)
+			: 0;
 	if (strncmp(name, WH, strlen(WH)) == 0)
 		return 0; /* aufs' own records */
 	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -508,8 +515,8 @@ on_entry(void *arg, const struct tar_entry *t)
 	if (rc)
 		return rc;
 	if (!*x->path) { /* the root itself */
-		if (t->type == TAR_DIR && (fchown(x->root, t->uid, t->gid) ||
-			fchmod(x->root, t->mode)))
+		if (t->type == TAR_DIR &&
+			(fchown(x->root, t->uid, t->gid) || fchmod(x->root, t->mode)))
 			return fail(x, "setting the owner of", STR("/"));
 		return 0;
 	}
@@ -577,8 +584,8 @@ int
 extract_finish(struct extract *x, struct err *e)
 {
 	for (size_t i = x->n_dirs; i-- > 0;) {
-		_cleanup_fd_ int fd = fs_open_in(x->root, x->dirs[i].name,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+		_cleanup_fd_ int fd = fs_open_in(
+			x->root, x->dirs[i].name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 		struct timespec ts = spec_of(x->dirs[i].mtime_ns);
 
 		/* A later entry may have replaced the folder. */

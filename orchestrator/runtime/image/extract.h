@@ -18,8 +18,8 @@ extern const struct tar_ops extract_tar_ops; /* arg: struct extract * */
 /* extract_new: root is the (empty) folder, borrowed; lowers the folders of the layers below, topmost
  * first, borrowed: where the owner and mode of folders the tar does not name, and targets of hard
  * links it does not hold, come from. max_bytes, max_inodes: over them -ENOSPC. Returns owned or NULL. */
-struct extract *extract_new(int root, const int *lowers, size_t n_lowers, uint64_t max_bytes,
-	uint64_t max_inodes);
+struct extract *extract_new(
+	int root, const int *lowers, size_t n_lowers, uint64_t max_bytes, uint64_t max_inodes);
 void extract_free(struct extract *x);
 /* extract_finish: the times of folders, which later entries had changed. 0 or -errno. */
 int extract_finish(struct extract *x, struct err *e);

@@ -22,8 +22,8 @@ static const struct {
 };
 
 static int
-endpoints_copy(struct image_fetcher *f, const struct runtime_registry *from,
-	struct image_registry *to)
+endpoints_copy(
+	struct image_fetcher *f, const struct runtime_registry *from, struct image_registry *to)
 {
 	to->host = arena_str(f->a, from->host);
 	to->endpoints = ARENA_ARRAY(f->a, struct image_endpoint, from->n_endpoints);
@@ -269,9 +269,13 @@ image_layer_want(struct image_fetcher *f, const struct image_layer_spec *s, stru
 	j->f = f;
 	j->a = a;
 	j->digest = arena_str(a, s->digest);
-	j->u = (struct layer_unpack){.data_dir = f->store->dir, .compression = s->compression,
-		.diff_id = arena_str(a, s->diff_id), .chain = arena_str(a, s->chain),
-		.below = below, .n_below = s->n_below, .cancel = &j->cancel};
+	j->u = (struct layer_unpack){.data_dir = f->store->dir,
+		.compression = s->compression,
+		.diff_id = arena_str(a, s->diff_id),
+		.chain = arena_str(a, s->chain),
+		.below = below,
+		.n_below = s->n_below,
+		.cancel = &j->cancel};
 	if (arena_failed(a) || map_put(&f->layers, s->chain, j, NULL))
 		goto oom;
 	if (loop_blocking(f->loop, layer_work, layer_done, j)) {

@@ -39,10 +39,10 @@ struct image_fetcher {
 	struct str ca_pem;
 	struct image_registry *registries;
 	size_t n_registries;
-	struct map made;    /* host -> struct image_registry for hosts without a row */
-	struct map blobs;   /* digest -> struct blob */
-	struct map layers;  /* chain -> struct layer_job */
-	struct blob *queue; /* waiting for their turn */
+	struct map made;            /* host -> struct image_registry for hosts without a row */
+	struct map blobs;           /* digest -> struct blob */
+	struct map layers;          /* chain -> struct layer_job */
+	struct blob *queue;         /* waiting for their turn */
 	struct runtime_pull *pulls; /* under way */
 	unsigned active, max_active, busy;
 	bool dead;
@@ -72,15 +72,15 @@ int image_blob_want(struct image_fetcher *f, const struct image_source *src,
 void image_blob_put(struct image_waiter *w);
 /* image_layer_want: unpack the blob, which is there, as `chain`; or join who does. image_layer_leave. */
 struct image_layer_spec {
-	struct str digest;   /* of the blob */
+	struct str digest; /* of the blob */
 	enum image_compression compression;
 	struct str diff_id, chain;
 	const struct str *below; /* chain ids, topmost first */
 	size_t n_below;
 };
 bool image_layer_working(struct image_fetcher *f, struct str chain);
-int image_layer_want(struct image_fetcher *f, const struct image_layer_spec *s,
-	struct image_waiter *w);
+int image_layer_want(
+	struct image_fetcher *f, const struct image_layer_spec *s, struct image_waiter *w);
 void image_layer_leave(struct image_waiter *w);
 
 #endif

@@ -128,8 +128,8 @@ file_read(struct import *m, const char *name, size_t max, struct str want, struc
 static const char *
 blob_path(struct import *m, struct str digest)
 {
-	return arena_cstr(m->a, arena_fmt(m->a, "blobs/sha256/" STR_FMT,
-		STR_ARG(str_sub(digest, 7, SIZE_MAX))));
+	return arena_cstr(m->a,
+		arena_fmt(m->a, "blobs/sha256/" STR_FMT, STR_ARG(str_sub(digest, 7, SIZE_MAX))));
 }
 
 /* Unpacks the layers of one image whose blobs are files of the archive. */
@@ -145,9 +145,13 @@ layers_unpack(struct import *m, const struct image_config *c, const char *const 
 		return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "no memory");
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_fd_ int blob = fs_open_in(m->dir, files[i], O_RDONLY);
-		struct layer_unpack u = {.data_dir = m->s->dir, .blob = blob,
-			.compression = compression[i], .diff_id = c->diff_ids[i],
-			.chain = chains[i], .below = below, .n_below = i};
+		struct layer_unpack u = {.data_dir = m->s->dir,
+			.blob = blob,
+			.compression = compression[i],
+			.diff_id = c->diff_ids[i],
+			.chain = chains[i],
+			.below = below,
+			.n_below = i};
 		int rc = 0;
 
 		if (blob < 0)
@@ -164,8 +168,8 @@ layers_unpack(struct import *m, const struct image_config *c, const char *const 
 }
 
 static int
-config_check(struct import *m, struct str text, size_t n_layers, struct image_config *ret,
-	struct err *e)
+config_check(
+	struct import *m, struct str text, size_t n_layers, struct image_config *ret, struct err *e)
 {
 	int rc = image_config_parse(m->a, text, ret, e);
 
@@ -215,8 +219,8 @@ oci_image(struct import *m, struct str digest, struct str name, struct err *e)
 			return err_set(e, -EBADMSG, R_INVALID, "image archive: index in an index");
 		digest = im.chosen.digest;
 	}
-	rc = file_read(m, blob_path(m, im.config.digest), IMAGE_CONFIG_MAX, im.config.digest, &text,
-		e);
+	rc = file_read(
+		m, blob_path(m, im.config.digest), IMAGE_CONFIG_MAX, im.config.digest, &text, e);
 	if (!rc)
 		rc = config_check(m, text, im.n_layers, &cfg, e);
 	if (rc)
@@ -237,8 +241,8 @@ oci_image(struct import *m, struct str digest, struct str name, struct err *e)
 		struct image_ref r = {0};
 
 		if (d && image_ref_parse(m->a, f->n.names[0], &r, NULL) == 0) {
-			*d = arena_cat(m->a, (struct str[]){image_ref_name(m->a, &r), STR("@"), top},
-				3);
+			*d = arena_cat(
+				m->a, (struct str[]){image_ref_name(m->a, &r), STR("@"), top}, 3);
 			f->n.digests = d;
 			f->n.n_digests = 1;
 		}
@@ -256,7 +260,7 @@ oci_layout(struct import *m, struct str index, struct err *e)
 		err_wrap(e, "image archive: index.json");
 		return rc;
 	}
-	DOC_EACH(item, doc_get(d, STR("manifests"))) {
+	DOC_EACH (item, doc_get(d, STR("manifests"))) {
 		const struct doc *notes = doc_get(item, STR("annotations"));
 		struct str name = doc_get_str(notes, STR("io.containerd.image.name"));
 		struct str digest = doc_get_str(item, STR("digest"));
@@ -300,7 +304,7 @@ docker_image(struct import *m, const struct doc *d, struct err *e)
 	f = ARENA_PUSH(m->a, m->images, m->n_images);
 	if (!files || !comp || !f)
 		return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "no memory");
-	DOC_EACH(item, layers) {
+	DOC_EACH (item, layers) {
 		files[i] = arena_cstr(m->a, doc_as_str(item));
 		comp[i++] = IMAGE_PLAIN;
 	}
@@ -309,7 +313,7 @@ docker_image(struct import *m, const struct doc *d, struct err *e)
 	buf_cstr(&id, "sha256:");
 	hex_encode(&id, str_from((char *)sum, sizeof(sum)));
 	*f = (struct found){.n = {.id = buf_view(&id), .config_text = text}};
-	DOC_EACH(item, doc_get(d, STR("RepoTags")))
+	DOC_EACH (item, doc_get(d, STR("RepoTags")))
 		name_add(m, f, doc_as_str(item));
 	return layers_unpack(m, &cfg, files, comp, n, f, e);
 }
@@ -336,13 +340,14 @@ import_work(void *arg)
 		rc = file_read(m, "manifest.json", IMAGE_MANIFEST_MAX, STR_NONE, &text, &m->err);
 		if (!rc)
 			rc = doc_parse_json(m->a, text, NULL, &d, &m->err);
-		DOC_EACH(item, d) {
+		DOC_EACH (item, d) {
 			if (!rc)
 				rc = docker_image(m, item, &m->err);
 		}
 	}
 	if (!rc && m->n_images == 0)
-		err_set(&m->err, -ENOENT, R_NOT_FOUND, "image archive '%s' holds no image", m->path);
+		err_set(&m->err, -ENOENT, R_NOT_FOUND, "image archive '%s' holds no image",
+			m->path);
 	cleanup_fd(&m->dir);
 	fs_remove_tree(m->s->dir, m->tmp);
 }
@@ -418,8 +423,12 @@ image_import_start(struct image_store *s, struct str path, image_pulled_fn *done
 	struct import *m = a ? ARENA_NEW(a, struct import) : NULL;
 
 	if (m) {
-		*m = (struct import){.s = s, .a = a, .path = arena_cstr(a, path), .done = done,
-			.arg = arg, .dir = -1};
+		*m = (struct import){.s = s,
+			.a = a,
+			.path = arena_cstr(a, path),
+			.done = done,
+			.arg = arg,
+			.dir = -1};
 		if (m->path && loop_blocking(s->loop, import_work, import_done, m) == 0) {
 			s->busy++;
 			return 0;

@@ -143,8 +143,9 @@ decide(struct inflate *f, struct err *e)
 		return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "no memory");
 	if (f->kind == IMAGE_ZSTD) {
 		f->zs = ZSTD_createDStream();
-		if (!f->zs || ZSTD_isError(ZSTD_DCtx_setParameter(f->zs, ZSTD_d_windowLogMax,
-			ZSTD_MAX_WINDOW_LOG)))
+		if (!f->zs ||
+			ZSTD_isError(ZSTD_DCtx_setParameter(
+				f->zs, ZSTD_d_windowLogMax, ZSTD_MAX_WINDOW_LOG)))
 			return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "no memory");
 	}
 	f->known = true;

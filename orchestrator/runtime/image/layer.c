@@ -40,8 +40,10 @@ layer_chain_ids(struct arena *a, const struct str *diff_ids, size_t n)
 			ids[0] = arena_str(a, str_sub(diff_ids[0], 7, SIZE_MAX));
 			continue;
 		}
-		sha256_of(arena_cat(a, (struct str[]){STR("sha256:"), ids[i - 1], STR(" "),
-			diff_ids[i]}, 4), sum);
+		sha256_of(arena_cat(a,
+				  (struct str[]){STR("sha256:"), ids[i - 1], STR(" "), diff_ids[i]},
+				  4),
+			sum);
 		buf_init_arena(&hex, a);
 		hex_encode(&hex, str_from((char *)sum, sizeof(sum)));
 		ids[i] = buf_view(&hex);
@@ -187,8 +189,8 @@ layer_unpack_run(const struct layer_unpack *u, uint64_t *ret_bytes, struct err *
 	if (rc || bytes == 0)
 		fs_remove_tree(u->data_dir, tmp);
 	if (!rc) {
-		_cleanup_fd_ int layers = openat(u->data_dir, "layers",
-			O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_cleanup_fd_ int layers = openat(
+			u->data_dir, "layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (layers < 0 || fsync(layers))
 			rc = err_errno(e, -errno, "writing the layer to disk");

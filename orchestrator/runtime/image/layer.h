@@ -17,14 +17,14 @@
 struct str *layer_chain_ids(struct arena *a, const struct str *diff_ids, size_t n);
 
 struct layer_unpack {
-	int data_dir;              /* holds layers/ and tmp/ */
-	int blob;                  /* open for reading at 0, borrowed */
+	int data_dir; /* holds layers/ and tmp/ */
+	int blob;     /* open for reading at 0, borrowed */
 	enum image_compression compression;
-	struct str diff_id;        /* "sha256:..." of the plain tar */
-	struct str chain;          /* hex */
-	const struct str *below;   /* hex chain ids, topmost first */
+	struct str diff_id;      /* "sha256:..." of the plain tar */
+	struct str chain;        /* hex */
+	const struct str *below; /* hex chain ids, topmost first */
 	size_t n_below;
-	volatile bool *cancel;     /* may be NULL; set: -ECANCELED soon */
+	volatile bool *cancel; /* may be NULL; set: -ECANCELED soon */
 };
 
 /* layer_unpack_run: *ret_bytes: size on disk. A layer that is already there is success (size 0).

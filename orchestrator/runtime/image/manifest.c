@@ -11,8 +11,9 @@
 #define OCI "application/vnd.oci.image."
 #define DOCKER "application/vnd.docker."
 
-const char image_manifest_accept[] = OCI "index.v1+json, " OCI "manifest.v1+json, "
-	DOCKER "distribution.manifest.list.v2+json, " DOCKER "distribution.manifest.v2+json";
+const char image_manifest_accept[] = OCI "index.v1+json, " OCI "manifest.v1+json, " DOCKER
+					 "distribution.manifest.list.v2+json, " DOCKER
+					 "distribution.manifest.v2+json";
 
 enum kind { KIND_UNKNOWN, KIND_INDEX, KIND_MANIFEST, KIND_SCHEMA1 };
 
@@ -118,7 +119,7 @@ index_choose(const struct doc *d, struct str arch, struct image_manifest *ret, s
 
 	if (!list || list->type != DOC_LIST)
 		return malformed(e, "an index without manifests");
-	DOC_EACH(item, list) {
+	DOC_EACH (item, list) {
 		const struct doc *p = doc_get(item, STR("platform"));
 		struct str variant = doc_get_str(p, STR("variant"));
 
@@ -129,8 +130,8 @@ index_choose(const struct doc *d, struct str arch, struct image_manifest *ret, s
 			continue;
 		return desc_parse(item, &ret->chosen, e);
 	}
-	return err_set(e, -ENOENT, R_NOT_FOUND, "no match for platform linux/" STR_FMT
-		" in manifest: not found", STR_ARG(arch));
+	return err_set(e, -ENOENT, R_NOT_FOUND,
+		"no match for platform linux/" STR_FMT " in manifest: not found", STR_ARG(arch));
 }
 
 int
@@ -173,7 +174,7 @@ image_manifest_parse(struct arena *a, struct str text, struct str content_type, 
 	layers = doc_get(d, STR("layers"));
 	if (doc_len(layers) > IMAGE_MAX_LAYERS)
 		return malformed(e, "too many layers");
-	DOC_EACH(item, layers) {
+	DOC_EACH (item, layers) {
 		struct image_desc *l = ARENA_PUSH(a, m.layers, m.n_layers);
 
 		if (!l)
@@ -189,7 +190,7 @@ image_manifest_parse(struct arena *a, struct str text, struct str content_type, 
 static int
 strings(struct arena *a, const struct doc *list, struct str **ret, size_t *ret_n)
 {
-	DOC_EACH(item, list) {
+	DOC_EACH (item, list) {
 		struct str *s = ARENA_PUSH(a, *ret, *ret_n);
 
 		if (!s)

@@ -34,7 +34,7 @@ struct runtime_pull {
 	image_pulled_fn *done;
 	void *arg;
 	struct image_ref ref;
-	struct str text;          /* the reference, canonical */
+	struct str text; /* the reference, canonical */
 	struct image_registry *reg;
 	size_t endpoint;
 	struct image_source src;
@@ -42,18 +42,18 @@ struct runtime_pull {
 	size_t n_auths, auth;
 	struct http_fetch *fetch;
 	void (*then)(struct runtime_pull *p, struct str body, struct str type);
-	struct str url, want;     /* want: digest the body must have, or STR_NONE */
+	struct str url, want; /* want: digest the body must have, or STR_NONE */
 	size_t max_bytes;
 	unsigned redirects;
-	struct str no_auth_for;   /* a redirect led to another host */
-	bool resolving;           /* other endpoints and credentials may still be tried */
+	struct str no_auth_for; /* a redirect led to another host */
+	bool resolving;         /* other endpoints and credentials may still be tried */
 	struct str manifest_digest, top_digest, config_text;
 	bool from_index;
 	struct image_manifest m;
 	struct image_config config;
 	struct str *chains;
 	struct pull_layer *layers;
-	size_t at;                /* first layer that is not there yet */
+	size_t at; /* first layer that is not there yet */
 	bool holding;
 	bool begun, cancelled;
 	struct err err;
@@ -162,8 +162,9 @@ endpoint_next(struct runtime_pull *p)
 		return endpoint_next(p);
 	p->auth = 0;
 	p->src = (struct image_source){.host = c->host, .path = p->ref.path, .tls = ep->tls};
-	p->src.base = arena_cat(p->a, (struct str[]){
-		c->plain_http ? STR("http://") : STR("https://"), c->host, c->path}, 3);
+	p->src.base = arena_cat(p->a,
+		(struct str[]){c->plain_http ? STR("http://") : STR("https://"), c->host, c->path},
+		3);
 	manifest_get(p, p->ref.digest.n ? p->ref.digest : p->ref.tag);
 	return true;
 }
@@ -174,19 +175,23 @@ status_err(struct runtime_pull *p, const struct http_response *r)
 	struct str challenge = http_headers_get(&r->headers, STR("WWW-Authenticate"));
 
 	if (r->status == 401 && str_starts(challenge, STR("Bearer ")))
-		err_set(&p->err, -EACCES, R_FORBIDDEN, "failed to resolve reference \"" STR_FMT
+		err_set(&p->err, -EACCES, R_FORBIDDEN,
+			"failed to resolve reference \"" STR_FMT
 			"\": registry asks for token authentication, which is not supported",
 			STR_ARG(p->text));
 	else if (r->status == 401 || r->status == 403)
-		err_set(&p->err, -EACCES, R_FORBIDDEN, "failed to resolve reference \"" STR_FMT
+		err_set(&p->err, -EACCES, R_FORBIDDEN,
+			"failed to resolve reference \"" STR_FMT
 			"\": pull access denied, repository does not exist or may require "
-			"authorization: authorization failed: %d %s", STR_ARG(p->text), r->status,
-			http_status_text(r->status));
+			"authorization: authorization failed: %d %s",
+			STR_ARG(p->text), r->status, http_status_text(r->status));
 	else if (r->status == 404)
-		err_set(&p->err, -ENOENT, R_NOT_FOUND, "failed to resolve reference \"" STR_FMT
-			"\": " STR_FMT ": not found", STR_ARG(p->text), STR_ARG(p->text));
+		err_set(&p->err, -ENOENT, R_NOT_FOUND,
+			"failed to resolve reference \"" STR_FMT "\": " STR_FMT ": not found",
+			STR_ARG(p->text), STR_ARG(p->text));
 	else
-		err_set(&p->err, -EIO, R_UNKNOWN, "failed to resolve reference \"" STR_FMT
+		err_set(&p->err, -EIO, R_UNKNOWN,
+			"failed to resolve reference \"" STR_FMT
 			"\": unexpected status from GET request to " STR_FMT ": %d %s",
 			STR_ARG(p->text), STR_ARG(p->url), r->status, http_status_text(r->status));
 }
@@ -249,9 +254,10 @@ fetched(void *arg, const struct err *e, const struct http_response *r, struct st
 
 	p->fetch = NULL;
 	if (e && e->code) {
-		err_set(&p->err, e->code, R_UNKNOWN, "failed to resolve reference \"" STR_FMT
-			"\": failed to do request: Get \"" STR_FMT "\": %s", STR_ARG(p->text),
-			STR_ARG(p->url), e->msg);
+		err_set(&p->err, e->code, R_UNKNOWN,
+			"failed to resolve reference \"" STR_FMT
+			"\": failed to do request: Get \"" STR_FMT "\": %s",
+			STR_ARG(p->text), STR_ARG(p->url), e->msg);
 		try_next(p, false);
 		return;
 	}
@@ -267,9 +273,10 @@ fetched(void *arg, const struct err *e, const struct http_response *r, struct st
 	if (!str_is_set(p->want) && image_digest_ok(announced))
 		p->want = announced;
 	if (str_is_set(p->want) && !str_eq(digest, p->want)) {
-		err_set(&p->err, -EBADMSG, R_INVALID, "unexpected commit digest " STR_FMT
-			", expected " STR_FMT ": failed precondition", STR_ARG(digest),
-			STR_ARG(p->want));
+		err_set(&p->err, -EBADMSG, R_INVALID,
+			"unexpected commit digest " STR_FMT ", expected " STR_FMT
+			": failed precondition",
+			STR_ARG(digest), STR_ARG(p->want));
 		try_next(p, false);
 		return;
 	}
@@ -283,13 +290,18 @@ static void
 fetch_begin(struct runtime_pull *p)
 {
 	struct http_header h[2] = {{STR("Accept"), str_c(image_manifest_accept)}};
-	struct http_call_spec spec = {.method = STR("GET"), .url = p->url, .tls = p->src.tls,
-		.headers = h, .n_headers = 1, .head_ns = FETCH_NS, .total_ns = FETCH_NS};
+	struct http_call_spec spec = {.method = STR("GET"),
+		.url = p->url,
+		.tls = p->src.tls,
+		.headers = h,
+		.n_headers = 1,
+		.head_ns = FETCH_NS,
+		.total_ns = FETCH_NS};
 	struct err e = {0};
 
 	if (p->src.authorization.n && !str_eq(p->no_auth_for, p->url))
-		h[spec.n_headers++] =
-			(struct http_header){STR("Authorization"), p->src.authorization};
+		h[spec.n_headers++] = (struct http_header){
+			STR("Authorization"), p->src.authorization};
 	if (http_fetch(p->f->http, &spec, p->max_bytes, fetched, p, &p->fetch, &e)) {
 		p->fetch = NULL;
 		p->err = e;
@@ -334,9 +346,8 @@ on_config(struct runtime_pull *p, struct str body, struct str type)
 		return;
 	}
 	if (p->config.n_diff_ids != p->m.n_layers) {
-		err_set(&p->err, -EBADMSG, R_INVALID,
-			"malformed image: %zu layers, %zu diff ids", p->m.n_layers,
-			p->config.n_diff_ids);
+		err_set(&p->err, -EBADMSG, R_INVALID, "malformed image: %zu layers, %zu diff ids",
+			p->m.n_layers, p->config.n_diff_ids);
 		fail(p);
 		return;
 	}
@@ -347,8 +358,8 @@ on_config(struct runtime_pull *p, struct str body, struct str type)
 		return;
 	}
 	for (size_t i = 0; i < p->m.n_layers; i++)
-		p->layers[i] = (struct pull_layer){.desc = p->m.layers[i], .chain = p->chains[i],
-			.p = p};
+		p->layers[i] = (struct pull_layer){
+			.desc = p->m.layers[i], .chain = p->chains[i], .p = p};
 	holds(p, true);
 	layers_step(p);
 }
@@ -401,11 +412,17 @@ store(struct runtime_pull *p)
 {
 	struct str name = image_ref_name(p->a, &p->ref);
 	struct str tag = p->ref.tag.n
-		? arena_cat(p->a, (struct str[]){name, STR(":"), p->ref.tag}, 3) : STR_NONE;
+		? arena_cat(p->a, (struct str[]){name, STR(":"), p->ref.tag}, 3)
+		: STR_NONE;
 	struct str digest = arena_cat(p->a, (struct str[]){name, STR("@"), p->top_digest}, 3);
-	struct image_new n = {.id = p->m.config.digest, .config_text = p->config_text,
-		.names = &tag, .n_names = tag.n > 0, .digests = &digest, .n_digests = 1,
-		.layers = p->chains, .n_layers = p->m.n_layers};
+	struct image_new n = {.id = p->m.config.digest,
+		.config_text = p->config_text,
+		.names = &tag,
+		.n_names = tag.n > 0,
+		.digests = &digest,
+		.n_digests = 1,
+		.layers = p->chains,
+		.n_layers = p->m.n_layers};
 
 	if (arena_failed(p->a) || image_store_add(p->f->store, &n, stored, p))
 		fail_oom(p);
@@ -443,8 +460,11 @@ static bool
 unpack_begin(struct runtime_pull *p, struct pull_layer *l)
 {
 	struct str *below = ARENA_ARRAY(p->a, struct str, p->at);
-	struct image_layer_spec s = {.digest = l->desc.digest, .compression = l->desc.compression,
-		.diff_id = p->config.diff_ids[p->at], .chain = l->chain, .below = below,
+	struct image_layer_spec s = {.digest = l->desc.digest,
+		.compression = l->desc.compression,
+		.diff_id = p->config.diff_ids[p->at],
+		.chain = l->chain,
+		.below = below,
 		.n_below = p->at};
 
 	for (size_t i = 0; below && i < p->at; i++)
@@ -499,13 +519,13 @@ auths_collect(struct runtime_pull *p, const struct runtime_pull_spec *spec)
 		struct buf b;
 
 		/* A Secret that cannot be read is as none: the registry's answer tells the user. */
-		if (image_auth_find(p->a, spec->docker_configs[i], p->ref.domain, p->ref.path, &auth,
-			NULL))
+		if (image_auth_find(
+			    p->a, spec->docker_configs[i], p->ref.domain, p->ref.path, &auth, NULL))
 			continue;
 		buf_init_arena(&b, p->a);
 		buf_cstr(&b, "Basic ");
-		base64_encode(&b, arena_cat(p->a, (struct str[]){auth.username, STR(":"),
-			auth.password}, 3));
+		base64_encode(&b,
+			arena_cat(p->a, (struct str[]){auth.username, STR(":"), auth.password}, 3));
 		p->auths[p->n_auths++] = buf_view(&b);
 	}
 	p->auths[p->n_auths++] = STR("");
@@ -517,6 +537,8 @@ begin(void *arg)
 	struct runtime_pull *p = arg;
 
 	if (p->cancelled) {
+		if (p->f)
+			leave(p);
 		arena_free(p->a);
 		return;
 	}
@@ -565,9 +587,11 @@ image_pulls_drop(struct image_fetcher *f)
 	for (struct runtime_pull *p = f->pulls, *next = NULL; p; p = next) {
 		next = p->next;
 		p->cancelled = true;
-		/* Posted already, or on its way through the store: its memory goes with that, or with us. */
-		if (!p->begun)
+		/* Its first step is posted already and frees it. */
+		if (!p->begun) {
+			p->f = NULL;
 			continue;
+		}
 		leave(p);
 		loop_free_later(f->loop, pull_free, p);
 	}

@@ -7,8 +7,8 @@
 
 #include "orchestrator/runtime/image/fetch.h"
 
-typedef void image_pulled_fn(void *arg, struct str image_id, uint64_t size_bytes,
-	const struct err *e);
+typedef void image_pulled_fn(
+	void *arg, struct str image_id, uint64_t size_bytes, const struct err *e);
 
 /* image_pull_start, image_pull_cancel: see runtime_image_pull. */
 int image_pull_start(struct image_fetcher *f, const struct runtime_pull_spec *spec,

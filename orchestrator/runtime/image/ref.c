@@ -152,8 +152,9 @@ domain_split(struct str name, struct str *ret_domain, struct str *ret_path)
 
 	for (size_t i = 0; has && i < head.n; i++)
 		upper = upper || is_upper(head.p[i]);
-	if (has && (str_find_char(head, '.') >= 0 || str_find_char(head, ':') >= 0 || upper ||
-		str_eq(head, STR("localhost")))) {
+	if (has &&
+		(str_find_char(head, '.') >= 0 || str_find_char(head, ':') >= 0 || upper ||
+			str_eq(head, STR("localhost")))) {
 		*ret_domain = str_eq(head, STR("index.docker.io")) ? STR("docker.io") : head;
 		*ret_path = tail;
 		return;
@@ -201,11 +202,15 @@ image_ref_parse(struct arena *a, struct str s, struct image_ref *ret, struct err
 		if (is_upper(r.path.p[i]))
 			return err_set(e, -EINVAL, R_INVALID,
 				"invalid reference format: repository name (" STR_FMT
-				") must be lowercase", STR_ARG(r.path));
-	if (!domain_ok(r.domain) || !path_ok(r.path) || r.domain.n + 1 + r.path.n > MAX_NAME)
+				") must be lowercase",
+				STR_ARG(r.path));
+	if (!domain_ok(r.domain) || !path_ok(r.path))
 		return bad(e);
 	if (str_eq(r.domain, STR("docker.io")) && str_find_char(r.path, '/') < 0)
 		r.path = arena_cat(a, (struct str[]){STR("library/"), r.path}, 2);
+	/* As a whole, what was added counted: the canonical name must be one itself. */
+	if (r.domain.n + 1 + r.path.n > MAX_NAME)
+		return bad(e);
 	if (!str_is_set(r.tag) && !str_is_set(r.digest))
 		r.tag = STR("latest");
 	r.domain = arena_str(a, r.domain);
@@ -230,9 +235,11 @@ image_ref_string(struct arena *a, const struct image_ref *r)
 	bool tag = r->tag.n > 0;
 	bool digest = r->digest.n > 0;
 
-	return arena_cat(a, (struct str[]){r->domain, STR("/"), r->path, tag ? STR(":") : STR(""),
-		tag ? r->tag : STR(""), digest ? STR("@") : STR(""),
-		digest ? r->digest : STR("")}, 7);
+	return arena_cat(a,
+		(struct str[]){r->domain, STR("/"), r->path, tag ? STR(":") : STR(""),
+			tag ? r->tag : STR(""), digest ? STR("@") : STR(""),
+			digest ? r->digest : STR("")},
+		7);
 }
 
 int

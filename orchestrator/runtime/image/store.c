@@ -147,9 +147,8 @@ image_store_find(struct image_store *s, struct str ref)
 	if (a && image_ref_parse(a, ref, &r, NULL) == 0) {
 		bool digest = r.digest.n > 0;
 		struct str name = image_ref_name(a, &r);
-		struct str want = digest
-			? arena_cat(a, (struct str[]){name, STR("@"), r.digest}, 3)
-			: arena_cat(a, (struct str[]){name, STR(":"), r.tag}, 3);
+		struct str want = digest ? arena_cat(a, (struct str[]){name, STR("@"), r.digest}, 3)
+					 : arena_cat(a, (struct str[]){name, STR(":"), r.tag}, 3);
 
 		while (!found && map_next(&s->images, &pos, NULL, (void **)&i))
 			if (digest ? has(i->digests, i->n_digests, want)
@@ -177,13 +176,24 @@ int
 image_view(struct image_store *s, const struct image *i, struct arena *a, struct runtime_image *ret)
 {
 	struct runtime_image v = {
-		.id = i->id, .n_repo_tags = i->n_names, .n_repo_digests = i->n_digests,
-		.size_bytes = image_bytes(s, i), .pulled_ns = i->pulled_ns, .used_ns = i->used_ns,
-		.in_use = i->containers > 0, .pinned = i->pinned, .user = i->config.user,
-		.entrypoint = i->config.entrypoint, .n_entrypoint = i->config.n_entrypoint,
-		.cmd = i->config.cmd, .n_cmd = i->config.n_cmd, .env = i->config.env,
-		.n_env = i->config.n_env, .workdir = i->config.workdir,
-		.stop_signal = i->config.stop_signal, .volumes = i->config.volumes,
+		.id = i->id,
+		.n_repo_tags = i->n_names,
+		.n_repo_digests = i->n_digests,
+		.size_bytes = image_bytes(s, i),
+		.pulled_ns = i->pulled_ns,
+		.used_ns = i->used_ns,
+		.in_use = i->containers > 0,
+		.pinned = i->pinned,
+		.user = i->config.user,
+		.entrypoint = i->config.entrypoint,
+		.n_entrypoint = i->config.n_entrypoint,
+		.cmd = i->config.cmd,
+		.n_cmd = i->config.n_cmd,
+		.env = i->config.env,
+		.n_env = i->config.n_env,
+		.workdir = i->config.workdir,
+		.stop_signal = i->config.stop_signal,
+		.volumes = i->config.volumes,
 		.n_volumes = i->config.n_volumes,
 	};
 	struct str *names = ARENA_ARRAY(a, struct str, i->n_names + 1);
@@ -415,8 +425,7 @@ name_drop(struct image *i, struct str name)
 		if (!str_eq(i->names[k], name))
 			continue;
 		/* The slots' room stays: a push after this finds the count's power of two smaller and copies. */
-		memmove(&i->names[k], &i->names[k + 1],
-			(i->n_names - k - 1) * sizeof(*i->names));
+		memmove(&i->names[k], &i->names[k + 1], (i->n_names - k - 1) * sizeof(*i->names));
 		i->n_names--;
 		return;
 	}
@@ -445,7 +454,9 @@ names_add(struct image_store *s, struct image *i, const struct image_new *n)
 				name_drop(other, n->names[k]);
 	}
 	return copy_list(i->a, n->names, n->n_names, &i->names, &i->n_names) ||
-		copy_list(i->a, n->digests, n->n_digests, &i->digests, &i->n_digests) ? -ENOMEM : 0;
+			copy_list(i->a, n->digests, n->n_digests, &i->digests, &i->n_digests)
+		? -ENOMEM
+		: 0;
 }
 
 static void
@@ -522,8 +533,8 @@ image_store_add(struct image_store *s, const struct image_new *n, runtime_done_f
 		goto oom;
 	j->n.layers = list;
 	j->n.n_layers = n_list;
-	j->path = arena_cstr(a, arena_fmt(a, "configs/" STR_FMT,
-		STR_ARG(str_sub(n->id, 7, SIZE_MAX))));
+	j->path = arena_cstr(
+		a, arena_fmt(a, "configs/" STR_FMT, STR_ARG(str_sub(n->id, 7, SIZE_MAX))));
 	if (arena_failed(a) || loop_blocking(s->loop, add_work, add_done, j))
 		goto oom;
 	s->busy++;
@@ -667,8 +678,8 @@ image_store_remove(struct image_store *s, struct str ref, runtime_done_fn *done,
 		arena_free(a);
 		return -ENOMEM;
 	}
-	*j = (struct remove_job){.s = s, .done = done, .arg = arg,
-		.dir = fcntl(s->dir, F_DUPFD_CLOEXEC, 0)};
+	*j = (struct remove_job){
+		.s = s, .done = done, .arg = arg, .dir = fcntl(s->dir, F_DUPFD_CLOEXEC, 0)};
 	if (!by_id && runtime_image_ref_normalize(a, ref, &norm, NULL) == 0)
 		name_drop(i, norm);
 	if (by_id || i->n_names == 0) {
@@ -692,7 +703,7 @@ image_store_remove(struct image_store *s, struct str ref, runtime_done_fn *done,
 static int
 strings_read(struct arena *a, const struct doc *l, struct str **to, size_t *n)
 {
-	DOC_EACH(item, l) {
+	DOC_EACH (item, l) {
 		struct str *p = ARENA_PUSH(a, *to, *n);
 
 		if (!p)
@@ -735,7 +746,9 @@ image_load(struct image_store *s, struct arena *tmp, const struct doc *d)
 	i->used_ns = doc_get_int(d, STR("used"), 0);
 	i->pinned = doc_get_bool(d, STR("pinned"), false);
 	return copy_list(i->a, names, n_names, &i->names, &i->n_names) ||
-		copy_list(i->a, digests, n_digests, &i->digests, &i->n_digests) ? -ENOMEM : 0;
+			copy_list(i->a, digests, n_digests, &i->digests, &i->n_digests)
+		? -ENOMEM
+		: 0;
 }
 
 static int
@@ -752,9 +765,9 @@ index_load(struct image_store *s, struct err *e)
 		rc = disk_read_file(path, INDEX_MAX, &text);
 	if (!rc)
 		rc = doc_parse_json(a, buf_view(&text), NULL, &d, e);
-	DOC_EACH(item, rc ? NULL : doc_get(d, STR("images")))
+	DOC_EACH (item, rc ? NULL : doc_get(d, STR("images")))
 		image_load(s, a, item); /* what is not whole is pulled again when it is wanted */
-	DOC_EACH(item, rc ? NULL : doc_get(d, STR("layers"))) {
+	DOC_EACH (item, rc ? NULL : doc_get(d, STR("layers"))) {
 		struct image_layer *l = map_get(&s->layers, item->key);
 
 		if (l)

@@ -15,13 +15,13 @@
 
 struct image {
 	struct arena *a;
-	struct str id;       /* "sha256:<hex>" */
+	struct str id; /* "sha256:<hex>" */
 	struct image_config config;
-	struct str *names;   /* canonical "domain/path:tag" */
+	struct str *names; /* canonical "domain/path:tag" */
 	size_t n_names;
 	struct str *digests; /* "domain/path@sha256:..." */
 	size_t n_digests;
-	struct str *layers;  /* chain ids, hex, lowest first */
+	struct str *layers; /* chain ids, hex, lowest first */
 	size_t n_layers;
 	int64_t pulled_ns, used_ns;
 	bool pinned;
@@ -36,12 +36,12 @@ struct image_layer {
 
 struct image_store {
 	struct loop *loop;
-	int dir;            /* data_dir */
+	int dir; /* data_dir */
 	char *path;
-	struct map images;  /* id -> struct image */
-	struct map layers;  /* chain hex -> struct image_layer */
+	struct map images; /* id -> struct image */
+	struct map layers; /* chain hex -> struct image_layer */
 	bool saving, dirty, dead;
-	unsigned busy;      /* helper threads at work for it */
+	unsigned busy; /* helper threads at work for it */
 	struct save_wait *waiting, *in_flight;
 };
 
@@ -68,8 +68,8 @@ struct image_new {
 };
 /* image_store_add: adds the image or its new names (a name moves from the image that had it); done when it
  * is on disk. The caller holds the layers (image_layer.holds) until then. 0 or -ENOMEM. */
-int image_store_add(struct image_store *s, const struct image_new *n, runtime_done_fn *done,
-	void *arg);
+int image_store_add(
+	struct image_store *s, const struct image_new *n, runtime_done_fn *done, void *arg);
 /* image_store_remove: see runtime_image_remove. */
 int image_store_remove(struct image_store *s, struct str ref, runtime_done_fn *done, void *arg);
 /* image_store_save: writes the index soon; done (may be NULL) when what is now in memory is on disk. */
@@ -81,7 +81,7 @@ struct image_layer *image_layer_ensure(struct image_store *s, struct str chain);
 struct str image_layer_path(struct image_store *s, struct arena *a, struct str chain);
 /* image_bytes: sum of its layers. image_view: the front door's picture of it, arena. */
 uint64_t image_bytes(struct image_store *s, const struct image *i);
-int image_view(struct image_store *s, const struct image *i, struct arena *a,
-	struct runtime_image *ret);
+int image_view(
+	struct image_store *s, const struct image *i, struct arena *a, struct runtime_image *ret);
 
 #endif

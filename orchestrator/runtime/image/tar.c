@@ -44,7 +44,7 @@ struct tar {
 	unsigned zero_blocks;
 	char block[BLOCK];
 	size_t have;
-	uint64_t left;      /* bytes of META or DATA still to come */
+	uint64_t left; /* bytes of META or DATA still to come */
 	uint64_t pad;
 	char meta_type;
 	struct buf meta;
@@ -247,9 +247,21 @@ pax_sparse_map(struct extra *x, struct str v)
 }
 
 enum pax_key {
-	PAX_PATH, PAX_LINKPATH, PAX_SIZE, PAX_UID, PAX_GID, PAX_MTIME, PAX_SPARSE_MAJOR,
-	PAX_SPARSE_MINOR, PAX_SPARSE_NAME, PAX_SPARSE_REALSIZE, PAX_SPARSE_SIZE, PAX_SPARSE_MAP,
-	PAX_SPARSE_OFFSET, PAX_SPARSE_NUMBYTES, PAX__COUNT
+	PAX_PATH,
+	PAX_LINKPATH,
+	PAX_SIZE,
+	PAX_UID,
+	PAX_GID,
+	PAX_MTIME,
+	PAX_SPARSE_MAJOR,
+	PAX_SPARSE_MINOR,
+	PAX_SPARSE_NAME,
+	PAX_SPARSE_REALSIZE,
+	PAX_SPARSE_SIZE,
+	PAX_SPARSE_MAP,
+	PAX_SPARSE_OFFSET,
+	PAX_SPARSE_NUMBYTES,
+	PAX__COUNT
 };
 
 static const char *const pax_keys[PAX__COUNT] = {
@@ -443,8 +455,16 @@ static const struct {
 	char flag;
 	enum tar_type type;
 } types[] = {
-	{'0', TAR_FILE}, {'\0', TAR_FILE}, {'7', TAR_FILE}, {'S', TAR_FILE}, {'1', TAR_HARDLINK},
-	{'2', TAR_SYMLINK}, {'3', TAR_CHAR}, {'4', TAR_BLOCK}, {'5', TAR_DIR}, {'6', TAR_FIFO},
+	{'0', TAR_FILE},
+	{'\0', TAR_FILE},
+	{'7', TAR_FILE},
+	{'S', TAR_FILE},
+	{'1', TAR_HARDLINK},
+	{'2', TAR_SYMLINK},
+	{'3', TAR_CHAR},
+	{'4', TAR_BLOCK},
+	{'5', TAR_DIR},
+	{'6', TAR_FIFO},
 };
 
 static bool
@@ -486,11 +506,15 @@ entry_fill(struct tar *t, char flag, uint64_t stored, struct err *e)
 		.gid = x->has_gid ? x->gid : (uint32_t)v[2],
 		.mtime_ns = x->has_mtime ? x->mtime_ns
 					 : (int64_t)(v[3] < 9000000000ull ? v[3] : 0) * NS_PER_SEC,
-		.major = (uint32_t)v[4], .minor = (uint32_t)v[5], .size = stored,
-		.xattrs = x->xattrs, .n_xattrs = x->n_xattrs};
+		.major = (uint32_t)v[4],
+		.minor = (uint32_t)v[5],
+		.size = stored,
+		.xattrs = x->xattrs,
+		.n_xattrs = x->n_xattrs};
 	type_of(flag, &n->type);
 	n->name = str_is_set(x->sparse_name) ? x->sparse_name
-		: str_is_set(x->name) ? x->name : header_name(t);
+		: str_is_set(x->name)        ? x->name
+					     : header_name(t);
 	n->link = str_is_set(x->link) ? x->link : arena_str(x->a, text(field(t, 157, 100)));
 	if (n->name.n == 0 || !name_ok(n->name) || !name_ok(n->link))
 		return bad(e, "name");

@@ -12,8 +12,8 @@
 #include "base/err.h"
 
 #define TAR_NAME_MAX 4096
-#define TAR_META_MAX (1u << 20)   /* bytes of one PAX header or long name */
-#define TAR_SPARSE_MAX 65536      /* segments of a file */
+#define TAR_META_MAX (1u << 20) /* bytes of one PAX header or long name */
+#define TAR_SPARSE_MAX 65536    /* segments of a file */
 #define TAR_XATTRS_MAX 64
 
 enum tar_type {

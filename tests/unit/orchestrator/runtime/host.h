@@ -155,8 +155,8 @@ host_run(void (*scenario)(void), bool kill_on_ready)
 	keeper_connect(&host_keeper, 0, sock[0], true, ~0u);
 	while (!ended && clock_mono_ns() < until) {
 		bool more = keeper_flush(&host_keeper, 0);
-		struct pollfd p[2] = {{sock[0], POLLIN | (more ? POLLOUT : 0), 0},
-			{host_sigfd, POLLIN, 0}};
+		struct pollfd p[2] = {
+			{sock[0], POLLIN | (more ? POLLOUT : 0), 0}, {host_sigfd, POLLIN, 0}};
 
 		poll(p, 2, 1000);
 		while (keeper_receive(&host_keeper, 0) == 1)
@@ -241,8 +241,10 @@ host_runtime(void)
 	static char run[128];
 	static char parent[64];
 	struct err e = {0};
-	struct runtime_config cfg = {.allow_missing_controllers = true, .init_fd = INIT_FD,
-		.pod_init_argv = init_argv, .on_event = host_event};
+	struct runtime_config cfg = {.allow_missing_controllers = true,
+		.init_fd = INIT_FD,
+		.pod_init_argv = init_argv,
+		.on_event = host_event};
 
 	snprintf(data, sizeof(data), "%s/data", TEST_TMP);
 	snprintf(run, sizeof(run), "%s/run", TEST_TMP);
@@ -317,8 +319,10 @@ image_archive(const char *path, const char *name, const char *config_json, const
 	struct buf man = BUF_INIT;
 	struct buf tar = BUF_INIT;
 
-	buf_fmt(&cfg, "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{%s},\"rootfs\":{"
-		"\"type\":\"layers\",\"diff_ids\":[", config_json);
+	buf_fmt(&cfg,
+		"{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{%s},\"rootfs\":{"
+		"\"type\":\"layers\",\"diff_ids\":[",
+		config_json);
 	buf_fmt(&man, "[{\"Config\":\"config.json\",\"RepoTags\":[\"%s\"],\"Layers\":[", name);
 	for (size_t i = 0; i < n; i++) {
 		char d[72];
@@ -345,10 +349,10 @@ image_archive(const char *path, const char *name, const char *config_json, const
 static void
 busybox_layer(struct buf *b)
 {
-	static const char *const links[] = {"sh", "cat", "echo", "sleep", "id", "ls", "true", "false",
-		"env", "mount", "mknod", "touch", "kill", "hostname", "stty", "dd", "seq", "nc", "stat",
-		"readlink", "grep", "ps", "chmod", "pwd", "yes", "head", "wc", "tty", "ping", "mkdir",
-		"rm"};
+	static const char *const links[] = {"sh", "cat", "echo", "sleep", "id", "ls", "true",
+		"false", "env", "mount", "mknod", "touch", "kill", "hostname", "stty", "dd", "seq",
+		"nc", "stat", "readlink", "grep", "ps", "chmod", "pwd", "yes", "head", "wc", "tty",
+		"ping", "mkdir", "rm"};
 	static const char *const dirs[] = {"bin/", "etc/", "proc/", "sys/", "dev/", "root/"};
 	struct buf exe = BUF_INIT;
 

@@ -2,8 +2,8 @@
  *
  * logs_test: the CRI line format, and the pump's promise: what was in flight when it died is written
  * once, to the byte. */
-#include "orchestrator/runtime/logs.c"
 #include "orchestrator/runtime/log_format.h"
+#include "orchestrator/runtime/logs.c"
 #include "tests/unit/test.h"
 
 TEST(lines_parts_and_long_lines)
@@ -13,14 +13,18 @@ TEST(lines_parts_and_long_lines)
 	static char big[LOG_LINE_MAX + 10];
 
 	log_format_add(&b, 1475712429769794202, RUNTIME_STDOUT, STR("one\n\ntwo"));
-	CHECK_STR(buf_view(&b), "2016-10-06T00:07:09.769794202Z stdout F one\n"
+	CHECK_STR(buf_view(&b),
+		"2016-10-06T00:07:09.769794202Z stdout F one\n"
 		"2016-10-06T00:07:09.769794202Z stdout F \n2016-10-06T00:07:09.769794202Z stdout P two\n");
 	buf_clear(&b);
 	memset(big, 'x', sizeof(big));
 	big[sizeof(big) - 1] = '\n';
 	log_format_add(&b, 0, RUNTIME_STDERR, str_from(big, sizeof(big)));
-	CHECK(str_find(buf_view(&b), STR(" stderr P xxx")) > 0 && str_ends(buf_view(&b), STR(" F xxxxxxxxx\n")));
-	CHECK_INT(log_format_parse(STR("2016-10-06T00:17:09.669794202Z stdout F log  content "), &l), 0);
+	CHECK(str_find(buf_view(&b), STR(" stderr P xxx")) > 0 &&
+		str_ends(buf_view(&b), STR(" F xxxxxxxxx\n")));
+	CHECK_INT(
+		log_format_parse(STR("2016-10-06T00:17:09.669794202Z stdout F log  content "), &l),
+		0);
 	CHECK_STR(l.text, "log  content ");
 	CHECK(!l.partial && l.stream == RUNTIME_STDOUT);
 	CHECK_INT(log_format_parse(STR("2016-10-06T00:17:09.669794202Z stderr P:x "), &l), 0);
@@ -39,7 +43,8 @@ TEST(a_batch_cut_at_any_step_is_written_once)
 		struct loop *l = loop_new(NULL, "logs");
 		struct log_pump p = {0};
 		struct log_file f = {.fd = -1};
-		struct log_source s = {.id = "0123456789012345678901234567890123456789012345678901234567890123",
+		struct log_source s = {
+			.id = "0123456789012345678901234567890123456789012345678901234567890123",
 			.stream = RUNTIME_STDOUT};
 		int dir = open(TEST_TMP, O_RDONLY | O_DIRECTORY);
 		int a[2], b[2];
@@ -61,7 +66,8 @@ TEST(a_batch_cut_at_any_step_is_written_once)
 			in = look(&p);
 		if (step > 2) {
 			log_format_add(&p.lines, p.journal->at_ns, RUNTIME_STDOUT, in);
-			file_put(&f, p.journal->offset, str_sub(buf_view(&p.lines), 0, step == 3 ? 20 : SIZE_MAX));
+			file_put(&f, p.journal->offset,
+				str_sub(buf_view(&p.lines), 0, step == 3 ? 20 : SIZE_MAX));
 		}
 		b[0] = fcntl(p.in_flight[0], F_DUPFD_CLOEXEC, 0);
 		b[1] = fcntl(p.in_flight[1], F_DUPFD_CLOEXEC, 0);

@@ -43,9 +43,13 @@ shell_spec(const char *script, struct str argv[3])
 	argv[0] = STR("/bin/sh");
 	argv[1] = STR("-c");
 	argv[2] = str_c(script);
-	return (struct runtime_container_spec){.sandbox_id = str_c(SB), .name = STR("main"),
-		.image = STR("busybox:test"), .command = argv, .n_command = 3,
-		.no_new_privs = false, .log_path = str_c(log_path())};
+	return (struct runtime_container_spec){.sandbox_id = str_c(SB),
+		.name = STR("main"),
+		.image = STR("busybox:test"),
+		.command = argv,
+		.n_command = 3,
+		.no_new_privs = false,
+		.log_path = str_c(log_path())};
 }
 
 static void
@@ -193,7 +197,8 @@ inside(void)
 	struct str log = STR_NONE;
 
 	up();
-	log = run_script("hostname; echo $$; pwd; id; echo $FROM $HOSTNAME $HOME; readlink /dev/fd; "
+	log = run_script(
+		"hostname; echo $$; pwd; id; echo $FROM $HOSTNAME $HOME; readlink /dev/fd; "
 		"ls -d /dev/shm /dev/mqueue /dev/pts; cat /proc/sys/kernel/hostname; "
 		"grep NoNewPrivs /proc/self/status; grep Seccomp: /proc/self/status; "
 		"grep CapBnd /proc/self/status");
@@ -204,14 +209,16 @@ inside(void)
 	CHECK(str_find(log, STR("NoNewPrivs:\t0")) >= 0);
 	CHECK(str_find(log, STR("Seccomp:\t2")) >= 0);
 	CHECK(str_find(log, STR("CapBnd:\t00000000a80425fb")) >= 0);
-	log = run_script("cat /proc/kcore; ls /sys/firmware /proc/scsi 2>&1; echo 1 >/proc/sys/kernel/domainname; "
+	log = run_script(
+		"cat /proc/kcore; ls /sys/firmware /proc/scsi 2>&1; echo 1 >/proc/sys/kernel/domainname; "
 		"touch /sys/x; mount -t tmpfs x /tmp; ls /proc/1/root/; echo end");
 	CHECK(str_find(log, STR("Read-only file system")) >= 0);
 	CHECK(str_find(log, STR("mount: ")) >= 0);
 	CHECK(str_find(log, STR("end\n")) >= 0);
 	CHECK(str_find(log, STR("busybox.tar")) < 0);
 	/* Devices: what is allowed opens, the rest can be made and not opened. */
-	log = run_script("mknod /tmp/n c 1 3 && echo x >/tmp/n && echo null ok; mknod /tmp/m c 1 1 && "
+	log = run_script(
+		"mknod /tmp/n c 1 3 && echo x >/tmp/n && echo null ok; mknod /tmp/m c 1 1 && "
 		"cat /tmp/m; mknod /tmp/k b 254 0; dd if=/tmp/k of=/dev/null count=1; echo end");
 	CHECK(str_find(log, STR("null ok\n")) >= 0);
 	CHECK(str_find(log, STR("/tmp/m': Operation not permitted")) >= 0 ||
@@ -289,7 +296,8 @@ users(void)
 	struct err e = {0};
 
 	up();
-	s = shell_spec("id; echo $HOME; grep CapEff /proc/self/status; echo x >/dev/stdout; grep NoNew /proc/self/status",
+	s = shell_spec(
+		"id; echo $HOME; grep CapEff /proc/self/status; echo x >/dev/stdout; grep NoNew /proc/self/status",
 		argv);
 	s.has_uid = true;
 	s.uid = 1000;
@@ -338,16 +346,24 @@ mounts(void)
 	disk_write_file(file, STR("from volume\n"), 0644);
 	disk_write_file(hosts, STR("127.0.0.1 localhost\n"), 0644);
 	disk_write_file(term, STR(""), 0666);
-	CHECK_INT(symlinkat("/etc", AT_FDCWD, (snprintf(file, sizeof(file), "%s/vol/evil", TEST_TMP), file)), 0);
-	m[0] = (struct runtime_mount){.source = str_c(vol), .target = STR("/data/deep/sub"), .read_only = true};
+	CHECK_INT(symlinkat("/etc", AT_FDCWD,
+			  (snprintf(file, sizeof(file), "%s/vol/evil", TEST_TMP), file)),
+		0);
+	m[0] = (struct runtime_mount){
+		.source = str_c(vol), .target = STR("/data/deep/sub"), .read_only = true};
 	m[1] = (struct runtime_mount){.source = str_c(vol), .target = STR("/data")};
-	m[2] = (struct runtime_mount){.source = str_c(vol), .sub = STR("config"), .target = STR("/etc/app.conf")};
-	m[3] = (struct runtime_mount){.source = str_c(vol), .sub = STR("new/dir"), .sub_create = true,
+	m[2] = (struct runtime_mount){
+		.source = str_c(vol), .sub = STR("config"), .target = STR("/etc/app.conf")};
+	m[3] = (struct runtime_mount){.source = str_c(vol),
+		.sub = STR("new/dir"),
+		.sub_create = true,
 		.target = STR("/new")};
 	m[4] = (struct runtime_mount){.image = STR("busybox:test"), .target = STR("/img")};
-	s = shell_spec("cat /data/config /etc/app.conf /etc/hosts; echo w >/data/written && echo rw; "
+	s = shell_spec(
+		"cat /data/config /etc/app.conf /etc/hosts; echo w >/data/written && echo rw; "
 		"echo w 2>&1 >/data/deep/sub/no; ls -d /new /img/bin/sh; touch /new/x; touch /img/x; "
-		"echo -n bye >/dev/termination-log; touch /root/x; echo end", argv);
+		"echo -n bye >/dev/termination-log; touch /root/x; echo end",
+		argv);
 	s.mounts = m;
 	s.n_mounts = 5;
 	s.hosts_path = str_c(hosts);
@@ -365,7 +381,8 @@ mounts(void)
 	snprintf(file, sizeof(file), "%s/vol/new/dir/x", TEST_TMP);
 	CHECK(access(file, F_OK) == 0);
 	/* A path that leaves its volume through a link is refused. */
-	m[0] = (struct runtime_mount){.source = str_c(vol), .sub = STR("evil/passwd"), .target = STR("/x")};
+	m[0] = (struct runtime_mount){
+		.source = str_c(vol), .sub = STR("evil/passwd"), .target = STR("/x")};
 	s = shell_spec("cat /x", argv);
 	s.mounts = m;
 	s.n_mounts = 1;
@@ -397,7 +414,8 @@ stopping(void)
 	int64_t from = 0;
 
 	up();
-	s = shell_spec("trap 'echo term; exit 5' TERM; echo up; while :; do sleep 1 & wait; done", argv);
+	s = shell_spec(
+		"trap 'echo term; exit 5' TERM; echo up; while :; do sleep 1 & wait; done", argv);
 	create(&s);
 	start();
 	AWAIT(str_find(log_all(), STR("up\n")) >= 0);
@@ -448,7 +466,8 @@ pods(void)
 	host_runtime();
 	host_image();
 	sandbox_up(&p);
-	s = shell_spec("echo shared >/dev/shm/x; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; "
+	s = shell_spec(
+		"echo shared >/dev/shm/x; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; "
 		"ping -c1 -W1 127.0.0.1 >/dev/null && echo lo up; readlink /proc/self/ns/net; sleep 1000",
 		argv);
 	create(&s);
@@ -537,7 +556,8 @@ execs(void)
 	struct str sh[] = {STR("sh"), STR("-c"), STR("echo out; echo err >&2; echo $FROM; exit 7")};
 	struct str nope[] = {STR("nope")};
 	struct str tty[] = {STR("sh"), STR("-c"), STR("tty; stty size; echo $$")};
-	struct runtime_exec_spec spec = {.argv = sh, .n_argv = 3, .use_stdout = true, .use_stderr = true};
+	struct runtime_exec_spec spec = {
+		.argv = sh, .n_argv = 3, .use_stdout = true, .use_stderr = true};
 	struct err e = {0};
 
 	up();
@@ -553,7 +573,10 @@ execs(void)
 	CHECK_STR(buf_view(&ses.err), "err\n");
 	CHECK_INT(ses.code, 7);
 	session_clear(&ses);
-	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = cat, .n_argv = 1, .use_stdin = true,
+	spec = (struct runtime_exec_spec){.container_id = str_c(CT),
+		.argv = cat,
+		.n_argv = 1,
+		.use_stdin = true,
 		.use_stdout = true};
 	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
 	CHECK_INT(runtime_exec_write(x, STR("one ")), 4);
@@ -564,21 +587,29 @@ execs(void)
 	CHECK_STR(buf_view(&ses.out), "one two\n");
 	CHECK_INT(ses.code, 0);
 	session_clear(&ses);
-	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = nope, .n_argv = 1, .use_stdout = true};
+	spec = (struct runtime_exec_spec){
+		.container_id = str_c(CT), .argv = nope, .n_argv = 1, .use_stdout = true};
 	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
 	AWAIT(ses.ended);
 	CHECK_STR(ses.e.msg, "exec: \"nope\": executable file not found in $PATH");
 	CHECK_INT(ses.code, 127);
 	session_clear(&ses);
-	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = tty, .n_argv = 3, .use_stdin = true,
-		.use_stdout = true, .tty = true, .cols = 132, .rows = 43};
+	spec = (struct runtime_exec_spec){.container_id = str_c(CT),
+		.argv = tty,
+		.n_argv = 3,
+		.use_stdin = true,
+		.use_stdout = true,
+		.tty = true,
+		.cols = 132,
+		.rows = 43};
 	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
 	AWAIT(ses.ended);
 	CHECK(str_starts(buf_view(&ses.out), STR("/dev/pts/0\r\n43 132\r\n")));
 	CHECK_INT(ses.code, 0);
 	session_clear(&ses);
 	/* A client that goes away takes its process along. */
-	spec = (struct runtime_exec_spec){.container_id = str_c(CT), .argv = argv, .n_argv = 3, .use_stdout = true};
+	spec = (struct runtime_exec_spec){
+		.container_id = str_c(CT), .argv = argv, .n_argv = 3, .use_stdout = true};
 	argv[2] = STR("sleep 777");
 	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
 	runtime_exec_close(x, true);
@@ -601,7 +632,8 @@ attaches(void)
 	struct runtime_attach *y = NULL;
 	struct session a = {0};
 	struct session b = {0};
-	struct runtime_attach_spec spec = {.use_stdin = true, .use_stdout = true, .use_stderr = true};
+	struct runtime_attach_spec spec = {
+		.use_stdin = true, .use_stdout = true, .use_stderr = true};
 	struct err e = {0};
 
 	up();
@@ -628,7 +660,8 @@ attaches(void)
 	s.tty = s.open_stdin = true;
 	create(&s);
 	start();
-	spec = (struct runtime_attach_spec){.container_id = str_c(CT), .use_stdin = true, .use_stdout = true};
+	spec = (struct runtime_attach_spec){
+		.container_id = str_c(CT), .use_stdin = true, .use_stdout = true};
 	CHECK_INT(runtime_attach_start(RT, &spec, &session_ops, &a, &x, &e), 0);
 	AWAIT(str_find(log_all(), STR("/dev/pts/0")) >= 0);
 	runtime_attach_resize(x, 100, 30);
@@ -703,7 +736,8 @@ TEST(port_connect_reaches_into_the_pod)
 /* ---- death of the role ---- */
 
 struct kept_ids {
-	char sb[RUNTIME_ID_LEN + 1], ct[RUNTIME_ID_LEN + 1], tty[RUNTIME_ID_LEN + 1], log[192], log2[192];
+	char sb[RUNTIME_ID_LEN + 1], ct[RUNTIME_ID_LEN + 1], tty[RUNTIME_ID_LEN + 1], log[192],
+		log2[192];
 };
 
 static struct kept_ids *ids; /* shared with the roles */
@@ -715,7 +749,9 @@ before(void)
 	struct runtime_container_spec s = {0};
 
 	up();
-	s = shell_spec("i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done; sleep 1; exit 4", argv);
+	s = shell_spec(
+		"i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done; sleep 1; exit 4",
+		argv);
 	s.data = STR("kept");
 	s.log_max_bytes = 1 << 30;
 	create(&s);
@@ -846,7 +882,8 @@ TEST(exit_while_the_role_was_dead_is_known)
 {
 	HOST_NEEDED();
 	if (!ids)
-		ids = mmap(NULL, sizeof(*ids), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		ids = mmap(NULL, sizeof(*ids), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
 	CHECK(host_run(exits_while_away, true));
 	CHECK(host_run(nothing, false));
 	CHECK(host_run(exits_found, false));
@@ -866,7 +903,8 @@ following(void)
 	size_t n = 0;
 
 	up();
-	s = shell_spec("i=0; while [ $i -lt 3000 ]; do echo line number $i; i=$((i+1)); done; echo -n no newline",
+	s = shell_spec(
+		"i=0; while [ $i -lt 3000 ]; do echo line number $i; i=$((i+1)); done; echo -n no newline",
 		argv);
 	s.log_max_bytes = 20000;
 	create(&s);
@@ -879,7 +917,8 @@ following(void)
 	AWAIT(log_done);
 	/* Rotated several times on the way; a follower that cannot keep up misses what lies between. */
 	log = buf_view(&LOGTEXT);
-	CHECK_STR(str_sub(log, log.n > 27 ? log.n - 27 : 0, SIZE_MAX), "line number 2999\nno newline");
+	CHECK_STR(str_sub(log, log.n > 27 ? log.n - 27 : 0, SIZE_MAX),
+		"line number 2999\nno newline");
 	for (size_t i = 0; i < log.n; i++)
 		n += log.p[i] == '\n';
 	CHECK(n >= 1);
@@ -929,11 +968,13 @@ layers(void)
 	tar_entry_add(&l[2], "opt/link", '1', "etc/passwd", 0644, 0, 0, STR(""));
 	tar_end(&l[2]);
 	snprintf(path, sizeof(path), "%s/layers.tar", TEST_TMP);
-	image_archive(path, "registry.test:5000/team/app:v1", "\"User\":\"app:extra\",\"WorkingDir\":\"/opt\"", l, 3);
+	image_archive(path, "registry.test:5000/team/app:v1",
+		"\"User\":\"app:extra\",\"WorkingDir\":\"/opt\"", l, 3);
 	CHECK_INT(runtime_image_import(RT, str_c(path), on_imported, &r), 0);
 	OK(r);
 	CHECK(r.bytes > 0);
-	s = shell_spec("id; pwd; ls /opt /opt/dir; stat -c '%a %u %g %h' /opt /opt/suid /opt/hard /tmp; head -1 /opt/link",
+	s = shell_spec(
+		"id; pwd; ls /opt /opt/dir; stat -c '%a %u %g %h' /opt /opt/suid /opt/hard /tmp; head -1 /opt/link",
 		argv);
 	s.image = STR("registry.test:5000/team/app:v1");
 	run(&s);
@@ -983,7 +1024,9 @@ limited(void)
 	CHECK(view().oom_killed);
 	CHECK_STR(view().reason, "OOMKilled");
 	CHECK_INT(view().exit_code, 137);
-	s = shell_spec("cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu.weight; sleep 100", argv);
+	s = shell_spec(
+		"cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu.weight; sleep 100",
+		argv);
 	s.limits = (struct runtime_limits){.pids = 20, .cpu_quota_us = 50000, .cpu_shares = 1024};
 	create(&s);
 	start();
@@ -997,7 +1040,8 @@ limited(void)
 TEST(limits_oom_and_statistics)
 {
 	struct cgroups c = {0};
-	struct runtime_config cfg = {.cgroup_mount = STR("/sys/fs/cgroup"), .cgroup_parent = STR("keelson-probe"),
+	struct runtime_config cfg = {.cgroup_mount = STR("/sys/fs/cgroup"),
+		.cgroup_parent = STR("keelson-probe"),
 		.allow_missing_controllers = true};
 	char path[300];
 

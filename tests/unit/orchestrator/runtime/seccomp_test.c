@@ -45,8 +45,8 @@ run(const struct buf *prog, const struct seccomp_data *d)
 static uint32_t
 ask(const struct buf *p, const char *name, uint64_t arg0)
 {
-	struct seccomp_data d = {.nr = seccomp_number(str_c(name)), .arch = seccomp_native_arch,
-		.args = {arg0}};
+	struct seccomp_data d = {
+		.nr = seccomp_number(str_c(name)), .arch = seccomp_native_arch, .args = {arg0}};
 
 	CHECK(d.nr >= 0);
 	return run(p, &d);
@@ -130,11 +130,12 @@ TEST(profile_from_json_with_every_operator)
 		struct arena *a = arena_new(0);
 		struct buf p = BUF_INIT;
 		struct err e = {0};
-		struct str j = arena_fmt(a, "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":38,"
+		struct str j = arena_fmt(a,
+			"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":38,"
 			"\"syscalls\":[{\"names\":[\"read\",\"nosuchcall\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":["
 			"{\"index\":0,\"op\":\"%s\",\"value\":%llu,\"valueTwo\":%llu}]},"
-			"{\"names\":[\"write\"],\"action\":\"SCMP_ACT_KILL_PROCESS\"}]}", rows[i].op,
-			(unsigned long long)rows[i].v, (unsigned long long)rows[i].v2);
+			"{\"names\":[\"write\"],\"action\":\"SCMP_ACT_KILL_PROCESS\"}]}",
+			rows[i].op, (unsigned long long)rows[i].v, (unsigned long long)rows[i].v2);
 
 		CHECK_INT(seccomp_from_json(a, j, &p, &e), 0);
 		CHECK(ask(&p, "read", rows[i].yes) == ALLOW);

@@ -12,7 +12,8 @@
 #include "orchestrator/runtime/user.h"
 #include "tests/unit/test.h"
 
-#define PASSWD "root:x:0:0:root:/root:/bin/sh\nbad line\nweb:x:33:34::/srv:\n:x:1:1::\nnum:x:x:1::\n"
+#define PASSWD                                                                                     \
+	"root:x:0:0:root:/root:/bin/sh\nbad line\nweb:x:33:34::/srv:\n:x:1:1::\nnum:x:x:1::\n"
 #define GROUP "root:x:0:\nweb:x:34:\nlogs:x:50:web,other\nmore:x:51:other, web\n"
 
 TEST(users_as_images_name_them)
@@ -22,9 +23,17 @@ TEST(users_as_images_name_them)
 		int uid, gid; /* -1: error */
 		size_t groups;
 	} rows[] = {
-		{"", 0, 0, 1}, {"web", 33, 34, 3}, {"33", 33, 34, 3}, {"web:logs", 33, 50, 2},
-		{"web:99", 33, 99, 3}, {"1234", 1234, 0, 1}, {"1234:5", 1234, 5, 1}, {"nobody", -1, 0, 0},
-		{"web:none", -1, 0, 0}, {"-1", -1, 0, 0}, {"99999999999", -1, 0, 0},
+		{"", 0, 0, 1},
+		{"web", 33, 34, 3},
+		{"33", 33, 34, 3},
+		{"web:logs", 33, 50, 2},
+		{"web:99", 33, 99, 3},
+		{"1234", 1234, 0, 1},
+		{"1234:5", 1234, 5, 1},
+		{"nobody", -1, 0, 0},
+		{"web:none", -1, 0, 0},
+		{"-1", -1, 0, 0},
+		{"99999999999", -1, 0, 0},
 	};
 	struct arena *a = arena_new(0);
 
@@ -95,8 +104,14 @@ TEST(argv_and_env_of_spec_and_image)
 	struct str img_env[] = {STR("A=image"), STR("PATH=/p")};
 	struct str env[] = {STR("B=spec"), STR("A=spec"), STR("bad")};
 	struct str args[] = {STR("arg")};
-	struct image_config img = {.entrypoint = entry, .n_entrypoint = 2, .cmd = cmd, .n_cmd = 1,
-		.env = img_env, .n_env = 2, .stop_signal = STR("SIGQUIT"), .workdir = STR("/w")};
+	struct image_config img = {.entrypoint = entry,
+		.n_entrypoint = 2,
+		.cmd = cmd,
+		.n_cmd = 1,
+		.env = img_env,
+		.n_env = 2,
+		.stop_signal = STR("SIGQUIT"),
+		.workdir = STR("/w")};
 	struct arena *a = arena_new(0);
 	struct container_rec r = {.spec = {.env = env, .n_env = 3}};
 	struct err e = {0};
@@ -129,12 +144,25 @@ TEST(argv_and_env_of_spec_and_image)
 TEST(state_files_there_and_back_and_torn)
 {
 	struct str strs[] = {STR("x"), STR(""), STR("K=V")};
-	struct runtime_mount mounts[] = {{.source = STR("/s"), .target = STR("/t"), .read_only = true,
-		.propagation = RUNTIME_PROPAGATION_BIDIRECTIONAL}, {.image = STR("i"), .target = STR("/u")}};
+	struct runtime_mount mounts[] = {{.source = STR("/s"),
+						 .target = STR("/t"),
+						 .read_only = true,
+						 .propagation = RUNTIME_PROPAGATION_BIDIRECTIONAL},
+		{.image = STR("i"), .target = STR("/u")}};
 	uint32_t groups[] = {0, 5, 4000000000u};
-	struct container_rec r = {.id = STR("id"), .phase = PHASE_RUNNING, .pid = 42, .exit_code = -1,
-		.created_ns = -7, .argv = strs, .n_argv = 3, .groups = groups, .n_groups = 3,
-		.spec = {.mounts = mounts, .n_mounts = 2, .oom_score_adj = -997, .data = STR("d\0d"),
+	struct container_rec r = {.id = STR("id"),
+		.phase = PHASE_RUNNING,
+		.pid = 42,
+		.exit_code = -1,
+		.created_ns = -7,
+		.argv = strs,
+		.n_argv = 3,
+		.groups = groups,
+		.n_groups = 3,
+		.spec = {.mounts = mounts,
+			.n_mounts = 2,
+			.oom_score_adj = -997,
+			.data = STR("d\0d"),
 			.limits = {.memory_bytes = 1ll << 40}}};
 	struct container_rec out = {0};
 	struct arena *a = arena_new(0);

@@ -186,33 +186,38 @@ registry_fill(void)
 	{
 		char *to = buf_reserve(&packed[1], ZSTD_compressBound(tar[1].len));
 
-		buf_commit(&packed[1], ZSTD_compress(to, ZSTD_compressBound(tar[1].len), tar[1].data,
-			tar[1].len, 3));
+		buf_commit(&packed[1],
+			ZSTD_compress(
+				to, ZSTD_compressBound(tar[1].len), tar[1].data, tar[1].len, 3));
 	}
 	for (size_t i = 0; i < 2; i++) {
 		layer[i] = file_add(buf_view(&packed[i]), "");
 		sizes[i] = packed[i].len;
 	}
-	buf_fmt(&text, "{\"architecture\":\"" STR_FMT "\",\"os\":\"linux\",\"config\":{\"User\":\"7\"},"
-		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\",\"%s\"]}}", STR_ARG(image_arch()),
-		diff[0], diff[1]);
+	buf_fmt(&text,
+		"{\"architecture\":\"" STR_FMT "\",\"os\":\"linux\",\"config\":{\"User\":\"7\"},"
+		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\",\"%s\"]}}",
+		STR_ARG(image_arch()), diff[0], diff[1]);
 	config = file_add(buf_view(&text), "");
 	sizes[2] = text.len;
 	buf_clear(&text);
-	buf_fmt(&text, "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
+	buf_fmt(&text,
+		"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
 		"\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\","
 		"\"size\":%zu},\"layers\":[{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\","
 		"\"digest\":\"%s\",\"size\":%zu},{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+zstd\","
-		"\"digest\":\"%s\",\"size\":%zu}]}", config, sizes[2], layer[0], sizes[0], layer[1],
-		sizes[1]);
+		"\"digest\":\"%s\",\"size\":%zu}]}",
+		config, sizes[2], layer[0], sizes[0], layer[1], sizes[1]);
 	manifest = file_add(buf_view(&text), "application/vnd.oci.image.manifest.v1+json");
 	sizes[0] = text.len;
 	buf_clear(&text);
-	buf_fmt(&text, "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"%s\",\"size\":1,\"platform\":{"
+	buf_fmt(&text,
+		"{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"%s\",\"size\":1,\"platform\":{"
 		"\"os\":\"linux\",\"architecture\":\"s390x\"}},{\"digest\":\"%s\",\"size\":%zu,\"platform\":{"
-		"\"os\":\"linux\",\"architecture\":\"" STR_FMT "\"}}]}", layer[0], manifest, sizes[0],
-		STR_ARG(image_arch()));
-	tag_digest = file_add(buf_view(&text), "application/vnd.docker.distribution.manifest.list.v2+json");
+		"\"os\":\"linux\",\"architecture\":\"" STR_FMT "\"}}]}",
+		layer[0], manifest, sizes[0], STR_ARG(image_arch()));
+	tag_digest = file_add(
+		buf_view(&text), "application/vnd.docker.distribution.manifest.list.v2+json");
 	free(noise);
 	buf_release(&text);
 	for (size_t i = 0; i < 2; i++) {
@@ -322,7 +327,8 @@ TEST(pull_index_gzip_zstd_then_nothing_to_do)
 	CHECK_STR(i->id, p.id);
 	CHECK_STR(i->config.user, "7");
 	CHECK_INT(i->n_layers, 2);
-	snprintf(path, sizeof(path), "%s/a/layers/" STR_FMT "/small", TEST_TMP, STR_ARG(i->layers[1]));
+	snprintf(path, sizeof(path), "%s/a/layers/" STR_FMT "/small", TEST_TMP,
+		STR_ARG(i->layers[1]));
 	CHECK_INT(disk_read_file(path, 100, &text), 0);
 	CHECK_STR(buf_view(&text), "second layer\n");
 	CHECK_INT(blob_gets, 3); /* the configuration and two layers */
@@ -405,7 +411,8 @@ TEST(pull_credentials)
 {
 	struct pulled p;
 	struct buf s = BUF_INIT;
-	struct str secrets[2] = {STR("{\"auths\":{\"other.example\":{\"auth\":\"eDp5\"}}}"), STR_NONE};
+	struct str secrets[2] = {
+		STR("{\"auths\":{\"other.example\":{\"auth\":\"eDp5\"}}}"), STR_NONE};
 
 	ROOT_NEEDED();
 	open_all("f");
@@ -413,7 +420,8 @@ TEST(pull_credentials)
 	pull(REF, secrets, 1, &p);
 	AWAIT(p.done);
 	CHECK_INT(p.e.code, -EACCES);
-	CHECK(strstr(p.e.msg, "failed to pull and unpack image") && strstr(p.e.msg, "401 Unauthorized"));
+	CHECK(strstr(p.e.msg, "failed to pull and unpack image") &&
+		strstr(p.e.msg, "401 Unauthorized"));
 	buf_fmt(&s, "{\"auths\":{\"http://%.*s\":{\"username\":\"user\",\"password\":\"secret\"}}}",
 		(int)(strchr(REF, '/') - REF), REF);
 	secrets[1] = buf_view(&s);

@@ -42,9 +42,33 @@ TEST(references_have_the_known_canonical_form)
 TEST(bad_references_are_refused)
 {
 	static const char *const rows[] = {
-		"", ":", "@", "/x", "x/", "a//b", "x:", "x@", "x:-t", "Busybox", "a/B", "x..y", "a__b___c",
-		"-x", "x-", HEX64, "x@sha256:abc", "x@md5:" HEX64, "host:port/x", "host:99999/x", "x y",
-		"x\n", "a.b/", "http://x/y", "[::g]/x", "_x", "x@sha512:" HEX64 HEX64,
+		"",
+		":",
+		"@",
+		"/x",
+		"x/",
+		"a//b",
+		"x:",
+		"x@",
+		"x:-t",
+		"Busybox",
+		"a/B",
+		"x..y",
+		"a__b___c",
+		"-x",
+		"x-",
+		HEX64,
+		"x@sha256:abc",
+		"x@md5:" HEX64,
+		"host:port/x",
+		"host:99999/x",
+		"x y",
+		"x\n",
+		"a.b/",
+		"http://x/y",
+		"[::g]/x",
+		"_x",
+		"x@sha512:" HEX64 HEX64,
 	};
 	struct arena *a = arena_new(0);
 
@@ -59,39 +83,60 @@ TEST(bad_references_are_refused)
 	arena_free(a);
 }
 
+/* Found by the fuzzer: short enough as written, too long with what the defaults add. */
+TEST(name_too_long_after_defaults_is_refused)
+{
+	struct arena *a = arena_new(0);
+	struct str s = STR_NONE;
+	char name[246];
+
+	memset(name, 'e', sizeof(name));
+	CHECK_INT(runtime_image_ref_normalize(a, str_from(name, 237), &s, NULL), 0);
+	CHECK_INT(runtime_image_ref_normalize(a, s, &s, NULL), 0);
+	CHECK_INT(runtime_image_ref_normalize(a, str_from(name, 238), &s, NULL), -EINVAL);
+	arena_free(a);
+}
+
 TEST(credentials_go_to_the_most_specific_key)
 {
 	/* user:pass, a:b, c:d */
 	static const char config[] = "{\"auths\":{"
-		"\"https://index.docker.io/v1/\":{\"auth\":\"dXNlcjpwYXNz\"},"
-		"\"*.example.com\":{\"username\":\"glob\",\"password\":\"g\"},"
-		"\"reg.example.com\":{\"auth\":\"YTpi\"},"
-		"\"reg.example.com/team\":{\"auth\":\"Yzpk\"},"
-		"\"10.0.0.1:5000\":{\"username\":\"p\",\"password\":\"q\"}}}";
+				     "\"https://index.docker.io/v1/\":{\"auth\":\"dXNlcjpwYXNz\"},"
+				     "\"*.example.com\":{\"username\":\"glob\",\"password\":\"g\"},"
+				     "\"reg.example.com\":{\"auth\":\"YTpi\"},"
+				     "\"reg.example.com/team\":{\"auth\":\"Yzpk\"},"
+				     "\"10.0.0.1:5000\":{\"username\":\"p\",\"password\":\"q\"}}}";
 	static const struct {
 		const char *domain, *path, *user; /* NULL: none */
 	} rows[] = {
-		{"docker.io", "library/busybox", "user"}, {"reg.example.com", "other", "a"},
-		{"reg.example.com", "team/app", "c"}, {"x.example.com", "y", "glob"},
-		{"a.b.example.com", "y", NULL}, {"10.0.0.1:5000", "x", "p"}, {"10.0.0.1:5001", "x", NULL},
+		{"docker.io", "library/busybox", "user"},
+		{"reg.example.com", "other", "a"},
+		{"reg.example.com", "team/app", "c"},
+		{"x.example.com", "y", "glob"},
+		{"a.b.example.com", "y", NULL},
+		{"10.0.0.1:5000", "x", "p"},
+		{"10.0.0.1:5001", "x", NULL},
 		{"example.com", "y", NULL},
 	};
 	struct arena *a = arena_new(0);
 	struct image_auth auth = {STR_NONE, STR_NONE};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		int rc = image_auth_find(a, str_c(config), str_c(rows[i].domain), str_c(rows[i].path),
-			&auth, NULL);
+		int rc = image_auth_find(
+			a, str_c(config), str_c(rows[i].domain), str_c(rows[i].path), &auth, NULL);
 
 		CHECK_INT(rc, rows[i].user ? 0 : -ENOENT);
 		if (rows[i].user)
 			CHECK_STR(auth.username, rows[i].user);
 	}
 	/* The old form, and rubbish. */
-	CHECK_INT(image_auth_find(a, STR("{\"r\":{\"auth\":\"YTpi\"}}"), STR("r"), STR("x"), &auth, NULL), 0);
+	CHECK_INT(image_auth_find(
+			  a, STR("{\"r\":{\"auth\":\"YTpi\"}}"), STR("r"), STR("x"), &auth, NULL),
+		0);
 	CHECK_STR(auth.password, "b");
 	CHECK_INT(image_auth_find(a, STR("{"), STR("r"), STR("x"), &auth, NULL), -EINVAL);
-	CHECK_INT(image_auth_find(a, STR("{\"r\":{\"auth\":\"!!\"}}"), STR("r"), STR("x"), &auth, NULL),
+	CHECK_INT(image_auth_find(
+			  a, STR("{\"r\":{\"auth\":\"!!\"}}"), STR("r"), STR("x"), &auth, NULL),
 		-EINVAL);
 	CHECK_INT(image_auth_find(a, STR("[1]"), STR("r"), STR("x"), &auth, NULL), -ENOENT);
 	arena_free(a);

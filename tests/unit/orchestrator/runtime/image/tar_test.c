@@ -85,16 +85,19 @@ run(const char *cmd)
 
 TEST(archives_of_every_format_read_alike_in_pieces_of_any_size)
 {
-	static const char *const formats[] = {"gnu", "pax", "ustar", "v7", "gnu -S", "pax -S --sparse-version=0.0",
-		"pax -S --sparse-version=0.1", "pax -S --sparse-version=1.0"};
+	static const char *const formats[] = {"gnu", "pax", "ustar", "v7", "gnu -S",
+		"pax -S --sparse-version=0.0", "pax -S --sparse-version=0.1",
+		"pax -S --sparse-version=1.0"};
 	static const size_t pieces[] = {1, 7, 512, 513, 100000};
 	char cmd[1024];
 	char path[160];
 
-	snprintf(cmd, sizeof(cmd), "cd %s && mkdir -p t/sub && echo hello >t/file && ln -sf file t/link && "
+	snprintf(cmd, sizeof(cmd),
+		"cd %s && mkdir -p t/sub && echo hello >t/file && ln -sf file t/link && "
 		"ln -f t/file t/hard && truncate -s 300000 t/sub/sparse && printf end >>t/sub/sparse && "
 		"printf x | dd of=t/sub/sparse bs=1 seek=100000 conv=notrunc 2>/dev/null && chmod 4750 t/file && "
-		"touch -d @1700000000 t/file t/sub/sparse t/sub t", TEST_TMP);
+		"touch -d @1700000000 t/file t/sub/sparse t/sub t",
+		TEST_TMP);
 	CHECK_INT(run(cmd), 0);
 	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
 		struct buf tar = BUF_INIT;
@@ -102,8 +105,10 @@ TEST(archives_of_every_format_read_alike_in_pieces_of_any_size)
 		struct str first = STR_NONE;
 		struct buf keep = BUF_INIT;
 
-		snprintf(cmd, sizeof(cmd), "cd %s && tar --format=%s --owner=12 --group=34 --numeric-owner "
-			"-cf out.tar t", TEST_TMP, formats[i]);
+		snprintf(cmd, sizeof(cmd),
+			"cd %s && tar --format=%s --owner=12 --group=34 --numeric-owner "
+			"-cf out.tar t",
+			TEST_TMP, formats[i]);
 		CHECK_INT(run(cmd), 0);
 		snprintf(path, sizeof(path), "%s/out.tar", TEST_TMP);
 		CHECK_INT(disk_read_file(path, 4 << 20, &tar), 0);
@@ -112,9 +117,12 @@ TEST(archives_of_every_format_read_alike_in_pieces_of_any_size)
 
 			if (parse(buf_view(&tar), pieces[k], &e))
 				TEST_FAIL_("%s in pieces of %zu: %s", formats[i], pieces[k], e.msg);
-			CHECK(str_find(buf_view(&seen), STR("0 t/file  4750 12 34 6 1700000000000000000\n")) >= 0 ||
-				str_find(buf_view(&seen), STR("0 t/hard  4750 12 34 6 1700000000000000000\n")) >= 0);
-			CHECK(str_find(buf_view(&seen), STR("0 t/sub/sparse  644 12 34 300003 ")) >= 0);
+			CHECK(str_find(buf_view(&seen),
+				      STR("0 t/file  4750 12 34 6 1700000000000000000\n")) >= 0 ||
+				str_find(buf_view(&seen),
+					STR("0 t/hard  4750 12 34 6 1700000000000000000\n")) >= 0);
+			CHECK(str_find(buf_view(&seen), STR("0 t/sub/sparse  644 12 34 300003 ")) >=
+				0);
 			CHECK(str_find(buf_view(&seen), STR("2 t/link file ")) >= 0);
 			if (k == 0) {
 				sum = data_sum;
@@ -127,8 +135,9 @@ TEST(archives_of_every_format_read_alike_in_pieces_of_any_size)
 		/* Holes are not in the archive, and 'x', 'end' and "hello\n" are where they belong. */
 		if (strstr(formats[i], "-S"))
 			CHECK(data_bytes < 100000);
-		CHECK(sum == 100001ull * 'x' + 300001ull * 'e' + 300002ull * 'n' + 300003ull * 'd' + 1 * 'h' +
-			2 * 'e' + 3 * 'l' + 4 * 'l' + 5 * 'o' + 6 * '\n');
+		CHECK(sum ==
+			100001ull * 'x' + 300001ull * 'e' + 300002ull * 'n' + 300003ull * 'd' +
+				1 * 'h' + 2 * 'e' + 3 * 'l' + 4 * 'l' + 5 * 'o' + 6 * '\n');
 		/* Cut anywhere it is an error or a shorter list, never a crash. */
 		for (size_t n = 0; n < tar.len && n < 6000; n += 97)
 			parse(str_sub(buf_view(&tar), 0, n), 4096, NULL);
@@ -145,9 +154,10 @@ TEST(long_names_and_xattrs)
 	static const char *const formats[] = {"gnu", "pax"};
 
 	for (size_t i = 0; i < 2; i++) {
-		snprintf(cmd, sizeof(cmd), "cd %s && rm -rf l && d=l/$(printf 'x%%.0s' $(seq 200)) && mkdir -p $d && "
-			"touch $d/$(printf 'y%%.0s' $(seq 150)) && tar --format=%s -cf out.tar l", TEST_TMP,
-			formats[i]);
+		snprintf(cmd, sizeof(cmd),
+			"cd %s && rm -rf l && d=l/$(printf 'x%%.0s' $(seq 200)) && mkdir -p $d && "
+			"touch $d/$(printf 'y%%.0s' $(seq 150)) && tar --format=%s -cf out.tar l",
+			TEST_TMP, formats[i]);
 		CHECK_INT(run(cmd), 0);
 		snprintf(path, sizeof(path), "%s/out.tar", TEST_TMP);
 		buf_clear(&tar);
@@ -257,32 +267,53 @@ TEST(manifests)
 	struct image_config c = {0};
 	struct err e = {0};
 
-	CHECK_INT(image_manifest_parse(a, STR("{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"" D1
-		"\",\"size\":3,\"platform\":{\"os\":\"linux\",\"architecture\":\"arm64\"}},{\"digest\":\"" D2
-		"\",\"size\":4,\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}]}"),
-		STR_NONE, STR("amd64"), &m, &e), 0);
+	CHECK_INT(
+		image_manifest_parse(a,
+			STR("{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"" D1
+			    "\",\"size\":3,\"platform\":{\"os\":\"linux\",\"architecture\":\"arm64\"}},{\"digest\":\"" D2
+			    "\",\"size\":4,\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}]}"),
+			STR_NONE, STR("amd64"), &m, &e),
+		0);
 	CHECK(m.is_index);
 	CHECK_STR(m.chosen.digest, D2);
 	CHECK_INT(image_manifest_parse(a, STR("{\"schemaVersion\":2,\"manifests\":[]}"), STR_NONE,
-		STR("amd64"), &m, &e), -ENOENT);
+			  STR("amd64"), &m, &e),
+		-ENOENT);
 	CHECK(strstr(e.msg, "no match for platform"));
-	CHECK_INT(image_manifest_parse(a, STR("{\"config\":{\"digest\":\"" D1 "\",\"size\":3},\"layers\":[{"
-		"\"mediaType\":\"application/vnd.docker.image.rootfs.diff.tar.gzip\",\"digest\":\"" D2
-		"\",\"size\":9}]}"), STR("application/vnd.docker.distribution.manifest.v2+json; charset=utf-8"),
-		STR("amd64"), &m, &e), 0);
+	CHECK_INT(
+		image_manifest_parse(a,
+			STR("{\"config\":{\"digest\":\"" D1 "\",\"size\":3},\"layers\":[{"
+			    "\"mediaType\":\"application/vnd.docker.image.rootfs.diff.tar.gzip\",\"digest\":\"" D2
+			    "\",\"size\":9}]}"),
+			STR("application/vnd.docker.distribution.manifest.v2+json; charset=utf-8"),
+			STR("amd64"), &m, &e),
+		0);
 	CHECK_INT(m.n_layers, 1);
 	CHECK_INT(m.layers[0].compression, IMAGE_GZIP);
-	CHECK_INT(image_manifest_parse(a, STR("{\"schemaVersion\":1}"), STR_NONE, STR("amd64"), &m, &e),
+	CHECK_INT(image_manifest_parse(
+			  a, STR("{\"schemaVersion\":1}"), STR_NONE, STR("amd64"), &m, &e),
 		-EPROTONOSUPPORT);
-	CHECK_INT(image_manifest_parse(a, STR("{\"schemaVersion\":2,\"config\":{\"digest\":\"sha256:../../x\","
-		"\"size\":3}}"), STR_NONE, STR("amd64"), &m, &e), -EINVAL);
-	CHECK_INT(image_manifest_parse(a, STR("{\"schemaVersion\":2,\"config\":{\"digest\":\"" D1
-		"\",\"size\":-1}}"), STR_NONE, STR("amd64"), &m, &e), -EINVAL);
-	CHECK_INT(image_config_parse(a, STR("{\"architecture\":\"amd64\",\"config\":{\"Env\":[\"A=1\"],"
-		"\"Volumes\":{\"/data\":{}},\"User\":\"nginx\"},\"rootfs\":{\"diff_ids\":[\"" D1 "\"]}}"), &c, &e), 0);
+	CHECK_INT(image_manifest_parse(a,
+			  STR("{\"schemaVersion\":2,\"config\":{\"digest\":\"sha256:../../x\","
+			      "\"size\":3}}"),
+			  STR_NONE, STR("amd64"), &m, &e),
+		-EINVAL);
+	CHECK_INT(
+		image_manifest_parse(a,
+			STR("{\"schemaVersion\":2,\"config\":{\"digest\":\"" D1 "\",\"size\":-1}}"),
+			STR_NONE, STR("amd64"), &m, &e),
+		-EINVAL);
+	CHECK_INT(
+		image_config_parse(a,
+			STR("{\"architecture\":\"amd64\",\"config\":{\"Env\":[\"A=1\"],"
+			    "\"Volumes\":{\"/data\":{}},\"User\":\"nginx\"},\"rootfs\":{\"diff_ids\":[\"" D1
+			    "\"]}}"),
+			&c, &e),
+		0);
 	CHECK_STR(c.env[0], "A=1");
 	CHECK_STR(c.volumes[0], "/data");
 	CHECK_INT(c.n_diff_ids, 1);
-	CHECK_INT(image_config_parse(a, STR("{\"rootfs\":{\"diff_ids\":[\"x\"]}}"), &c, &e), -EINVAL);
+	CHECK_INT(
+		image_config_parse(a, STR("{\"rootfs\":{\"diff_ids\":[\"x\"]}}"), &c, &e), -EINVAL);
 	arena_free(a);
 }
