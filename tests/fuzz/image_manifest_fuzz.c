@@ -23,7 +23,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	BUG_ON(!a);
 	if (image_manifest_parse(a, in, STR_NONE, STR("amd64"), &m, &e) == 0) {
 		BUG_ON(m.is_index ? !image_digest_ok(m.chosen.digest)
-				  : !image_digest_ok(m.config.digest) || m.n_layers > IMAGE_MAX_LAYERS);
+				  : !image_digest_ok(m.config.digest) ||
+					m.n_layers > IMAGE_MAX_LAYERS);
 		for (size_t i = 0; i < m.n_layers; i++)
 			BUG_ON(!image_digest_ok(m.layers[i].digest));
 	} else {

@@ -40,6 +40,22 @@ host_pod_init(void)
 		runtime_pod_init_main();
 }
 
+/* Roles end by _exit: this is the test program's own end. */
+__attribute__((destructor)) static void
+host_cgroups_remove(void)
+{
+	static const char *const below[] = {
+		"/kubepods/burstable", "/kubepods/besteffort", "/kubepods", ""};
+
+	for (size_t i = 0; host_keeper_on && i < ARRAY_LEN(below); i++) {
+		char path[400];
+
+		snprintf(path, sizeof(path), "%s/keelson-test-%d%s", host_cgroup_mount,
+			(int)getpid(), below[i]);
+		rmdir(path);
+	}
+}
+
 static const char *
 host_why_not(void)
 {
