@@ -31,7 +31,7 @@ tls_fail(struct tls_conn *c, int error, const char *text)
 	if (c->error)
 		return;
 	c->error = error;
-	str_copy_c(str_c(text), c->message, sizeof(c->message));
+	c->message = strdup(text);
 }
 
 static int
@@ -42,7 +42,6 @@ conn_new(struct tls_ctx *ctx, struct str name, struct tls_conn **ret)
 	if (!c)
 		return -ENOMEM;
 	c->ctx = tls_ctx_ref(ctx);
-	c->why = "";
 	c->peer.why = "";
 	int r = tls_handshake_new(c, name);
 	if (r < 0) {
@@ -83,6 +82,7 @@ tls_conn_free(struct tls_conn *c)
 	buf_release(&c->plain);
 	buf_release(&c->wire);
 	free(c->names);
+	free(c->message);
 	tls_ctx_unref(c->ctx);
 	explicit_bzero(c, sizeof(*c));
 	free(c);
@@ -420,7 +420,7 @@ int
 tls_error(const struct tls_conn *c, struct err *e)
 {
 	if (c->error && e)
-		err_set(e, c->error, R_UNKNOWN, "%s", c->message);
+		err_set(e, c->error, R_UNKNOWN, "%s", c->message ? c->message : "out of memory");
 	return c->error;
 }
 

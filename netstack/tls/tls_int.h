@@ -61,11 +61,10 @@ struct tls_conn {
 	struct tls_peer peer;
 	struct str *names; /* heap: orgs array, then the bytes of all names */
 	struct str sni;    /* in names' block too */
-	const char *why;
 	int error;         /* sticky, negative errno */
 	uint8_t odd;       /* records that should not come, so far */
 	bool alpn, established, peer_closed, closed;
-	char message[112]; /* for tls_error */
+	char *message;     /* heap, or NULL (then it was memory that failed); for tls_error */
 };
 
 /* ---- handshake.c ---- */
