@@ -83,7 +83,7 @@ http_call_fail(struct http_call *c, const struct err *e)
 static void
 call_fail(struct http_call *c, int code, const char *text)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	err_set(&e, code, R_UNKNOWN, "%s '" STR_FMT "'", text, STR_ARG(c->url.host));
 	http_call_fail(c, &e);
@@ -93,8 +93,12 @@ static bool
 is_idempotent(struct str method)
 {
 	static const struct str methods[] = {
-		STR_INIT("GET"), STR_INIT("HEAD"), STR_INIT("PUT"), STR_INIT("DELETE"),
-		STR_INIT("OPTIONS"), STR_INIT("TRACE"),
+		STR_INIT("GET"),
+		STR_INIT("HEAD"),
+		STR_INIT("PUT"),
+		STR_INIT("DELETE"),
+		STR_INIT("OPTIONS"),
+		STR_INIT("TRACE"),
 	};
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		if (str_eq(methods[i], method))
@@ -109,7 +113,7 @@ http_call_broken(struct http_call *c, const struct err *e)
 
 	/* A server may close an idle connection just as we use it. */
 	if (pooled && c->state == CALL_HEAD && c->sent_any && !c->stream_body &&
-	    is_idempotent(c->method)) {
+		is_idempotent(c->method)) {
 		c->retried = true;
 		c->start_ns = loop_now_ns(c->client->loop);
 		http_call_connect(c);
@@ -161,8 +165,8 @@ call_on_timer(struct loop_timer *t)
 		loop_timer_set(c->client->loop, t, at);
 		return;
 	}
-	if (c->state == CALL_CONNECT && c->next_addr < c->n_addrs &&
-	    at != c->total_at_ns && at != c->head_at_ns) {
+	if (c->state == CALL_CONNECT && c->next_addr < c->n_addrs && at != c->total_at_ns &&
+		at != c->head_at_ns) {
 		/* This address had its share: the next one. */
 		struct link_conn *l = c->conn;
 		c->conn = NULL;
@@ -178,10 +182,11 @@ call_on_timer(struct loop_timer *t)
 		http_call_connect(c);
 		return;
 	}
-	call_fail(c, -ETIMEDOUT, c->state == CALL_RESOLVE ? "timed out looking up"
-		: c->state == CALL_CONNECT ? "timed out connecting to"
-		: c->state == CALL_HEAD ? "timed out waiting for the reply of"
-					: "timed out reading the reply of");
+	call_fail(c, -ETIMEDOUT,
+		c->state == CALL_RESOLVE           ? "timed out looking up"
+			: c->state == CALL_CONNECT ? "timed out connecting to"
+			: c->state == CALL_HEAD    ? "timed out waiting for the reply of"
+						   : "timed out reading the reply of");
 }
 
 /* ---- the request ------------------------------------------------------------------------------------ */
@@ -258,7 +263,7 @@ request_write(struct http_call *c, const struct http_call_spec *s)
 	else if (s->stream_body)
 		buf_fmt(b, "Content-Length: %lld\r\n", (long long)s->body_bytes);
 	else if (s->body.n > 0 || str_eq(c->method, STR("POST")) || str_eq(c->method, STR("PUT")) ||
-		 str_eq(c->method, STR("PATCH")))
+		str_eq(c->method, STR("PATCH")))
 		buf_fmt(b, "Content-Length: %zu\r\n", s->body.n);
 	buf_str(b, STR("\r\n"));
 	if (!s->stream_body)
@@ -283,7 +288,8 @@ call_fill(struct http_call *c, const struct http_call_spec *s, struct err *e)
 
 	int r = http_url_parse(arena_str(a, s->url), &c->url);
 	if (r < 0)
-		return err_set(e, -EINVAL, R_BAD_REQUEST, "malformed URL '" STR_FMT "'", STR_ARG(s->url));
+		return err_set(
+			e, -EINVAL, R_BAD_REQUEST, "malformed URL '" STR_FMT "'", STR_ARG(s->url));
 	if (!http1_token_ok(s->method))
 		return err_set(e, -EINVAL, R_BAD_REQUEST, "malformed method");
 	if (c->url.tls && !s->tls)
@@ -304,8 +310,8 @@ call_fill(struct http_call *c, const struct http_call_spec *s, struct err *e)
 		c->addrs[c->n_addrs++] = *s->addr;
 		http_addr_format(s->addr, addr);
 	}
-	c->key = arena_fmt(a, "%p|" STR_FMT "|%u|" STR_FMT "|%s", (void *)c->tls, STR_ARG(c->url.host),
-		c->url.port, STR_ARG(c->verify), addr);
+	c->key = arena_fmt(a, "%p|" STR_FMT "|%u|" STR_FMT "|%s", (void *)c->tls,
+		STR_ARG(c->url.host), c->url.port, STR_ARG(c->verify), addr);
 	r = request_write(c, s);
 	if (r == -ENOMEM || arena_failed(a))
 		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");
@@ -329,8 +335,8 @@ http_call_start(struct http_client *cl, const struct http_call_spec *spec,
 		call_release(c);
 		return r;
 	}
-	c->timer = (struct loop_timer){ .fn = call_on_timer, .arg = c };
-	c->work = (struct loop_work){ .fn = call_start, .arg = c };
+	c->timer = (struct loop_timer){.fn = call_on_timer, .arg = c};
+	c->work = (struct loop_work){.fn = call_start, .arg = c};
 	c->next = cl->calls;
 	if (c->next)
 		c->next->prev = c;
@@ -386,7 +392,7 @@ http_call_write(struct http_call *c, struct str bytes)
 	if (bytes.n == 0)
 		return body_out(c, NULL, 0);
 	int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.n);
-	struct str parts[3] = { str_from(size, (size_t)n), bytes, STR_INIT("\r\n") };
+	struct str parts[3] = {str_from(size, (size_t)n), bytes, STR_INIT("\r\n")};
 	return c->chunked ? body_out(c, parts, 3) : body_out(c, parts + 1, 1);
 }
 
@@ -427,7 +433,7 @@ static void
 reply_over(struct http_call *c)
 {
 	struct link_conn *l = c->conn;
-	struct err none = { 0 };
+	struct err none = {0};
 	bool keep = c->keep_alive && !c->fresh && (!c->stream_body || c->body_ended);
 
 	c->conn = NULL;
@@ -458,7 +464,7 @@ reply_upgraded(struct http_call *c)
 	int r = http_tunnel_new(w, &t);
 	call_forget(c);
 	if (r < 0) {
-		struct err e = { 0 };
+		struct err e = {0};
 		err_errno(&e, r, "upgrading");
 		c->fns->end(c->arg, &e);
 		return;
@@ -470,14 +476,14 @@ reply_upgraded(struct http_call *c)
 static bool
 read_head(struct http_call *c, struct str *in)
 {
-	struct http1_head h = { 0 };
+	struct http1_head h = {0};
 	ptrdiff_t end = http1_head_end(*in, &c->scanned);
 
 	if (end == 0)
 		return false;
 	struct str text = end > 0 ? arena_str(c->arena, str_sub(*in, 0, (size_t)end)) : STR_NONE;
 	if (end < 0 || !str_is_set(text) ||
-	    http1_response_parse(c->arena, text, c->head_method, &h) < 0) {
+		http1_response_parse(c->arena, text, c->head_method, &h) < 0) {
 		call_fail(c, -EPROTO, "malformed reply of");
 		return false;
 	}
@@ -543,8 +549,9 @@ http_call_eof(struct http_call *c)
 		reply_over(c);
 		return;
 	}
-	struct err e = { 0 };
-	err_set(&e, -ECONNRESET, R_UNKNOWN, "'" STR_FMT "' closed the connection", STR_ARG(c->url.host));
+	struct err e = {0};
+	err_set(&e, -ECONNRESET, R_UNKNOWN, "'" STR_FMT "' closed the connection",
+		STR_ARG(c->url.host));
 	c->conn = NULL;
 	l->call = NULL;
 	http_link_drop(l);

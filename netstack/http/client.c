@@ -75,7 +75,7 @@ http_link_release(struct link_conn *l, bool keep)
 
 	l->call = NULL;
 	if (!keep || l->wire->eof || l->wire->is_broken || http_wire_pending(l->wire) > 0 ||
-	    http_wire_queued(l->wire) > 0) {
+		http_wire_queued(l->wire) > 0) {
 		http_link_drop(l);
 		return;
 	}
@@ -180,8 +180,9 @@ link_new(struct http_call *c, const struct http_addr *addr)
 	struct sockaddr_storage sa;
 	socklen_t n = http_sockaddr(addr, &sa);
 	int one = 1, r = l ? 0 : -ENOMEM;
-	_cleanup_fd_ int fd = r == 0 ? socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-				     : -1;
+	_cleanup_fd_ int fd = r == 0
+		? socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+		: -1;
 
 	if (r == 0 && fd < 0)
 		r = -errno;
@@ -194,7 +195,8 @@ link_new(struct http_call *c, const struct http_addr *addr)
 	if (r == 0 && c->url.tls)
 		r = tls_client_new(c->tls, c->verify, &tls);
 	if (r == 0)
-		r = http_wire_new(cl->loop, TAKE_FD(fd), true, tls, &link_ops, l, &cl->wires, &l->wire);
+		r = http_wire_new(
+			cl->loop, TAKE_FD(fd), true, tls, &link_ops, l, &cl->wires, &l->wire);
 	if (r < 0) {
 		free(l);
 		return r;
@@ -204,7 +206,7 @@ link_new(struct http_call *c, const struct http_addr *addr)
 	l->client = cl;
 	l->tls = c->tls ? tls_ctx_ref(c->tls) : NULL;
 	l->remote = *addr;
-	l->idle = (struct loop_timer){ .fn = link_idle_over, .arg = l };
+	l->idle = (struct loop_timer){.fn = link_idle_over, .arg = l};
 	l->next = cl->conns;
 	if (l->next)
 		l->next->prev = l;
@@ -225,8 +227,8 @@ try_next(struct http_call *c)
 			int64_t now = loop_now_ns(c->client->loop);
 			size_t left = c->n_addrs - c->next_addr + 1;
 			c->state = CALL_CONNECT;
-			c->connect_at_ns = now + (c->start_ns + c->client->cfg.connect_ns - now) /
-				(int64_t)left;
+			c->connect_at_ns = now +
+				(c->start_ns + c->client->cfg.connect_ns - now) / (int64_t)left;
 			http_call_timer(c);
 			return;
 		}
@@ -247,7 +249,7 @@ http_resolved(struct http_resolve *q, int error, const struct ip_addr *ips, size
 
 	c->resolving = false;
 	for (size_t i = 0; i < n && c->n_addrs < ADDRS_MAX; i++)
-		c->addrs[c->n_addrs++] = (struct http_addr){ ips[i], c->url.port };
+		c->addrs[c->n_addrs++] = (struct http_addr){ips[i], c->url.port};
 	if (n == 0)
 		err_errno(&c->connect_error, error ? error : -ENOENT, "looking up '" STR_FMT "'",
 			STR_ARG(c->url.host));
@@ -262,7 +264,7 @@ pool_take(struct http_call *c)
 
 	for (struct link_conn *l = c->client->conns; l; l = l->next)
 		if (!l->call && l->wire->ready && !l->wire->eof && !l->wire->is_broken &&
-		    str_eq(l->key, c->key) && (!best || l->idle_since_ns > best->idle_since_ns))
+			str_eq(l->key, c->key) && (!best || l->idle_since_ns > best->idle_since_ns))
 			best = l;
 	return best;
 }
@@ -282,15 +284,15 @@ http_call_connect(struct http_call *c)
 		return;
 	}
 	c->next_addr = 0;
-	c->connect_error = (struct err){ 0 };
+	c->connect_error = (struct err){0};
 	if (c->n_addrs > 0) {
 		try_next(c);
 	} else if (ip_parse(c->url.host, &ip) == 0) {
-		c->addrs[c->n_addrs++] = (struct http_addr){ ip, c->url.port };
+		c->addrs[c->n_addrs++] = (struct http_addr){ip, c->url.port};
 		try_next(c);
 	} else if (str_eq_nocase(c->url.host, STR("localhost"))) {
-		c->addrs[0] = (struct http_addr){ ip_v4(0x7f000001), c->url.port };
-		c->addrs[1] = (struct http_addr){ { .family = 6, .b = { [15] = 1 } }, c->url.port };
+		c->addrs[0] = (struct http_addr){ip_v4(0x7f000001), c->url.port};
+		c->addrs[1] = (struct http_addr){{.family = 6, .b = {[15] = 1}}, c->url.port};
 		c->n_addrs = 2;
 		try_next(c);
 	} else if (cl->cfg.resolver.start) {
@@ -301,8 +303,9 @@ http_call_connect(struct http_call *c)
 		http_call_timer(c);
 		cl->cfg.resolver.start(cl->cfg.resolver.arg, c->url.host, &c->resolve);
 	} else {
-		struct err e = { 0 };
-		err_set(&e, -ENOENT, R_UNKNOWN, "no resolver for '" STR_FMT "'", STR_ARG(c->url.host));
+		struct err e = {0};
+		err_set(&e, -ENOENT, R_UNKNOWN, "no resolver for '" STR_FMT "'",
+			STR_ARG(c->url.host));
 		http_call_fail(c, &e);
 	}
 }

@@ -40,23 +40,25 @@ void http_client_free(struct http_client *c);
 void http_client_close_idle(struct http_client *c);
 
 struct http_call_spec {
-	struct str method;       /* "GET" */
-	struct str url;          /* absolute: https://host:port/path?query */
-	struct tls_ctx *tls;     /* for https: a client context; a reference is kept while used */
-	struct str verify_name;  /* the certificate must be for this name; "" = the URL's host */
-	const struct http_addr *addr; /* connect here instead of resolving the URL's host; NULL = resolve */
-	const struct http_header *headers; /* Host, Content-Length, Transfer-Encoding are made here; a
+	struct str method;      /* "GET" */
+	struct str url;         /* absolute: https://host:port/path?query */
+	struct tls_ctx *tls;    /* for https: a client context; a reference is kept while used */
+	struct str verify_name; /* the certificate must be for this name; "" = the URL's host */
+	const struct http_addr
+		*addr; /* connect here instead of resolving the URL's host; NULL = resolve */
+	const struct http_header
+		*headers; /* Host, Content-Length, Transfer-Encoding are made here; a
 					    * Host among them replaces ours */
 	size_t n_headers;
-	struct str bearer;       /* adds Authorization: Bearer; "" = none */
-	struct str body;         /* copied */
-	bool stream_body;        /* body comes by http_call_write; chunked unless body_bytes >= 0 */
-	int64_t body_bytes;      /* stream_body: Content-Length, or -1 */
-	struct str upgrade;      /* "websocket", "SPDY/3.1": adds Connection and Upgrade; "" = none */
-	int64_t head_ns;         /* limit until the reply's head, from the start; 0 = none */
-	int64_t total_ns;        /* limit for the whole call; 0 = none */
-	int64_t stall_ns;        /* limit without any byte of a reply's body while not paused; 0 = none */
-	bool fresh;              /* a connection of its own, not pooled afterwards */
+	struct str bearer;  /* adds Authorization: Bearer; "" = none */
+	struct str body;    /* copied */
+	bool stream_body;   /* body comes by http_call_write; chunked unless body_bytes >= 0 */
+	int64_t body_bytes; /* stream_body: Content-Length, or -1 */
+	struct str upgrade; /* "websocket", "SPDY/3.1": adds Connection and Upgrade; "" = none */
+	int64_t head_ns;    /* limit until the reply's head, from the start; 0 = none */
+	int64_t total_ns;   /* limit for the whole call; 0 = none */
+	int64_t stall_ns; /* limit without any byte of a reply's body while not paused; 0 = none */
+	bool fresh;       /* a connection of its own, not pooled afterwards */
 };
 
 struct http_response {
@@ -94,8 +96,8 @@ void http_call_write_end(struct http_call *call);
 
 /* http_fetch: a call whose reply is collected. done runs once, never within http_fetch. body is
  * borrowed; longer than max_bytes: e->code = -EFBIG. */
-typedef void http_fetch_fn(void *arg, const struct err *e, const struct http_response *resp,
-	struct str body);
+typedef void http_fetch_fn(
+	void *arg, const struct err *e, const struct http_response *resp, struct str body);
 struct http_fetch;
 int http_fetch(struct http_client *c, const struct http_call_spec *spec, size_t max_bytes,
 	http_fetch_fn *done, void *arg, struct http_fetch **ret, struct err *e);

@@ -32,7 +32,7 @@ struct link_conn {
 	struct http_addr remote;
 	struct loop_timer idle;
 	int64_t idle_since_ns;
-	unsigned used;          /* calls so far */
+	unsigned used; /* calls so far */
 };
 
 struct http_resolve {
@@ -40,10 +40,10 @@ struct http_resolve {
 };
 
 enum call_state {
-	CALL_WAIT,     /* the start is deferred: no callback within http_call_start */
+	CALL_WAIT, /* the start is deferred: no callback within http_call_start */
 	CALL_RESOLVE,
 	CALL_CONNECT,
-	CALL_HEAD,     /* request sent (or being sent), reply's head awaited */
+	CALL_HEAD, /* request sent (or being sent), reply's head awaited */
 	CALL_BODY,
 	CALL_OVER,
 };
@@ -56,7 +56,7 @@ struct http_call {
 	struct arena *arena;
 	enum call_state state;
 	struct link_conn *conn;
-	struct loop_work work;    /* start, or a failure told later */
+	struct loop_work work; /* start, or a failure told later */
 	struct loop_timer timer;
 	struct http_resolve resolve;
 	bool resolving;
@@ -64,7 +64,7 @@ struct http_call {
 	struct http_url url;
 	struct str method, verify, key, upgrade;
 	struct tls_ctx *tls;
-	struct buf request;       /* head and body as they go out; kept for one more try */
+	struct buf request; /* head and body as they go out; kept for one more try */
 	bool stream_body, body_ended, chunked, fresh, head_method, above;
 	int64_t head_at_ns, total_at_ns, connect_at_ns, stall_ns, start_ns;
 	struct http_addr addrs[ADDRS_MAX];
@@ -76,7 +76,7 @@ struct http_call {
 	struct http1_body body;
 	struct http_response resp;
 	bool keep_alive, paused, head_seen;
-	struct err failed;        /* told by work */
+	struct err failed; /* told by work */
 };
 
 /* ---- client.c ---- */

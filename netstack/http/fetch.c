@@ -45,7 +45,7 @@ static void
 fetch_data(void *arg, struct str bytes)
 {
 	struct http_fetch *f = arg;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (bytes.n <= f->max - f->body.len) {
 		buf_str(&f->body, bytes);

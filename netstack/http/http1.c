@@ -17,7 +17,7 @@ char_class(uint8_t c)
 	uint8_t k = 0;
 
 	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	    (c && strchr("!#$%&'*+-.^_`|~", c)))
+		(c && strchr("!#$%&'*+-.^_`|~", c)))
 		k |= C_TOKEN;
 	if (c == '\t' || (c >= ' ' && c != 0x7f))
 		k |= C_VALUE;
@@ -75,7 +75,8 @@ http1_head_end(struct str bytes, size_t *scanned)
 		return bare - bytes.p + 2;
 	if (bytes.n >= HTTP_HEAD_BYTES_MAX)
 		return -E2BIG;
-	if (bytes.n > HTTP_LINE_BYTES_MAX && !memchr(bytes.p + start, '\n', HTTP_LINE_BYTES_MAX - start))
+	if (bytes.n > HTTP_LINE_BYTES_MAX &&
+		!memchr(bytes.p + start, '\n', HTTP_LINE_BYTES_MAX - start))
 		return -ENAMETOOLONG;
 	*scanned = bytes.n > 3 ? bytes.n - 3 : 0;
 	return 0;
@@ -110,7 +111,7 @@ headers_parse(struct arena *a, struct str rest, struct http_headers *ret)
 	while (line_next(&rest, &line, &bad)) {
 		struct str name = STR_NONE, value = STR_NONE;
 		if (line.n == 0) {
-			*ret = (struct http_headers){ v, n };
+			*ret = (struct http_headers){v, n};
 			return rest.n == 0 ? 0 : -EINVAL;
 		}
 		if (!str_cut(line, ':', &name, &value) || !http1_token_ok(name))
@@ -167,7 +168,7 @@ framing_parse(struct http1_head *h)
 		return -EINVAL;
 	if (http_headers_next(&h->headers, STR("Transfer-Encoding"), &pos, &te)) {
 		if (has_length || h->minor == 0 ||
-		    http_headers_next(&h->headers, STR("Transfer-Encoding"), &pos, &more))
+			http_headers_next(&h->headers, STR("Transfer-Encoding"), &pos, &more))
 			return -EINVAL;
 		if (!str_eq_nocase(te, STR("chunked")))
 			return -ENOSYS;
@@ -183,10 +184,11 @@ static void
 connection_parse(struct http1_head *h)
 {
 	if (h->minor >= 1)
-		h->keep_alive = !http_headers_has_token(&h->headers, STR("Connection"), STR("close"));
+		h->keep_alive = !http_headers_has_token(
+			&h->headers, STR("Connection"), STR("close"));
 	else
-		h->keep_alive =
-			http_headers_has_token(&h->headers, STR("Connection"), STR("keep-alive"));
+		h->keep_alive = http_headers_has_token(
+			&h->headers, STR("Connection"), STR("keep-alive"));
 }
 
 /* version_parse: "HTTP/1.0" or "HTTP/1.1". 0, -EINVAL malformed, -EPROTONOSUPPORT another version. */
@@ -194,7 +196,7 @@ static int
 version_parse(struct str s, int *ret_minor)
 {
 	if (s.n != 8 || !str_starts(s, STR("HTTP/")) || s.p[6] != '.' || s.p[5] < '0' ||
-	    s.p[5] > '9' || s.p[7] < '0' || s.p[7] > '9')
+		s.p[5] > '9' || s.p[7] < '0' || s.p[7] > '9')
 		return -EINVAL;
 	if (s.p[5] != '1' || s.p[7] > '1')
 		return -EPROTONOSUPPORT;
@@ -215,7 +217,7 @@ host_check(const struct http1_head *h)
 		return false;
 	for (size_t i = 0; i < host.n; i++)
 		if ((uint8_t)host.p[i] <= ' ' || (uint8_t)host.p[i] >= 0x7f ||
-		    strchr("/@?#,\"<>\\^`{|}", host.p[i]))
+			strchr("/@?#,\"<>\\^`{|}", host.p[i]))
 			return false;
 	return true;
 }
@@ -238,14 +240,14 @@ target_check(struct str method, struct str target)
 int
 http1_request_parse(struct arena *a, struct str text, struct http1_head *ret)
 {
-	struct http1_head h = { 0 };
+	struct http1_head h = {0};
 	struct str rest = text, line = STR_NONE, after = STR_NONE, version = STR_NONE;
 	bool bad = false;
 
 	for (int blank = 0; blank < 2 && str_starts(rest, STR("\r\n")); blank++)
 		rest = str_sub(rest, 2, SIZE_MAX);
 	if (!line_next(&rest, &line, &bad) || !str_cut(line, ' ', &h.method, &after) ||
-	    !str_cut(after, ' ', &h.target, &version))
+		!str_cut(after, ' ', &h.target, &version))
 		return -400;
 	if (line.n > HTTP_LINE_BYTES_MAX)
 		return -414;
@@ -276,12 +278,12 @@ http1_request_parse(struct arena *a, struct str text, struct http1_head *ret)
 int
 http1_response_parse(struct arena *a, struct str text, bool to_head, struct http1_head *ret)
 {
-	struct http1_head h = { 0 };
+	struct http1_head h = {0};
 	struct str rest = text, line = STR_NONE, version = STR_NONE, after = STR_NONE;
 	bool bad = false;
 
 	if (!line_next(&rest, &line, &bad) || !str_cut(line, ' ', &version, &after) ||
-	    version_parse(version, &h.minor) < 0)
+		version_parse(version, &h.minor) < 0)
 		return -EPROTO;
 	struct str code = str_sub(after, 0, 3);
 	h.reason = str_sub(after, 4, SIZE_MAX);
@@ -315,7 +317,7 @@ http1_response_parse(struct arena *a, struct str text, bool to_head, struct http
 struct http1_body
 http1_body_of(const struct http1_head *h)
 {
-	struct http1_body b = { .mode = h->mode };
+	struct http1_body b = {.mode = h->mode};
 
 	if (h->mode == HTTP1_LENGTH)
 		b.left = (uint64_t)h->length;
@@ -324,13 +326,13 @@ http1_body_of(const struct http1_head *h)
 }
 
 enum chunk_state {
-	CHUNK_SIZE,     /* hex digits */
-	CHUNK_EXT,      /* extension, ignored up to the CR */
+	CHUNK_SIZE, /* hex digits */
+	CHUNK_EXT,  /* extension, ignored up to the CR */
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,
 	CHUNK_DATA_CR,
 	CHUNK_DATA_LF,
-	CHUNK_TRAILER,  /* a line of the trailer section, ignored */
+	CHUNK_TRAILER, /* a line of the trailer section, ignored */
 	CHUNK_TRAILER_LF,
 };
 
@@ -338,9 +340,10 @@ enum chunk_state {
 static int
 size_byte(struct http1_body *b, uint8_t c)
 {
-	int v = c >= '0' && c <= '9' ? c - '0'
+	int v = c >= '0' && c <= '9'   ? c - '0'
 		: c >= 'a' && c <= 'f' ? c - 'a' + 10
-		: c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		: c >= 'A' && c <= 'F' ? c - 'A' + 10
+				       : -1;
 
 	if (v >= 0) {
 		if (++b->digits > 15)

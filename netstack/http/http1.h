@@ -18,12 +18,12 @@ struct http1_head {
 	struct str method, target; /* requests */
 	int status;                /* responses */
 	struct str reason;
-	int minor;                 /* HTTP/1.minor: 0 or 1 */
+	int minor; /* HTTP/1.minor: 0 or 1 */
 	struct http_headers headers;
 	enum http1_body_mode mode;
-	int64_t length;            /* HTTP1_LENGTH */
-	bool keep_alive;           /* as the head says */
-	bool expect_continue;      /* requests */
+	int64_t length;       /* HTTP1_LENGTH */
+	bool keep_alive;      /* as the head says */
+	bool expect_continue; /* requests */
 };
 
 /* http1_head_end: where the head (blank line included) ends: > 0; 0 more bytes are needed; *scanned
@@ -40,11 +40,11 @@ int http1_response_parse(struct arena *a, struct str text, bool to_head, struct 
 /* A body being read. Zeroed, then mode and left set (http1_body_of). */
 struct http1_body {
 	enum http1_body_mode mode;
-	uint64_t left;   /* of the length or of the chunk */
-	uint8_t state;   /* chunked: see http1.c */
+	uint64_t left; /* of the length or of the chunk */
+	uint8_t state; /* chunked: see http1.c */
 	uint8_t digits;
-	uint32_t extra;  /* bytes of extensions and trailers so far */
-	uint32_t line;   /* bytes of the current trailer line */
+	uint32_t extra; /* bytes of extensions and trailers so far */
+	uint32_t line;  /* bytes of the current trailer line */
 	bool done;
 };
 struct http1_body http1_body_of(const struct http1_head *h);

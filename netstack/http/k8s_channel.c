@@ -68,7 +68,7 @@ k8s_channel_send(struct ws *w, enum k8s_protocol p, int channel, struct str payl
 void
 k8s_channel_close(struct ws *w, enum k8s_protocol p, int channel)
 {
-	const char bytes[2] = { (char)K8S_CLOSE, (char)channel };
+	const char bytes[2] = {(char)K8S_CLOSE, (char)channel};
 
 	if (p == K8S_V5)
 		ws_message(w, WS_BINARY, str_from(bytes, 2));

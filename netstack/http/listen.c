@@ -10,14 +10,14 @@
 socklen_t
 http_sockaddr(const struct http_addr *a, struct sockaddr_storage *out)
 {
-	*out = (struct sockaddr_storage){ 0 };
+	*out = (struct sockaddr_storage){0};
 	if (a->ip.family == 6) {
-		struct sockaddr_in6 s = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
+		struct sockaddr_in6 s = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
 		memcpy(&s.sin6_addr, a->ip.b, 16);
 		memcpy(out, &s, sizeof(s));
 		return sizeof(s);
 	}
-	struct sockaddr_in s = { .sin_family = AF_INET, .sin_port = htons(a->port) };
+	struct sockaddr_in s = {.sin_family = AF_INET, .sin_port = htons(a->port)};
 	memcpy(&s.sin_addr, a->ip.b, 4);
 	memcpy(out, &s, sizeof(s));
 	return sizeof(s);
@@ -26,7 +26,7 @@ http_sockaddr(const struct http_addr *a, struct sockaddr_storage *out)
 struct http_addr
 http_addr_of(const struct sockaddr_storage *s)
 {
-	struct http_addr a = { 0 };
+	struct http_addr a = {0};
 
 	if (s->ss_family == AF_INET6) {
 		struct sockaddr_in6 v6;

@@ -64,7 +64,7 @@ q_parse(struct str s)
 int
 http_media_parse(struct str s, struct http_media *ret)
 {
-	struct http_media m = { .q = 1000 };
+	struct http_media m = {.q = 1000};
 	struct str rest = s, main_type = STR_NONE, sub = STR_NONE;
 
 	m.type = param_cut(&rest);
@@ -95,7 +95,7 @@ http_media_parse(struct str s, struct http_media *ret)
 		}
 		if (m.n_params == HTTP_MEDIA_PARAMS)
 			return -E2BIG;
-		m.params[m.n_params++] = (struct http_header){ name, value };
+		m.params[m.n_params++] = (struct http_header){name, value};
 	}
 	*ret = m;
 	return 0;
@@ -128,7 +128,8 @@ is_before(const struct http_media *x, const struct http_media *y)
 }
 
 int
-http_accept_parse(struct arena *a, const struct http_headers *h, struct http_media **ret, size_t *ret_n)
+http_accept_parse(
+	struct arena *a, const struct http_headers *h, struct http_media **ret, size_t *ret_n)
 {
 	enum { MAX_CLAUSES = 32 };
 	struct http_media *v = ARENA_ARRAY(a, struct http_media, MAX_CLAUSES);
@@ -140,7 +141,7 @@ http_accept_parse(struct arena *a, const struct http_headers *h, struct http_med
 		return -ENOMEM;
 	while (http_headers_next(h, STR("Accept"), &pos, &value)) {
 		while (n < MAX_CLAUSES && http_token_next(&value, &item)) {
-			struct http_media m = { 0 };
+			struct http_media m = {0};
 			present = true;
 			if (http_media_parse(item, &m) < 0 || m.q == 0)
 				continue;
@@ -153,7 +154,7 @@ http_accept_parse(struct arena *a, const struct http_headers *h, struct http_med
 		}
 	}
 	if (!present)
-		v[n++] = (struct http_media){ .type = STR_INIT("*/*"), .q = 1000 };
+		v[n++] = (struct http_media){.type = STR_INIT("*/*"), .q = 1000};
 	*ret = v;
 	*ret_n = n;
 	return 0;

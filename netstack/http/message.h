@@ -44,9 +44,9 @@ const char *http_status_text(int status);
 /* ---- URLs -------------------------------------------------------------------------------------- */
 
 struct http_url {
-	bool tls;        /* https */
-	struct str host; /* without the brackets of IPv6 */
-	uint16_t port;   /* 80 or 443 when absent */
+	bool tls;          /* https */
+	struct str host;   /* without the brackets of IPv6 */
+	uint16_t port;     /* 80 or 443 when absent */
 	struct str target; /* "/path?query", at least "/" ("" stands for that) */
 };
 /* http_url_parse: absolute http or https URL; slices of text. -EINVAL. Userinfo is refused. */
@@ -66,7 +66,7 @@ struct str http_query_get(struct arena *a, struct str query, struct str key);
 
 #define HTTP_MEDIA_PARAMS 8
 struct http_media {
-	struct str type;               /* "application/json" as written, compare without case; "" = none */
+	struct str type; /* "application/json" as written, compare without case; "" = none */
 	struct http_header params[HTTP_MEDIA_PARAMS]; /* without q */
 	size_t n_params;
 	int q; /* thousandths, 1000 when absent */
@@ -78,8 +78,8 @@ struct str http_media_param(const struct http_media *m, struct str name); /* STR
 /* http_accept_parse: the clauses of an Accept header, best first: by q, then by how specific, then as
  * written (upstream's goautoneg). Clauses with q=0 and broken ones are left out; at most 32. arena.
  * An absent header gives one clause, any type. */
-int http_accept_parse(struct arena *a, const struct http_headers *h, struct http_media **ret,
-	size_t *ret_n);
+int http_accept_parse(
+	struct arena *a, const struct http_headers *h, struct http_media **ret, size_t *ret_n);
 /* http_media_matches: does the clause (a type, or one with "*" for its second half or both) admit type? */
 bool http_media_matches(const struct http_media *clause, struct str type);
 
@@ -95,8 +95,8 @@ int http_addr_parse(struct str s, struct http_addr *ret);
 size_t http_addr_format(const struct http_addr *a, char out[HTTP_ADDR_TEXT]);
 /* http_listen: a listening, non-blocking, close-on-exec TCP socket; reuse_port for one socket per
  * worker. [::] is dual stack. Port 0: *ret_bound tells (may be NULL). Errors: -errno (e). */
-int http_listen(const struct http_addr *addr, bool reuse_port, int *ret_fd, struct http_addr *ret_bound,
-	struct err *e);
+int http_listen(const struct http_addr *addr, bool reuse_port, int *ret_fd,
+	struct http_addr *ret_bound, struct err *e);
 
 /* ---- tunnels ----------------------------------------------------------------------------------- */
 

@@ -177,7 +177,7 @@ http_reply(struct http_req *r, int status, struct str content_type, struct str b
 	if (q->conn) {
 		_cleanup_buf_ struct buf head = BUF_INIT;
 		head_write(q, &head, status, content_type, (int64_t)body.n);
-		struct str parts[2] = { buf_view(&head), body };
+		struct str parts[2] = {buf_view(&head), body};
 		if (head.failed)
 			q->keep_alive = false;
 		else
@@ -224,7 +224,7 @@ http_write(struct http_req *r, struct str bytes)
 	}
 	char size[24];
 	int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.n);
-	struct str parts[3] = { str_from(size, (size_t)n), bytes, STR_INIT("\r\n") };
+	struct str parts[3] = {str_from(size, (size_t)n), bytes, STR_INIT("\r\n")};
 	size_t queued = q->chunked ? http_wire_write(q->conn->wire, parts, 3)
 				   : http_wire_write(q->conn->wire, parts + 1, 1);
 	if (queued > HTTP_QUEUE_LOW)
@@ -312,7 +312,8 @@ http_upgrade(struct http_req *r, struct str protocol, struct http_tunnel **ret)
 	_cleanup_buf_ struct buf head = BUF_INIT;
 	buf_fmt(&head, "HTTP/1.1 %s\r\n", connect ? "200 OK" : "101 Switching Protocols");
 	if (!connect)
-		buf_fmt(&head, "Upgrade: " STR_FMT "\r\nConnection: Upgrade\r\n", STR_ARG(protocol));
+		buf_fmt(&head, "Upgrade: " STR_FMT "\r\nConnection: Upgrade\r\n",
+			STR_ARG(protocol));
 	buf_str(&head, buf_view(&q->out_headers));
 	buf_str(&head, STR("\r\n"));
 	struct http_wire *w = http_conn_detach(q->conn);

@@ -55,7 +55,7 @@ conn_forget(struct http_conn *c)
 	loop_timer_cancel(&c->timer);
 	c->wire = NULL;
 	if (!s->listening && s->listen.fd >= 0 && !s->stopping && s->n_conns < s->cfg.max_conns &&
-	    !loop_timer_is_set(&s->accept_retry))
+		!loop_timer_is_set(&s->accept_retry))
 		loop_timer_after(s->loop, &s->accept_retry, 0);
 	loop_free_later(s->loop, conn_release, c);
 }
@@ -64,7 +64,7 @@ conn_forget(struct http_conn *c)
 static const struct tls_peer *
 peer_keep(struct arena *a, const struct tls_peer *p)
 {
-	static const struct tls_peer none = { .why = "" };
+	static const struct tls_peer none = {.why = ""};
 	struct tls_peer *copy = p ? ARENA_NEW(a, struct tls_peer) : NULL;
 	struct str *orgs = copy ? ARENA_ARRAY(a, struct str, p->n_orgs) : NULL;
 
@@ -150,7 +150,7 @@ http_server_date(struct http_server *s)
 	time_t now = (time_t)(clock_wall_ns() / NS_PER_SEC);
 
 	if (now != s->date_s || s->date[0] == '\0') {
-		struct tm tm = { 0 };
+		struct tm tm = {0};
 		gmtime_r(&now, &tm);
 		strftime(s->date, sizeof(s->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
 		s->date_s = now;
@@ -199,7 +199,7 @@ conn_on_timer(struct loop_timer *t)
 		return;
 	}
 	if (http_wire_queued(c->wire) > 0 || (c->state == CONN_HEAD && !c->have_head_byte) ||
-	    !c->wire->ready) {
+		!c->wire->ready) {
 		http_conn_drop(c);
 		return;
 	}
@@ -259,7 +259,7 @@ req_new(struct http_conn *c, struct str text, struct req **ret)
 	struct http_server *s = c->server;
 	struct arena *a = arena_new(s->cfg.arena_bytes);
 	struct req *q = calloc(1, sizeof(*q));
-	struct http1_head h = { 0 };
+	struct http1_head h = {0};
 	int r = a && q ? 0 : -503;
 
 	if (r == 0) {
@@ -274,11 +274,17 @@ req_new(struct http_conn *c, struct str text, struct req **ret)
 	q->conn = c;
 	q->server = s;
 	q->pub = (struct http_req){
-		.arena = a, .method = h.method, .target = h.target, .headers = h.headers,
-		.remote = c->remote, .peer = c->wire->tls ? tls_conn_peer(c->wire->tls) : NULL,
-		.tls = c->wire->tls != NULL, .has_body = h.mode != HTTP1_NONE,
+		.arena = a,
+		.method = h.method,
+		.target = h.target,
+		.headers = h.headers,
+		.remote = c->remote,
+		.peer = c->wire->tls ? tls_conn_peer(c->wire->tls) : NULL,
+		.tls = c->wire->tls != NULL,
+		.has_body = h.mode != HTTP1_NONE,
 		.body_bytes = h.mode == HTTP1_LENGTH ? h.length : -1,
-		.started_ns = loop_now_ns(s->loop), .server = s,
+		.started_ns = loop_now_ns(s->loop),
+		.server = s,
 	};
 	split_target(q);
 	q->head_method = str_eq(h.method, STR("HEAD"));
@@ -392,8 +398,9 @@ read_head(struct http_conn *c, struct str *in)
 	ptrdiff_t end = http1_head_end(*in, &c->scanned);
 	if (end == 0)
 		return false;
-	int r = end == -E2BIG ? -431 : end == -ENAMETOOLONG ? -414
-		: req_new(c, str_sub(*in, 0, (size_t)end), &q);
+	int r = end == -E2BIG          ? -431
+		: end == -ENAMETOOLONG ? -414
+				       : req_new(c, str_sub(*in, 0, (size_t)end), &q);
 	if (r < 0) {
 		conn_refuse(c, -r);
 		return false;
@@ -516,7 +523,7 @@ conn_sent(void *arg)
 		return;
 	}
 	if (c->state == CONN_HEAD && http_wire_queued(c->wire) == 0 &&
-	    http_wire_pending(c->wire) == 0)
+		http_wire_pending(c->wire) == 0)
 		http_wire_idle(c->wire);
 }
 
@@ -542,7 +549,7 @@ http_server_adopt(struct http_server *s, int fd)
 {
 	struct http_conn *c = calloc(1, sizeof(*c));
 	struct tls_conn *tls = NULL;
-	struct sockaddr_storage sa = { 0 };
+	struct sockaddr_storage sa = {0};
 	socklen_t n = sizeof(sa);
 	int one = 1;
 	int r = c ? 0 : -ENOMEM;
@@ -568,7 +575,7 @@ http_server_adopt(struct http_server *s, int fd)
 		c->next->prev = c;
 	s->conns = c;
 	s->n_conns++;
-	c->timer = (struct loop_timer){ .fn = conn_on_timer, .arg = c };
+	c->timer = (struct loop_timer){.fn = conn_on_timer, .arg = c};
 	c->since_ns = loop_now_ns(s->loop);
 	c->have_head_byte = true; /* the handshake is held to the same limit as a head */
 	http_conn_timer(c);
@@ -653,9 +660,9 @@ http_server_new(const struct http_server_config *cfg, struct http_server **ret)
 	if (cfg->tls)
 		tls_ctx_ref(cfg->tls);
 	s->listen = (struct loop_fd){
-		.fd = cfg->listen_fd, .prio = LOOP_PRIO_ACCEPT, .fn = on_listen, .arg = s };
-	s->accept_retry = (struct loop_timer){ .fn = accept_again, .arg = s };
-	s->stop_work = (struct loop_work){ .fn = stop_over, .arg = s };
+		.fd = cfg->listen_fd, .prio = LOOP_PRIO_ACCEPT, .fn = on_listen, .arg = s};
+	s->accept_retry = (struct loop_timer){.fn = accept_again, .arg = s};
+	s->stop_work = (struct loop_work){.fn = stop_over, .arg = s};
 	listen_set(s, true);
 	if (cfg->listen_fd >= 0 && !s->listening) {
 		http_server_free(s);

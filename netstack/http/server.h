@@ -18,36 +18,38 @@ struct http_server;
 struct http_conn;
 
 struct http_req {
-	struct arena *arena;      /* dies with the request; capped at http_server_config.arena_bytes */
-	struct str method;        /* as sent: "GET" */
-	struct str target;        /* as sent: "/a%2Fb?x=1" */
-	struct str path, query;   /* raw parts of it: not decoded, query without '?' (STR_NONE: no '?') */
-	struct str host;          /* Host header or the authority of an absolute target */
+	struct arena *arena; /* dies with the request; capped at http_server_config.arena_bytes */
+	struct str method;   /* as sent: "GET" */
+	struct str target;   /* as sent: "/a%2Fb?x=1" */
+	struct str path,
+		query;   /* raw parts of it: not decoded, query without '?' (STR_NONE: no '?') */
+	struct str host; /* Host header or the authority of an absolute target */
 	struct http_headers headers;
 	struct http_addr remote;
-	const struct tls_peer *peer; /* NULL on plain connections; borrowed until the request ends */
+	const struct tls_peer
+		*peer; /* NULL on plain connections; borrowed until the request ends */
 	bool tls;
-	bool has_body;            /* Content-Length > 0 or chunked */
-	int64_t body_bytes;       /* Content-Length; -1 = unknown or none */
-	int64_t started_ns;       /* loop time when the head was complete */
-	void *arg;                /* the handler's own */
+	bool has_body;      /* Content-Length > 0 or chunked */
+	int64_t body_bytes; /* Content-Length; -1 = unknown or none */
+	int64_t started_ns; /* loop time when the head was complete */
+	void *arg;          /* the handler's own */
 	struct http_server *server;
 };
 
 struct http_server_config {
 	struct loop *loop;
-	int listen_fd;          /* taken: closed by http_server_free; -1 = none (http_server_adopt) */
-	struct tls_ctx *tls;    /* NULL = plain; the server keeps a reference */
+	int listen_fd; /* taken (workers that share one: a dup each); -1 = none (http_server_adopt) */
+	struct tls_ctx *tls; /* NULL = plain; the server keeps a reference */
 	/* The head of a request is complete. */
 	void (*on_request)(void *arg, struct http_req *r);
 	void *arg;
 	/* 0 = the default in brackets. */
-	size_t max_conns;       /* [20000]; more wait in the kernel's queue */
-	size_t arena_bytes;     /* [64 MiB] cap of a request's arena */
-	int64_t idle_ns;        /* [150 s] between requests */
-	int64_t head_ns;        /* [32 s] from the first byte of a head (or accept) to its end: 408 */
-	int64_t body_ns;        /* [60 s] without any byte of a body: 408 */
-	int64_t stall_ns;       /* [120 s] a client that takes no byte of what is queued is cut off */
+	size_t max_conns;   /* [20000]; more wait in the kernel's queue */
+	size_t arena_bytes; /* [64 MiB] cap of a request's arena */
+	int64_t idle_ns;    /* [150 s] between requests */
+	int64_t head_ns;    /* [32 s] from the first byte of a head (or accept) to its end: 408 */
+	int64_t body_ns;    /* [60 s] without any byte of a body: 408 */
+	int64_t stall_ns;   /* [120 s] a client that takes no byte of what is queued is cut off */
 };
 
 /* http_server_new: starts accepting. Returns owned. Errors: -ENOMEM, -errno of epoll. */

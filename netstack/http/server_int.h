@@ -41,15 +41,15 @@ struct http_conn {
 	struct http_wire *wire; /* NULL once upgraded */
 	struct http_conn *prev, *next;
 	enum conn_state state;
-	struct req *req;         /* under way; NULL when it ended and its body is being dropped */
+	struct req *req; /* under way; NULL when it ended and its body is being dropped */
 	struct http1_body body;
 	size_t scanned;
-	uint64_t dropped;        /* bytes of an unwanted body */
-	bool close_after;        /* no further request */
+	uint64_t dropped; /* bytes of an unwanted body */
+	bool close_after; /* no further request */
 	bool have_head_byte;
-	bool parsing;            /* within conn_data: it goes on by itself */
+	bool parsing; /* within conn_data: it goes on by itself */
 	struct loop_timer timer;
-	int64_t since_ns;        /* begin of the state the timer looks at */
+	int64_t since_ns; /* begin of the state the timer looks at */
 	struct http_addr remote;
 };
 
@@ -67,7 +67,7 @@ struct req {
 	size_t max;
 	http_body_fn *collected;
 	const struct http_body_fns *fns;
-	struct buf body;        /* arena */
+	struct buf body; /* arena */
 	void (*on_abort)(struct http_req *r);
 	void (*on_drain)(struct http_req *r);
 };

@@ -20,7 +20,16 @@
 #define HEAD 8
 #define ID_MASK 0x7fffffffu
 
-enum frame_type { SYN_STREAM = 1, SYN_REPLY, RST_STREAM, SETTINGS, PING = 6, GOAWAY, HEADERS, WINDOW_UPDATE };
+enum frame_type {
+	SYN_STREAM = 1,
+	SYN_REPLY,
+	RST_STREAM,
+	SETTINGS,
+	PING = 6,
+	GOAWAY,
+	HEADERS,
+	WINDOW_UPDATE
+};
 enum { FLAG_FIN = 1, FLAG_UNIDIRECTIONAL = 2 };
 enum { RST_PROTOCOL_ERROR = 1, RST_REFUSED = 3 };
 
@@ -46,8 +55,8 @@ struct spdy {
 	uint32_t next_id, last_id;
 	uint8_t head[HEAD];
 	size_t head_n;
-	uint32_t left;          /* of the frame's payload */
-	struct buf control;     /* payload of a control frame */
+	uint32_t left;      /* of the frame's payload */
+	struct buf control; /* payload of a control frame */
 	int depth;
 	bool closed, freed;
 };
@@ -193,7 +202,8 @@ two_words(struct spdy *s, uint16_t type, uint32_t a, uint32_t b)
 }
 
 static int
-syn_send(struct spdy *s, uint16_t type, uint32_t id, const struct http_header *h, size_t n, uint8_t flags)
+syn_send(struct spdy *s, uint16_t type, uint32_t id, const struct http_header *h, size_t n,
+	uint8_t flags)
 {
 	_cleanup_buf_ struct buf p = BUF_INIT;
 
@@ -236,7 +246,8 @@ stream_add(struct spdy *s, uint32_t id)
 }
 
 int
-spdy_open(struct spdy *s, const struct http_header *headers, size_t n, bool fin, struct spdy_stream **ret)
+spdy_open(struct spdy *s, const struct http_header *headers, size_t n, bool fin,
+	struct spdy_stream **ret)
 {
 	if (s->closed || s->next_id > ID_MASK)
 		return -EPIPE;
@@ -341,7 +352,7 @@ static int
 on_syn_stream(struct spdy *s, struct reader *r, uint8_t flags, struct arena *a)
 {
 	uint32_t id = reader_be32(r) & ID_MASK;
-	struct http_headers h = { 0 };
+	struct http_headers h = {0};
 
 	reader_be32(r);
 	reader_be16(r);
@@ -367,7 +378,7 @@ static int
 on_syn_reply(struct spdy *s, struct reader *r, uint8_t flags, struct arena *a)
 {
 	struct spdy_stream *st = stream_find(s, reader_be32(r) & ID_MASK);
-	struct http_headers h = { 0 };
+	struct http_headers h = {0};
 
 	if (r->bad || spdy_unpack(s->packer, a, str_from((const char *)r->p, r->n), &h) < 0)
 		return -EPROTO;
@@ -388,7 +399,7 @@ static int
 on_headers(struct spdy *s, struct reader *r, uint8_t flags, struct arena *a)
 {
 	struct spdy_stream *st = stream_find(s, reader_be32(r) & ID_MASK);
-	struct http_headers h = { 0 };
+	struct http_headers h = {0};
 
 	if (r->bad || spdy_unpack(s->packer, a, str_from((const char *)r->p, r->n), &h) < 0)
 		return -EPROTO;
@@ -418,7 +429,7 @@ static int
 on_ping(struct spdy *s, struct reader *r, uint8_t flags, struct arena *a)
 {
 	uint32_t id = reader_be32(r);
-	char bytes[4] = { (char)(id >> 24), (char)(id >> 16), (char)(id >> 8), (char)id };
+	char bytes[4] = {(char)(id >> 24), (char)(id >> 16), (char)(id >> 8), (char)id};
 
 	(void)flags, (void)a;
 	if (r->bad)
@@ -444,8 +455,13 @@ on_ignored(struct spdy *s, struct reader *r, uint8_t flags, struct arena *a)
 }
 
 static int (*const handlers[])(struct spdy *s, struct reader *r, uint8_t flags, struct arena *a) = {
-	[SYN_STREAM] = on_syn_stream, [SYN_REPLY] = on_syn_reply, [RST_STREAM] = on_rst,
-	[SETTINGS] = on_ignored, [PING] = on_ping, [GOAWAY] = on_goaway, [HEADERS] = on_headers,
+	[SYN_STREAM] = on_syn_stream,
+	[SYN_REPLY] = on_syn_reply,
+	[RST_STREAM] = on_rst,
+	[SETTINGS] = on_ignored,
+	[PING] = on_ping,
+	[GOAWAY] = on_goaway,
+	[HEADERS] = on_headers,
 	[WINDOW_UPDATE] = on_ignored,
 };
 

@@ -19,7 +19,8 @@ struct spdy_stream;
 struct spdy_fns {
 	/* open: the peer opened a stream; headers are borrowed. Answer with spdy_accept or spdy_reset, at
 	 * once or later; spdy_stream_set gives it a pointer. fin: the peer will send nothing. */
-	void (*open)(void *arg, struct spdy_stream *s, const struct http_headers *headers, bool fin);
+	void (*open)(
+		void *arg, struct spdy_stream *s, const struct http_headers *headers, bool fin);
 	/* data: bytes of a stream; fin: its end (bytes may be empty). */
 	void (*data)(void *arg, struct spdy_stream *s, struct str bytes, bool fin);
 	/* gone: the stream is over by RST_STREAM (status > 0), or since the connection ended (0). Gone

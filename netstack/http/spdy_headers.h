@@ -15,6 +15,7 @@ void spdy_packer_free(struct spdy_packer *p); /* NULL allowed */
 int spdy_pack(struct spdy_packer *p, const struct http_header *h, size_t n, struct buf *out);
 /* spdy_unpack: -EPROTO malformed or larger than HTTP_HEAD_BYTES_MAX unpacked, -ENOMEM. A value of
  * several parts (NUL between them) becomes several headers. arena. */
-int spdy_unpack(struct spdy_packer *p, struct arena *a, struct str packed, struct http_headers *ret);
+int spdy_unpack(
+	struct spdy_packer *p, struct arena *a, struct str packed, struct http_headers *ret);
 
 #endif

@@ -69,7 +69,7 @@ host_port(struct str s, struct str *ret_host, uint16_t *port)
 int
 http_url_parse(struct str text, struct http_url *ret)
 {
-	struct http_url u = { 0 };
+	struct http_url u = {0};
 	struct str rest = STR_NONE;
 
 	if (text.n > 8 && str_eq_nocase(str_sub(text, 0, 8), STR("https://"))) {
@@ -193,7 +193,7 @@ http_query_get(struct arena *a, struct str query, struct str key)
 int
 http_addr_parse(struct str s, struct http_addr *ret)
 {
-	struct http_addr a = { 0 };
+	struct http_addr a = {0};
 	struct str host = STR_NONE;
 	ptrdiff_t colon = str_rfind_char(s, ':');
 

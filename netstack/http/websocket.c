@@ -119,7 +119,7 @@ tell_closed(struct ws *w, int code, struct str reason)
 static size_t
 frame_send(struct ws *w, uint8_t op, struct str a, struct str b)
 {
-	uint8_t head[14] = { (uint8_t)(0x80 | op) };
+	uint8_t head[14] = {(uint8_t)(0x80 | op)};
 	uint64_t len = (uint64_t)a.n + b.n;
 	size_t n = 2, queued = 0;
 
@@ -180,7 +180,7 @@ ws_ping(struct ws *w, struct str payload)
 static void
 close_send(struct ws *w, int code, struct str reason)
 {
-	const char bytes[2] = { (char)(code >> 8), (char)code };
+	const char bytes[2] = {(char)(code >> 8), (char)code};
 
 	if (w->close_sent)
 		return;
@@ -309,7 +309,10 @@ head_byte(struct ws *w, uint8_t c)
 	w->head[w->head_n++] = c;
 	if (w->head_n == 2) {
 		uint8_t len = w->head[1] & 0x7f;
-		w->head_want = 2u + (len == 126 ? 2 : len == 127 ? 8 : 0) +
+		w->head_want = 2u +
+			(len == 126                  ? 2
+					: len == 127 ? 8
+						     : 0) +
 			(w->head[1] & 0x80 ? 4 : 0);
 	}
 	if (w->head_n < w->head_want || w->head_n < 2)
@@ -493,8 +496,8 @@ tunnel_send(void *arg, struct str bytes)
 }
 
 int
-ws_new_on(struct http_tunnel *t, bool client, size_t max_message, const struct ws_fns *fns, void *arg,
-	struct ws **ret)
+ws_new_on(struct http_tunnel *t, bool client, size_t max_message, const struct ws_fns *fns,
+	void *arg, struct ws **ret)
 {
 	struct ws *w = NULL;
 	int r = ws_new(client, max_message, fns, arg, tunnel_send, NULL, &w);
@@ -505,8 +508,8 @@ ws_new_on(struct http_tunnel *t, bool client, size_t max_message, const struct w
 	}
 	w->send_arg = w;
 	w->tunnel = t;
-	w->resume = (struct loop_work){ .fn = resumed, .arg = w };
-	w->closing = (struct loop_timer){ .fn = closing_over, .arg = w };
+	w->resume = (struct loop_work){.fn = resumed, .arg = w};
+	w->closing = (struct loop_timer){.fn = closing_over, .arg = w};
 	http_tunnel_start(t, &tunnel_fns, w);
 	*ret = w;
 	return 0;

@@ -14,11 +14,20 @@
 #include "netstack/http/server.h"
 
 enum { /* opcodes */
-	WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10,
+	WS_CONTINUATION = 0,
+	WS_TEXT = 1,
+	WS_BINARY = 2,
+	WS_CLOSE = 8,
+	WS_PING = 9,
+	WS_PONG = 10,
 };
 enum { /* close codes */
-	WS_NORMAL = 1000, WS_GOING_AWAY = 1001, WS_PROTOCOL = 1002, WS_BAD_DATA = 1007,
-	WS_TOO_BIG = 1009, WS_INTERNAL = 1011,
+	WS_NORMAL = 1000,
+	WS_GOING_AWAY = 1001,
+	WS_PROTOCOL = 1002,
+	WS_BAD_DATA = 1007,
+	WS_TOO_BIG = 1009,
+	WS_INTERNAL = 1011,
 };
 
 /* ---- the machine --------------------------------------------------------------------------------- */
@@ -43,7 +52,8 @@ int ws_new(bool client, size_t max_message, const struct ws_fns *fns, void *arg,
 	void *send_arg, struct ws **ret);
 /* ws_feed: total over any bytes. 0, or -EPROTO (closed has run). */
 int ws_feed(struct ws *w, struct str bytes);
-void ws_feed_eof(struct ws *w); /* the transport ended: closed(1006) unless a close frame had come */
+void ws_feed_eof(
+	struct ws *w); /* the transport ended: closed(1006) unless a close frame had come */
 /* ws_free: within callbacks too. One that stands on a tunnel closes it. NULL allowed. */
 void ws_free(struct ws *w);
 /* ws_message: sends one message (unfragmented). Returns the bytes queued behind it. Ignored once
@@ -64,15 +74,18 @@ bool ws_is_upgrade(const struct http_req *r);
  * `protocols`, or STR_NONE when the client offered none. Errors, the request not ended: -EINVAL bad
  * hand-shake (400), -EPROTONOSUPPORT none of the client's subprotocols is ours (403 as upstream);
  * -EPIPE, -ENOMEM the request is ended. */
-int ws_accept(struct http_req *r, const struct str *protocols, size_t n_protocols, size_t max_message,
-	const struct ws_fns *fns, void *arg, struct str *ret_protocol, struct ws **ret);
+int ws_accept(struct http_req *r, const struct str *protocols, size_t n_protocols,
+	size_t max_message, const struct ws_fns *fns, void *arg, struct str *ret_protocol,
+	struct ws **ret);
 /* ws_client_headers: the headers of a client's hand-shake, pushed to h (room for 3; values arena): key
  * must be kept for ws_client_accept. The call's spec.upgrade is "websocket". */
-size_t ws_client_headers(struct arena *a, struct str protocols, struct http_header h[3], char key[25]);
+size_t ws_client_headers(
+	struct arena *a, struct str protocols, struct http_header h[3], char key[25]);
 /* ws_client_accept: checks the 101 and takes the tunnel (also on error: then it is closed).
  * Errors: -EPROTO, -ENOMEM. */
 int ws_client_accept(const struct http_response *resp, struct http_tunnel *t, const char key[25],
-	size_t max_message, const struct ws_fns *fns, void *arg, struct str *ret_protocol, struct ws **ret);
+	size_t max_message, const struct ws_fns *fns, void *arg, struct str *ret_protocol,
+	struct ws **ret);
 
 /* ---- Kubernetes channels ------------------------------------------------------------------------- */
 

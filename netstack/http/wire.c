@@ -135,7 +135,7 @@ http_wire_free(struct http_wire *w)
 static void
 fail(struct http_wire *w, int code, const char *what)
 {
-	struct err e = { 0 };
+	struct err e = {0};
 
 	if (w->is_broken || w->dead)
 		return;
@@ -161,7 +161,8 @@ work_later(struct http_wire *w)
 
 int
 http_wire_new(struct loop *l, int fd, bool connecting, struct tls_conn *tls,
-	const struct http_wire_ops *ops, void *arg, struct http_wire_list *list, struct http_wire **ret)
+	const struct http_wire_ops *ops, void *arg, struct http_wire_list *list,
+	struct http_wire **ret)
 {
 	struct http_wire *w = calloc(1, sizeof(*w));
 
@@ -176,8 +177,8 @@ http_wire_new(struct loop *l, int fd, bool connecting, struct tls_conn *tls,
 	w->arg = arg;
 	w->connecting = connecting;
 	w->read_ns = w->sent_ns = loop_now_ns(l);
-	w->w = (struct loop_fd){ .fd = fd, .prio = LOOP_PRIO_IO, .fn = wire_on_fd, .arg = w };
-	w->work = (struct loop_work){ .fn = wire_on_work, .arg = w };
+	w->w = (struct loop_fd){.fd = fd, .prio = LOOP_PRIO_IO, .fn = wire_on_fd, .arg = w};
+	w->work = (struct loop_work){.fn = wire_on_work, .arg = w};
 	http_wire_list_set(w, list);
 	w->w.events = connecting ? EPOLLOUT : EPOLLIN;
 	int r = loop_fd_add(l, &w->w);
@@ -578,7 +579,7 @@ http_wire_finish(struct http_wire *w, int64_t limit_ns)
 	}
 	w->finishing = w->shut = true;
 	w->paused = false;
-	w->linger = (struct loop_timer){ .fn = linger_over, .arg = w };
+	w->linger = (struct loop_timer){.fn = linger_over, .arg = w};
 	loop_timer_after(w->loop, &w->linger, limit_ns);
 	http_wire_kick(w);
 }

@@ -40,9 +40,9 @@ struct http_wire {
 	void *arg;
 	struct http_wire_list *list;
 	struct http_wire *prev, *next;
-	struct buf in;   /* plain: input not taken; with TLS it stays in the engine */
+	struct buf in; /* plain: input not taken; with TLS it stays in the engine */
 	size_t in_off;
-	struct buf out;  /* not yet sealed (TLS), or not yet sent (plain) */
+	struct buf out; /* not yet sealed (TLS), or not yet sent (plain) */
 	size_t out_off;
 	struct loop_work work;
 	struct loop_timer linger;
@@ -57,7 +57,8 @@ struct http_wire {
 /* http_wire_new: fd is taken (also on error), non-blocking; connecting: a connect is under way. tls is
  * taken too (NULL = plain). Errors: -ENOMEM, -errno. */
 int http_wire_new(struct loop *l, int fd, bool connecting, struct tls_conn *tls,
-	const struct http_wire_ops *ops, void *arg, struct http_wire_list *list, struct http_wire **ret);
+	const struct http_wire_ops *ops, void *arg, struct http_wire_list *list,
+	struct http_wire **ret);
 void http_wire_own(struct http_wire *w, const struct http_wire_ops *ops, void *arg);
 /* http_wire_list_set: move to another list (NULL = none). */
 void http_wire_list_set(struct http_wire *w, struct http_wire_list *list);

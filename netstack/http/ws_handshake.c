@@ -105,16 +105,17 @@ ws_client_headers(struct arena *a, struct str protocols, struct http_header h[3]
 	buf_init_arena(&b, a);
 	base64_encode(&b, str_from((char *)raw, sizeof(raw)));
 	str_copy_c(buf_view(&b), key, 25);
-	h[n++] = (struct http_header){ STR("Sec-WebSocket-Key"), buf_view(&b) };
-	h[n++] = (struct http_header){ STR("Sec-WebSocket-Version"), STR("13") };
+	h[n++] = (struct http_header){STR("Sec-WebSocket-Key"), buf_view(&b)};
+	h[n++] = (struct http_header){STR("Sec-WebSocket-Version"), STR("13")};
 	if (protocols.n > 0)
-		h[n++] = (struct http_header){ STR("Sec-WebSocket-Protocol"), protocols };
+		h[n++] = (struct http_header){STR("Sec-WebSocket-Protocol"), protocols};
 	return n;
 }
 
 int
 ws_client_accept(const struct http_response *resp, struct http_tunnel *t, const char key[25],
-	size_t max_message, const struct ws_fns *fns, void *arg, struct str *ret_protocol, struct ws **ret)
+	size_t max_message, const struct ws_fns *fns, void *arg, struct str *ret_protocol,
+	struct ws **ret)
 {
 	struct arena *a = arena_new(0);
 	struct str want = a ? accept_key(a, str_c(key)) : STR_NONE;

@@ -50,8 +50,8 @@ ec_mulgen(unsigned char *r, const unsigned char *x, size_t x_len, int curve)
 }
 
 static uint32_t
-ec_muladd(unsigned char *a, const unsigned char *b, size_t len, const unsigned char *x, size_t x_len,
-	const unsigned char *y, size_t y_len, int curve)
+ec_muladd(unsigned char *a, const unsigned char *b, size_t len, const unsigned char *x,
+	size_t x_len, const unsigned char *y, size_t y_len, int curve)
 {
 	return br_ec_all_m31.muladd(a, b, len, x, x_len, y, y_len, curve);
 }
@@ -62,7 +62,7 @@ static size_t
 ecdsa_sign(const br_ec_impl *impl, const br_hash_class *hf, const void *hash,
 	const br_ec_private_key *sk, void *sig)
 {
-	uint8_t raw[160] = { 0 };
+	uint8_t raw[160] = {0};
 
 	if (sk->curve != BR_EC_secp256r1 || sk->xlen != 32)
 		return br_ecdsa_i31_sign_asn1(&br_ec_all_m31, hf, hash, sk, sig);
@@ -79,7 +79,7 @@ static uint32_t
 ecdsa_verify(const br_ec_impl *impl, const void *hash, size_t hash_len, const br_ec_public_key *pk,
 	const void *sig, size_t sig_len)
 {
-	uint8_t raw[160] = { 0 }, full[64] = { 0 };
+	uint8_t raw[160] = {0}, full[64] = {0};
 
 	(void)impl;
 	if (pk->curve != BR_EC_secp256r1)
@@ -103,8 +103,12 @@ choose(void)
 	chosen.ec = (br_ec_impl){
 		.supported_curves = (1u << BR_EC_secp256r1) | (1u << BR_EC_secp384r1) |
 			(1u << BR_EC_secp521r1) | (1u << BR_EC_curve25519),
-		.generator = ec_generator, .order = ec_order, .xoff = ec_xoff, .mul = ec_mul,
-		.mulgen = ec_mulgen, .muladd = ec_muladd,
+		.generator = ec_generator,
+		.order = ec_order,
+		.xoff = ec_xoff,
+		.mul = ec_mul,
+		.mulgen = ec_mulgen,
+		.muladd = ec_muladd,
 	};
 	chosen.sign = ecdsa_sign;
 	chosen.verify = ecdsa_verify;
@@ -141,9 +145,9 @@ static const struct {
 	const br_hash_class *class;
 	const unsigned char *oid;
 } hashes[] = {
-	{ br_sha256_ID, &br_sha256_vtable, (const unsigned char *)BR_HASH_OID_SHA256 },
-	{ br_sha384_ID, &br_sha384_vtable, (const unsigned char *)BR_HASH_OID_SHA384 },
-	{ br_sha512_ID, &br_sha512_vtable, (const unsigned char *)BR_HASH_OID_SHA512 },
+	{br_sha256_ID, &br_sha256_vtable, (const unsigned char *)BR_HASH_OID_SHA256},
+	{br_sha384_ID, &br_sha384_vtable, (const unsigned char *)BR_HASH_OID_SHA384},
+	{br_sha512_ID, &br_sha512_vtable, (const unsigned char *)BR_HASH_OID_SHA512},
 };
 
 const br_hash_class *
@@ -192,10 +196,10 @@ static const struct {
 	size_t point, scalar;
 	int hash;
 } kinds[] = {
-	[TLS_KEY_EC_P256] = { BR_EC_secp256r1, 65, 32, br_sha256_ID },
-	[TLS_KEY_EC_P384] = { BR_EC_secp384r1, 97, 48, br_sha384_ID },
-	[TLS_KEY_EC_P521] = { BR_EC_secp521r1, 133, 66, br_sha512_ID },
-	[TLS_KEY_RSA] = { 0, 0, 0, br_sha256_ID },
+	[TLS_KEY_EC_P256] = {BR_EC_secp256r1, 65, 32, br_sha256_ID},
+	[TLS_KEY_EC_P384] = {BR_EC_secp384r1, 97, 48, br_sha384_ID},
+	[TLS_KEY_EC_P521] = {BR_EC_secp521r1, 133, 66, br_sha512_ID},
+	[TLS_KEY_RSA] = {0, 0, 0, br_sha256_ID},
 };
 
 int
@@ -232,18 +236,20 @@ crypto_verify_hash(const struct tls_pub *pub, int hash_id, const uint8_t *hash, 
 {
 	const struct tls_crypto *c = tls_crypto();
 	size_t n = hash_len(hash_id);
-	uint8_t got[64] = { 0 };
+	uint8_t got[64] = {0};
 
 	if (n == 0 || sig.n == 0)
 		return false;
 	if (pub->type != TLS_KEY_RSA) {
-		br_ec_public_key pk = { crypto_curve(pub->type), crypto_unconst(pub->data), pub->n_len };
+		br_ec_public_key pk = {
+			crypto_curve(pub->type), crypto_unconst(pub->data), pub->n_len};
 		return c->verify(&c->ec, hash, n, &pk, sig.p, sig.n) == 1;
 	}
-	br_rsa_public_key pk = { crypto_unconst(pub->data), pub->n_len,
-				 crypto_unconst(pub->data + pub->n_len), pub->e_len };
+	br_rsa_public_key pk = {crypto_unconst(pub->data), pub->n_len,
+		crypto_unconst(pub->data + pub->n_len), pub->e_len};
 	if (sig.n > 512 ||
-	    !c->rsa_verify((const unsigned char *)sig.p, sig.n, crypto_hash_oid(hash_id), n, &pk, got))
+		!c->rsa_verify(
+			(const unsigned char *)sig.p, sig.n, crypto_hash_oid(hash_id), n, &pk, got))
 		return false;
 	return memcmp(got, hash, n) == 0;
 }
@@ -258,6 +264,6 @@ crypto_sign_hash(const struct tls_key *k, int hash_id, const uint8_t *hash, uint
 			return 0;
 		return k->pub.n_len;
 	}
-	br_ec_private_key sk = { crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len };
+	br_ec_private_key sk = {crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len};
 	return c->sign(&c->ec, crypto_hash_class(hash_id), hash, &sk, out);
 }

@@ -16,7 +16,7 @@
 
 struct tls_crypto {
 	br_ec_impl ec;
-	br_ecdsa_sign sign;    /* DER signatures, RFC 6979 nonces */
+	br_ecdsa_sign sign; /* DER signatures, RFC 6979 nonces */
 	br_ecdsa_vrfy verify;
 	const br_block_ctr_class *aes;
 	br_ghash ghash;
@@ -31,7 +31,7 @@ struct tls_crypto {
 const struct tls_crypto *tls_crypto(void);
 
 /* ---- P-256 (p256.c) ---- */
-struct p256_ops; /* which variants of s2n-bignum */
+struct p256_ops;      /* which variants of s2n-bignum */
 void p256_init(void); /* called once by tls_crypto */
 /* Scalars: 32 bytes, big-endian. Points: 65 bytes, uncompressed. 1 = good, 0 = refused. */
 uint32_t p256_mul(uint8_t point[65], const uint8_t *scalar, size_t n);
@@ -39,9 +39,10 @@ uint32_t p256_mulgen(uint8_t point[65], const uint8_t *scalar, size_t n);
 bool p256_point_ok(const uint8_t point[65]);
 bool p256_scalar_ok(const uint8_t scalar[32]); /* 1 .. n-1 */
 /* hash: at least 1 byte, cut to 32. sig: r || s. key: a good scalar. */
-void p256_sign(const uint8_t key[32], const br_hash_class *hf, const uint8_t *hash, uint8_t sig[64]);
-bool p256_verify(const uint8_t point[65], const uint8_t *hash, size_t hash_len,
-	const uint8_t sig[64]);
+void p256_sign(
+	const uint8_t key[32], const br_hash_class *hf, const uint8_t *hash, uint8_t sig[64]);
+bool p256_verify(
+	const uint8_t point[65], const uint8_t *hash, size_t hash_len, const uint8_t sig[64]);
 uint32_t x25519_mul(uint8_t point[32], const uint8_t *scalar, size_t n);
 uint32_t x25519_mulgen(uint8_t out[32], const uint8_t *scalar, size_t n);
 
@@ -58,7 +59,8 @@ const br_hash_class *crypto_hash_class(int id);
 const unsigned char *crypto_hash_oid(int id); /* length, then the OID's bytes */
 int crypto_curve(enum tls_key_type t);        /* BR_EC_secp256r1... */
 /* crypto_verify_hash: a signature in DER (EC) or PKCS#1 v1.5 (RSA) over a hash. */
-bool crypto_verify_hash(const struct tls_pub *pub, int hash_id, const uint8_t *hash, struct str sig);
+bool crypto_verify_hash(
+	const struct tls_pub *pub, int hash_id, const uint8_t *hash, struct str sig);
 /* crypto_pub_ok: sizes, and for EC that the point is on its curve. */
 bool crypto_pub_ok(const struct tls_pub *pub);
 

@@ -110,7 +110,7 @@ int
 tls_ctx_new(const struct tls_config *cfg, struct tls_ctx **ret, struct err *e)
 {
 	struct tls_ctx *c = calloc(1, sizeof(*c));
-	struct err scratch = { 0 };
+	struct err scratch = {0};
 
 	tls_crypto();
 	if (!e)

@@ -81,7 +81,7 @@ der_bits(struct str *in, struct str *ret)
 bool
 der_time(struct str *in, int64_t *ret_s)
 {
-	int tag = der_peek(*in), year = 0, v[5] = { 0 };
+	int tag = der_peek(*in), year = 0, v[5] = {0};
 	struct str t = STR_NONE;
 	uint8_t got = 0;
 	size_t at = 0;
@@ -102,8 +102,12 @@ der_time(struct str *in, int64_t *ret_s)
 		v[i] = (t.p[at] - '0') * 10 + (t.p[at + 1] - '0');
 	if (v[0] < 1 || v[0] > 12 || v[1] < 1 || v[1] > 31 || v[2] > 23 || v[3] > 59 || v[4] > 59)
 		return false;
-	struct tm tm = { .tm_year = year - 1900, .tm_mon = v[0] - 1, .tm_mday = v[1],
-			 .tm_hour = v[2], .tm_min = v[3], .tm_sec = v[4] };
+	struct tm tm = {.tm_year = year - 1900,
+		.tm_mon = v[0] - 1,
+		.tm_mday = v[1],
+		.tm_hour = v[2],
+		.tm_min = v[3],
+		.tm_sec = v[4]};
 	*ret_s = (int64_t)timegm(&tm);
 	return tm.tm_mday == v[1]; /* 31 February was moved on by timegm */
 }
@@ -111,7 +115,7 @@ der_time(struct str *in, int64_t *ret_s)
 void
 der_wrap(struct buf *b, size_t from, uint8_t tag)
 {
-	uint8_t head[5] = { tag };
+	uint8_t head[5] = {tag};
 	size_t len = b->len - from, n = 2;
 
 	if (b->failed)
@@ -167,11 +171,12 @@ void
 der_put_time(struct buf *b, int64_t s)
 {
 	time_t t = (time_t)s;
-	struct tm tm = { 0 };
+	struct tm tm = {0};
 	char text[32] = "";
 
 	gmtime_r(&t, &tm);
 	bool utc = tm.tm_year + 1900 < 2050;
 	size_t n = strftime(text, sizeof(text), "%Y%m%d%H%M%SZ", &tm);
-	der_put(b, utc ? DER_UTC_TIME : DER_GENERAL_TIME, str_sub(str_from(text, n), utc ? 2 : 0, n));
+	der_put(b, utc ? DER_UTC_TIME : DER_GENERAL_TIME,
+		str_sub(str_from(text, n), utc ? 2 : 0, n));
 }

@@ -11,9 +11,20 @@
 #include "base/buf.h"
 
 enum {
-	DER_BOOL = 0x01, DER_INT = 0x02, DER_BITS = 0x03, DER_OCTETS = 0x04, DER_NULL = 0x05,
-	DER_OID = 0x06, DER_UTF8 = 0x0c, DER_PRINTABLE = 0x13, DER_T61 = 0x14, DER_IA5 = 0x16,
-	DER_UTC_TIME = 0x17, DER_GENERAL_TIME = 0x18, DER_SEQ = 0x30, DER_SET = 0x31,
+	DER_BOOL = 0x01,
+	DER_INT = 0x02,
+	DER_BITS = 0x03,
+	DER_OCTETS = 0x04,
+	DER_NULL = 0x05,
+	DER_OID = 0x06,
+	DER_UTF8 = 0x0c,
+	DER_PRINTABLE = 0x13,
+	DER_T61 = 0x14,
+	DER_IA5 = 0x16,
+	DER_UTC_TIME = 0x17,
+	DER_GENERAL_TIME = 0x18,
+	DER_SEQ = 0x30,
+	DER_SET = 0x31,
 };
 
 /* der_next: the next element of *in: tag, content, and all of it (may be NULL). False: none, or broken

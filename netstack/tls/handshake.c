@@ -51,7 +51,7 @@ struct tls_handshake {
 	struct chain chain;
 	struct policy policy;
 	br_ec_private_key ec_key; /* client: own key in the library's form */
-	char name[256]; /* client: what the certificate must be for */
+	char name[256];           /* client: what the certificate must be for */
 	unsigned char ibuf[BR_SSL_BUFSIZE_INPUT], obuf[BR_SSL_BUFSIZE_OUTPUT];
 };
 
@@ -115,13 +115,12 @@ pkey_set(struct chain *c, const struct tls_pub *pub)
 {
 	if (pub->type == TLS_KEY_RSA) {
 		c->pkey.key_type = BR_KEYTYPE_RSA;
-		c->pkey.key.rsa = (br_rsa_public_key){
-			crypto_unconst(pub->data), pub->n_len,
-			crypto_unconst(pub->data + pub->n_len), pub->e_len };
+		c->pkey.key.rsa = (br_rsa_public_key){crypto_unconst(pub->data), pub->n_len,
+			crypto_unconst(pub->data + pub->n_len), pub->e_len};
 	} else {
 		c->pkey.key_type = BR_KEYTYPE_EC;
 		c->pkey.key.ec = (br_ec_public_key){
-			crypto_curve(pub->type), crypto_unconst(pub->data), pub->n_len };
+			crypto_curve(pub->type), crypto_unconst(pub->data), pub->n_len};
 	}
 }
 
@@ -142,10 +141,13 @@ chain_check(struct chain *c)
 		return r;
 	if (!ctx->server && ctx->insecure)
 		return c->parsed[0].pub_ok ? 0
-			: err_set(&c->e, -EACCES, R_UNAUTHORIZED, "certificate has an unsupported key");
+					   : err_set(&c->e, -EACCES, R_UNAUTHORIZED,
+						     "certificate has an unsupported key");
 	struct x509_verify v = {
-		.roots = ctx->roots, .n_roots = ctx->n_roots,
-		.others = c->parsed + 1, .n_others = c->n - 1,
+		.roots = ctx->roots,
+		.n_roots = ctx->n_roots,
+		.others = c->parsed + 1,
+		.n_others = c->n - 1,
 		.now_s = clock_wall_ns() / NS_PER_SEC,
 		.eku = ctx->server ? X509_EKU_CLIENT : X509_EKU_SERVER,
 		.name = ctx->server ? STR_NONE : str_c(c->h->name),
@@ -182,7 +184,12 @@ chain_pkey(const br_x509_class *const *ctx, unsigned *usages)
 }
 
 static const br_x509_class chain_vtable = {
-	sizeof(struct chain), chain_start, chain_start_cert, chain_append, chain_end_cert, chain_end,
+	sizeof(struct chain),
+	chain_start,
+	chain_start_cert,
+	chain_append,
+	chain_end_cert,
+	chain_end,
 	chain_pkey,
 };
 
@@ -192,12 +199,12 @@ static const struct {
 	uint16_t suite;
 	bool rsa, chacha;
 } suites[] = {
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, false, false },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, true, false },
-	{ BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, false, false },
-	{ BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, true, false },
-	{ BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, false, true },
-	{ BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, true, true },
+	{BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, false, false},
+	{BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, true, false},
+	{BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, false, false},
+	{BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, true, false},
+	{BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, false, true},
+	{BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, true, true},
 };
 
 /* own_for: the certificate for the name asked for; the first when none is. */
@@ -223,8 +230,9 @@ policy_choose(const br_ssl_server_policy_class **pctx, const br_ssl_server_conte
 	bool rsa = tls_key_pub(p->own->key)->type == TLS_KEY_RSA;
 	uint32_t hashes = br_ssl_server_get_client_hashes(cc) >> (rsa ? 0 : 8);
 	int hash = hashes & (1u << br_sha256_ID) ? br_sha256_ID
-		: hashes & (1u << br_sha384_ID) ? br_sha384_ID
-		: hashes & (1u << br_sha512_ID) ? br_sha512_ID : 0;
+		: hashes & (1u << br_sha384_ID)  ? br_sha384_ID
+		: hashes & (1u << br_sha512_ID)  ? br_sha512_ID
+						 : 0;
 	if (hash == 0)
 		return 0;
 	for (size_t i = 0; i < n; i++) {
@@ -267,7 +275,10 @@ policy_sign(const br_ssl_server_policy_class **pctx, unsigned algo_id, unsigned 
 }
 
 static const br_ssl_server_policy_class policy_vtable = {
-	sizeof(struct policy), policy_choose, policy_keyx, policy_sign,
+	sizeof(struct policy),
+	policy_choose,
+	policy_keyx,
+	policy_sign,
 };
 
 /* ---- the engine ------------------------------------------------------------------------------------ */
@@ -280,7 +291,7 @@ engine_init(struct tls_handshake *h)
 	uint16_t list[ARRAY_LEN(suites)];
 	size_t n = 0;
 	uint8_t seed[48];
-	static const char *protocols[] = { "http/1.1" };
+	static const char *protocols[] = {"http/1.1"};
 
 	/* Without AES in the CPU ChaCha20 is several times faster: it goes first. */
 	for (int chacha = 0; chacha < 2; chacha++)
@@ -321,7 +332,7 @@ server_start(struct tls_handshake *h)
 	h->eng = &h->server.eng;
 	br_ssl_server_zero(&h->server);
 	engine_init(h);
-	h->policy = (struct policy){ .vtable = &policy_vtable, .h = h };
+	h->policy = (struct policy){.vtable = &policy_vtable, .h = h};
 	br_ssl_server_set_policy(&h->server, &h->policy.vtable);
 	if (ctx->client_auth != TLS_CLIENT_NONE)
 		br_ssl_server_set_trust_anchor_names(&h->server, ctx->ca_names, ctx->n_ca_names);
@@ -346,10 +357,11 @@ client_start(struct tls_handshake *h)
 		const struct own_cert *o = &ctx->pairs[0];
 		const struct tls_key *k = o->key;
 		if (k->pub.type == TLS_KEY_RSA) {
-			br_ssl_client_set_single_rsa(&h->client, o->chain, o->n, &k->rsa, c->rsa_sign);
+			br_ssl_client_set_single_rsa(
+				&h->client, o->chain, o->n, &k->rsa, c->rsa_sign);
 		} else {
 			h->ec_key = (br_ec_private_key){
-				crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len };
+				crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len};
 			br_ssl_client_set_single_ec(&h->client, o->chain, o->n, &h->ec_key,
 				BR_KEYTYPE_SIGN, o->issuer_key, &c->ec, c->sign);
 		}
@@ -401,30 +413,30 @@ static const struct {
 	const char *text;
 	uint8_t alert; /* what the peer is told, when the library told it nothing */
 } reasons[] = {
-	{ BR_ERR_BAD_VERSION, "record of another protocol version", 70 },
-	{ BR_ERR_UNSUPPORTED_VERSION, "protocol version not supported", 70 },
-	{ BR_ERR_BAD_CIPHER_SUITE, "no common cipher suite", 40 },
-	{ BR_ERR_BAD_HANDSHAKE, "no common parameters", 40 },
-	{ BR_ERR_BAD_SIGNATURE, "the peer's signature is wrong", 51 },
-	{ BR_ERR_NO_CLIENT_AUTH, "client did not send a certificate", 40 },
-	{ BR_ERR_X509_EMPTY_CHAIN, "peer sent no certificate", 40 },
-	{ BR_ERR_BAD_MAC, "bad record MAC", 20 },
-	{ BR_ERR_UNEXPECTED, "unexpected message", 10 },
-	{ BR_ERR_BAD_PARAM, "malformed message", 50 },
-	{ BR_ERR_RECV_FATAL_ALERT + 40, "peer's alert: handshake failure", 0 },
-	{ BR_ERR_RECV_FATAL_ALERT + 42, "peer's alert: bad certificate", 0 },
-	{ BR_ERR_RECV_FATAL_ALERT + 45, "peer's alert: certificate expired", 0 },
-	{ BR_ERR_RECV_FATAL_ALERT + 46, "peer's alert: certificate unknown", 0 },
-	{ BR_ERR_RECV_FATAL_ALERT + 48, "peer's alert: unknown certificate authority", 0 },
-	{ BR_ERR_RECV_FATAL_ALERT + 70, "peer's alert: protocol version not supported", 0 },
-	{ BR_ERR_RECV_FATAL_ALERT + 116, "peer's alert: certificate required", 0 },
+	{BR_ERR_BAD_VERSION, "record of another protocol version", 70},
+	{BR_ERR_UNSUPPORTED_VERSION, "protocol version not supported", 70},
+	{BR_ERR_BAD_CIPHER_SUITE, "no common cipher suite", 40},
+	{BR_ERR_BAD_HANDSHAKE, "no common parameters", 40},
+	{BR_ERR_BAD_SIGNATURE, "the peer's signature is wrong", 51},
+	{BR_ERR_NO_CLIENT_AUTH, "client did not send a certificate", 40},
+	{BR_ERR_X509_EMPTY_CHAIN, "peer sent no certificate", 40},
+	{BR_ERR_BAD_MAC, "bad record MAC", 20},
+	{BR_ERR_UNEXPECTED, "unexpected message", 10},
+	{BR_ERR_BAD_PARAM, "malformed message", 50},
+	{BR_ERR_RECV_FATAL_ALERT + 40, "peer's alert: handshake failure", 0},
+	{BR_ERR_RECV_FATAL_ALERT + 42, "peer's alert: bad certificate", 0},
+	{BR_ERR_RECV_FATAL_ALERT + 45, "peer's alert: certificate expired", 0},
+	{BR_ERR_RECV_FATAL_ALERT + 46, "peer's alert: certificate unknown", 0},
+	{BR_ERR_RECV_FATAL_ALERT + 48, "peer's alert: unknown certificate authority", 0},
+	{BR_ERR_RECV_FATAL_ALERT + 70, "peer's alert: protocol version not supported", 0},
+	{BR_ERR_RECV_FATAL_ALERT + 116, "peer's alert: certificate required", 0},
 };
 
 /* tell_peer: an alert in the clear; once records are encrypted the peer finds out by the end. */
 static void
 tell_peer(struct tls_conn *c, uint8_t alert)
 {
-	const char rec[7] = { 21, 3, 3, 0, 2, 2, (char)alert };
+	const char rec[7] = {21, 3, 3, 0, 2, 2, (char)alert};
 
 	if (alert && c->hs->eng->out.vtable == &br_sslrec_out_clear_vtable)
 		buf_add(&c->wire, rec, sizeof(rec));
@@ -477,7 +489,8 @@ finish(struct tls_conn *c)
 	const char *name = c->ctx->server ? br_ssl_engine_get_server_name(eng) : NULL;
 	const char *alpn = br_ssl_engine_get_selected_protocol(eng);
 
-	static_assert(sizeof(union tls_rec_in) <= sizeof(eng->in), "record contexts are copied whole");
+	static_assert(
+		sizeof(union tls_rec_in) <= sizeof(eng->in), "record contexts are copied whole");
 	memcpy(&c->in, &eng->in, sizeof(c->in));
 	memcpy(&c->out, &eng->out, sizeof(c->out));
 	c->alpn = alpn && alpn[0];

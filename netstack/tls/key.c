@@ -16,7 +16,7 @@
 static int
 ec_finish(struct tls_key *k)
 {
-	br_ec_private_key sk = { crypto_curve(k->pub.type), k->x, k->x_len };
+	br_ec_private_key sk = {crypto_curve(k->pub.type), k->x, k->x_len};
 	uint8_t point[BR_EC_KBUF_PUB_MAX_SIZE];
 	size_t n = br_ec_compute_pub(&tls_crypto()->ec, NULL, point, &sk);
 
@@ -65,9 +65,9 @@ static const struct {
 	enum tls_key_type type;
 	size_t len;
 } curves[] = {
-	{ BR_EC_secp256r1, TLS_KEY_EC_P256, 32 },
-	{ BR_EC_secp384r1, TLS_KEY_EC_P384, 48 },
-	{ BR_EC_secp521r1, TLS_KEY_EC_P521, 66 },
+	{BR_EC_secp256r1, TLS_KEY_EC_P256, 32},
+	{BR_EC_secp384r1, TLS_KEY_EC_P384, 48},
+	{BR_EC_secp521r1, TLS_KEY_EC_P521, 66},
 };
 
 static int
@@ -107,7 +107,7 @@ part(struct tls_key *k, size_t *at, const unsigned char *p, size_t n, unsigned c
 static size_t
 modulus(const br_rsa_private_key *sk, uint8_t out[512])
 {
-	uint8_t all[520] = { 0 };
+	uint8_t all[520] = {0};
 	size_t n = sk->plen + sk->qlen, skip = 0;
 
 	if (n > sizeof(all))
@@ -140,7 +140,7 @@ exponent(struct str der, struct str *ret_e)
 		return false;
 	if (der_peek(seq) == DER_SEQ) {
 		if (!der_take(&seq, DER_SEQ, &v) || !der_take(&seq, DER_OCTETS, &in) ||
-		    !der_take(&in, DER_SEQ, &seq) || !der_uint(&seq, &v))
+			!der_take(&in, DER_SEQ, &seq) || !der_uint(&seq, &v))
 			return false;
 	}
 	return der_uint(&seq, &v) && der_uint(&seq, ret_e) && ret_e->n <= 8;
@@ -150,7 +150,7 @@ exponent(struct str der, struct str *ret_e)
 static bool
 rsa_agrees(const struct tls_key *k)
 {
-	uint8_t hash[32] = { 1 }, sig[520];
+	uint8_t hash[32] = {1}, sig[520];
 	size_t n = crypto_sign_hash(k, br_sha256_ID, hash, sig);
 
 	return n > 0 && crypto_verify_hash(&k->pub, br_sha256_ID, hash, str_from((char *)sig, n));
@@ -165,10 +165,10 @@ rsa_take(struct tls_key *k, const br_rsa_private_key *sk, struct str der)
 	k->pub.type = TLS_KEY_RSA;
 	k->rsa = *sk;
 	if (part(k, &at, sk->p, sk->plen, &k->rsa.p) < 0 ||
-	    part(k, &at, sk->q, sk->qlen, &k->rsa.q) < 0 ||
-	    part(k, &at, sk->dp, sk->dplen, &k->rsa.dp) < 0 ||
-	    part(k, &at, sk->dq, sk->dqlen, &k->rsa.dq) < 0 ||
-	    part(k, &at, sk->iq, sk->iqlen, &k->rsa.iq) < 0 || !exponent(der, &e))
+		part(k, &at, sk->q, sk->qlen, &k->rsa.q) < 0 ||
+		part(k, &at, sk->dp, sk->dplen, &k->rsa.dp) < 0 ||
+		part(k, &at, sk->dq, sk->dqlen, &k->rsa.dq) < 0 ||
+		part(k, &at, sk->iq, sk->iqlen, &k->rsa.iq) < 0 || !exponent(der, &e))
 		return -EINVAL;
 	size_t n = modulus(&k->rsa, k->pub.data);
 	if (n < 256 || n > 512)
@@ -236,12 +236,14 @@ tls_key_write(const struct tls_key *k, bool pkcs8, struct buf *pem)
 
 	if (k->pub.type == TLS_KEY_RSA)
 		return -ENOTSUP;
-	br_ec_private_key sk = { crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len };
-	br_ec_public_key pk = { sk.curve, crypto_unconst(k->pub.data), k->pub.n_len };
-	size_t n = pkcs8 ? br_encode_ec_pkcs8_der(der, &sk, &pk) : br_encode_ec_raw_der(der, &sk, &pk);
+	br_ec_private_key sk = {crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len};
+	br_ec_public_key pk = {sk.curve, crypto_unconst(k->pub.data), k->pub.n_len};
+	size_t n = pkcs8 ? br_encode_ec_pkcs8_der(der, &sk, &pk)
+			 : br_encode_ec_raw_der(der, &sk, &pk);
 	if (n == 0)
 		return -ENOTSUP;
-	pem_write(pkcs8 ? STR("PRIVATE KEY") : STR("EC PRIVATE KEY"), str_from((char *)der, n), pem);
+	pem_write(
+		pkcs8 ? STR("PRIVATE KEY") : STR("EC PRIVATE KEY"), str_from((char *)der, n), pem);
 	explicit_bzero(der, sizeof(der));
 	return 0;
 }
@@ -279,7 +281,7 @@ pub_from_block(struct str label, struct str der, struct tls_pub *ret)
 		r = pub_from_der(der, ret);
 	} else if (str_eq(label, STR("CERTIFICATE"))) {
 		struct arena *a = arena_new(0);
-		struct x509_cert c = { 0 };
+		struct x509_cert c = {0};
 		r = a ? x509_cert_parse(a, der, &c, NULL) : -ENOMEM;
 		if (r == 0 && c.pub_ok)
 			*ret = c.pub;
@@ -343,8 +345,10 @@ tls_pub_write_der(const struct tls_pub *p, struct buf *der)
 		der_wrap(der, bits, DER_BITS);
 	} else {
 		der_put(der, DER_OID, OID_EC_KEY);
-		der_put(der, DER_OID, p->type == TLS_KEY_EC_P256 ? OID_P256
-			: p->type == TLS_KEY_EC_P384 ? OID_P384 : OID_P521);
+		der_put(der, DER_OID,
+			p->type == TLS_KEY_EC_P256           ? OID_P256
+				: p->type == TLS_KEY_EC_P384 ? OID_P384
+							     : OID_P521);
 		der_wrap(der, from, DER_SEQ);
 		size_t bits = der->len;
 		buf_char(der, 0);
@@ -379,10 +383,10 @@ static const struct {
 	size_t half; /* of the signature in JWS form */
 	int hash;
 } jws[] = {
-	[TLS_KEY_EC_P256] = { "ES256", "P-256", 32, br_sha256_ID },
-	[TLS_KEY_EC_P384] = { "ES384", "P-384", 48, br_sha384_ID },
-	[TLS_KEY_EC_P521] = { "ES512", "P-521", 66, br_sha512_ID },
-	[TLS_KEY_RSA] = { "RS256", "", 0, br_sha256_ID },
+	[TLS_KEY_EC_P256] = {"ES256", "P-256", 32, br_sha256_ID},
+	[TLS_KEY_EC_P384] = {"ES384", "P-384", 48, br_sha384_ID},
+	[TLS_KEY_EC_P521] = {"ES512", "P-521", 66, br_sha512_ID},
+	[TLS_KEY_RSA] = {"RS256", "", 0, br_sha256_ID},
 };
 
 const char *
@@ -404,7 +408,8 @@ tls_pub_write_jwk(const struct tls_pub *p, struct buf *b)
 {
 	struct str n = str_from((const char *)p->data, p->n_len);
 
-	buf_fmt(b, "{\"use\":\"sig\",\"kty\":\"%s\",\"kid\":\"", p->type == TLS_KEY_RSA ? "RSA" : "EC");
+	buf_fmt(b, "{\"use\":\"sig\",\"kty\":\"%s\",\"kid\":\"",
+		p->type == TLS_KEY_RSA ? "RSA" : "EC");
 	tls_pub_kid(p, b);
 	if (p->type == TLS_KEY_RSA) {
 		buf_fmt(b, "\",\"alg\":\"%s\"", jws[p->type].alg);
@@ -423,7 +428,7 @@ tls_pub_write_jwk(const struct tls_pub *p, struct buf *b)
 int
 tls_jws_sign(const struct tls_key *k, struct str msg, struct buf *sig)
 {
-	uint8_t hash[64], raw[520] = { 0 };
+	uint8_t hash[64], raw[520] = {0};
 	size_t half = jws[k->pub.type].half;
 
 	crypto_hash(jws[k->pub.type].hash, msg, hash);
@@ -451,7 +456,7 @@ tls_jws_sign(const struct tls_key *k, struct str msg, struct buf *sig)
 int
 tls_jws_verify(const struct tls_pub *p, struct str alg, struct str msg, struct str sig)
 {
-	uint8_t hash[64], der[160] = { 0 };
+	uint8_t hash[64], der[160] = {0};
 	size_t half = jws[p->type].half;
 
 	if (!str_eq_c(alg, jws[p->type].alg) || (half > 0 && sig.n != half * 2))

@@ -12,18 +12,19 @@
 #include <cpuid.h>
 #include <s2n-bignum.h>
 
-static const uint64_t P[4] = { 0xffffffffffffffff, 0x00000000ffffffff, 0, 0xffffffff00000001 };
-static const uint64_t N[4] = { 0xf3b9cac2fc632551, 0xbce6faada7179e84, 0xffffffffffffffff,
-			       0xffffffff00000000 };
-static const uint64_t B[4] = { 0x3bce3c3e27d2604b, 0x651d06b0cc53b0f6, 0xb3ebbd55769886bc,
-			       0x5ac635d8aa3a93e7 };
+static const uint64_t P[4] = {0xffffffffffffffff, 0x00000000ffffffff, 0, 0xffffffff00000001};
+static const uint64_t N[4] = {
+	0xf3b9cac2fc632551, 0xbce6faada7179e84, 0xffffffffffffffff, 0xffffffff00000000};
+static const uint64_t B[4] = {
+	0x3bce3c3e27d2604b, 0x651d06b0cc53b0f6, 0xb3ebbd55769886bc, 0x5ac635d8aa3a93e7};
 /* 2^512 mod N: brings a product of montmul back from its 1/2^256. */
-static const uint64_t N_RR[4] = { 0x83244c95be79eea2, 0x4699799c49bd6fa6, 0x2845b2392b6bec59,
-				  0x66e12d94f3d95620 };
+static const uint64_t N_RR[4] = {
+	0x83244c95be79eea2, 0x4699799c49bd6fa6, 0x2845b2392b6bec59, 0x66e12d94f3d95620};
 
 /* The variants that differ by CPU. */
 struct p256_ops {
-	void (*mul)(uint64_t z[4], const uint64_t x[4], const uint64_t y[4]); /* Montgomery, mod P */
+	void (*mul)(
+		uint64_t z[4], const uint64_t x[4], const uint64_t y[4]); /* Montgomery, mod P */
 	void (*sqr)(uint64_t z[4], const uint64_t x[4]);
 	void (*to_mont)(uint64_t z[4], const uint64_t x[4]);
 	void (*scalarmul)(uint64_t res[8], const uint64_t k[4], const uint64_t p[8]);
@@ -36,14 +37,28 @@ struct p256_ops {
 };
 
 static const struct p256_ops plain = {
-	bignum_montmul_p256, bignum_montsqr_p256, bignum_tomont_p256, p256_scalarmul,
-	p256_montjscalarmul, p256_scalarmulbase, p256_montjmixadd, p256_montjdouble,
-	curve25519_x25519_byte, curve25519_x25519base_byte,
+	bignum_montmul_p256,
+	bignum_montsqr_p256,
+	bignum_tomont_p256,
+	p256_scalarmul,
+	p256_montjscalarmul,
+	p256_scalarmulbase,
+	p256_montjmixadd,
+	p256_montjdouble,
+	curve25519_x25519_byte,
+	curve25519_x25519base_byte,
 };
 static const struct p256_ops alt = {
-	bignum_montmul_p256_alt, bignum_montsqr_p256_alt, bignum_tomont_p256_alt,
-	p256_scalarmul_alt, p256_montjscalarmul_alt, p256_scalarmulbase_alt, p256_montjmixadd_alt,
-	p256_montjdouble_alt, curve25519_x25519_byte_alt, curve25519_x25519base_byte_alt,
+	bignum_montmul_p256_alt,
+	bignum_montsqr_p256_alt,
+	bignum_tomont_p256_alt,
+	p256_scalarmul_alt,
+	p256_montjscalarmul_alt,
+	p256_scalarmulbase_alt,
+	p256_montjmixadd_alt,
+	p256_montjdouble_alt,
+	curve25519_x25519_byte_alt,
+	curve25519_x25519base_byte_alt,
 };
 static const struct p256_ops *ops = &alt;
 
@@ -101,7 +116,7 @@ is_less(const uint64_t x[4], const uint64_t y[4])
 static bool
 scalar_load(uint64_t z[4], const uint8_t *p, size_t n)
 {
-	uint8_t full[32] = { 0 };
+	uint8_t full[32] = {0};
 
 	if (n > 32)
 		return false;
@@ -266,7 +281,7 @@ add_base(uint64_t sum[12], const uint64_t q[12], const uint64_t plain_xy[8])
 	ops->to_mont(base, plain_xy);
 	ops->to_mont(base + 4, plain_xy + 4);
 	if (is_zero(q + 8)) {
-		const uint64_t one[4] = { 1, 0, 0, 0 };
+		const uint64_t one[4] = {1, 0, 0, 0};
 		memcpy(sum, base, 64);
 		ops->to_mont(sum + 8, one);
 		return true;
@@ -313,11 +328,12 @@ bool
 p256_verify(const uint8_t point[65], const uint8_t *hash, size_t hash_len, const uint8_t sig[64])
 {
 	uint64_t r[4], s[4], e[4], w[4], u1[4], u2[4], q[12], affine[8], base[8], sum[12];
-	const uint64_t one[4] = { 1, 0, 0, 0 };
+	const uint64_t one[4] = {1, 0, 0, 0};
 
 	load(r, sig);
 	load(s, sig + 32);
-	if (is_zero(r) || is_zero(s) || !is_less(r, N) || !is_less(s, N) || !point_load(affine, point))
+	if (is_zero(r) || is_zero(s) || !is_less(r, N) || !is_less(s, N) ||
+		!point_load(affine, point))
 		return false;
 	hash_to_n(e, hash, hash_len);
 	inv_n(w, s);
@@ -334,7 +350,7 @@ p256_verify(const uint8_t point[65], const uint8_t *hash, size_t hash_len, const
 uint32_t
 x25519_mul(uint8_t point[32], const uint8_t *scalar, size_t n)
 {
-	uint8_t k[32] = { 0 }, out[32], any = 0;
+	uint8_t k[32] = {0}, out[32], any = 0;
 
 	if (n > 32)
 		return 0;
@@ -350,7 +366,7 @@ x25519_mul(uint8_t point[32], const uint8_t *scalar, size_t n)
 uint32_t
 x25519_mulgen(uint8_t out[32], const uint8_t *scalar, size_t n)
 {
-	uint8_t k[32] = { 0 };
+	uint8_t k[32] = {0};
 
 	if (n > 32)
 		return 0;

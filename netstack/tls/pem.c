@@ -30,7 +30,7 @@ pem_next(struct str *rest, struct str *ret_label, struct buf *b)
 			continue;
 		struct str tail = str_sub(body, (size_t)end + END.n, SIZE_MAX);
 		if (!str_starts(tail, label) ||
-		    !str_starts(str_sub(tail, label.n, SIZE_MAX), DASHES))
+			!str_starts(str_sub(tail, label.n, SIZE_MAX), DASHES))
 			continue;
 		size_t mark = b->len;
 		if (base64_decode(b, str_trim(str_sub(body, 0, (size_t)end))) < 0) {

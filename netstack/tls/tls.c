@@ -17,13 +17,18 @@
 #define VERSION 0x0303u
 #define HEADER 5
 #define RECORD_MAX 16384
-#define OVERHEAD 24  /* at most, besides the header */
+#define OVERHEAD 24 /* at most, besides the header */
 #define ODD_MAX 8
 
 enum { REC_ALERT = 21, REC_HANDSHAKE = 22, REC_DATA = 23 };
 enum { ALERT_WARNING = 1, ALERT_FATAL = 2 };
-enum { ALERT_CLOSE = 0, ALERT_UNEXPECTED = 10, ALERT_BAD_MAC = 20, ALERT_OVERFLOW = 22,
-	ALERT_NO_RENEGOTIATION = 100 };
+enum {
+	ALERT_CLOSE = 0,
+	ALERT_UNEXPECTED = 10,
+	ALERT_BAD_MAC = 20,
+	ALERT_OVERFLOW = 22,
+	ALERT_NO_RENEGOTIATION = 100
+};
 
 void
 tls_fail(struct tls_conn *c, int error, const char *text)
@@ -182,7 +187,7 @@ seal(struct tls_conn *c, uint8_t type, const struct str **part, size_t *off, siz
 static void
 alert(struct tls_conn *c, uint8_t level, uint8_t what)
 {
-	const char bytes[2] = { (char)level, (char)what };
+	const char bytes[2] = {(char)level, (char)what};
 	struct str s = str_from(bytes, 2);
 	const struct str *part = &s;
 	size_t off = 0;
@@ -456,7 +461,8 @@ tls_conn_idle(struct tls_conn *c)
 size_t
 tls_conn_bytes(const struct tls_conn *c)
 {
-	size_t names = c->peer.n_orgs * sizeof(struct str) + c->sni.n + c->peer.cn.n + c->peer.serial.n;
+	size_t names = c->peer.n_orgs * sizeof(struct str) + c->sni.n + c->peer.cn.n +
+		c->peer.serial.n;
 
 	for (size_t i = 0; i < c->peer.n_orgs; i++)
 		names += c->peer.orgs[i].n;

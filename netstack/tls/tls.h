@@ -7,7 +7,7 @@
  * Invariants: only ECDHE with AES-GCM or ChaCha20-Poly1305 and TLS 1.2; no resumption and no
  * renegotiation (a resumed session would lose the client's certificate). Names of a certificate are
  * delivered only when its chain was valid and the peer proved its key. An idle connection keeps its
- * record keys and its peer's names (under 1 KB), no buffers.
+ * record keys and its peer's names (about 1 KB), no buffers.
  * Must not: read files, sockets or clocks of its own (base/clock, base/rand).
  * Source: RFC 5246, RFC 5288, RFC 7905, RFC 7301 (ALPN), RFC 6066 (SNI), RFC 6125 (names). */
 #ifndef NETSTACK_TLS_TLS_H
@@ -37,9 +37,10 @@ struct tls_config {
 	 * the server asks; n_pairs = 0: none. */
 	const struct tls_pair *pairs;
 	size_t n_pairs;
-	struct str ca_pem; /* roots that peers are checked against; a server: for client certificates */
+	struct str
+		ca_pem; /* roots that peers are checked against; a server: for client certificates */
 	enum tls_client_auth client_auth;
-	bool insecure;     /* client: any server certificate is accepted (insecure-skip-tls-verify) */
+	bool insecure; /* client: any server certificate is accepted (insecure-skip-tls-verify) */
 };
 
 /* tls_ctx_new: everything that connections share; immutable afterwards, so a reload makes a new one
@@ -60,10 +61,10 @@ struct tls_peer {
 	struct str cn;          /* the last CN of the subject, as UTF-8 */
 	const struct str *orgs; /* every O of the subject, in order */
 	size_t n_orgs;
-	struct str serial;      /* lower-case hex */
-	uint8_t sha256[32];     /* of the certificate (DER) */
-	int64_t not_after_s;    /* since the epoch */
-	const char *why;        /* TLS_PEER_INVALID: text, e.g. "certificate has expired"; else "" */
+	struct str serial;   /* lower-case hex */
+	uint8_t sha256[32];  /* of the certificate (DER) */
+	int64_t not_after_s; /* since the epoch */
+	const char *why;     /* TLS_PEER_INVALID: text, e.g. "certificate has expired"; else "" */
 };
 
 /* tls_server_new: one accepted connection. Returns owned; keeps a reference to ctx. -ENOMEM. */
@@ -95,7 +96,8 @@ bool tls_established(const struct tls_conn *c); /* the handshake is over, and go
 /* tls_peer_closed: close_notify came; what was received before it can still be read. An end of the
  * transport without it may be an attacker's cut: HTTP tells by its own framing. */
 bool tls_peer_closed(const struct tls_conn *c);
-int tls_error(const struct tls_conn *c, struct err *e); /* 0 or the sticky error; fills e (or NULL) */
+int tls_error(
+	const struct tls_conn *c, struct err *e); /* 0 or the sticky error; fills e (or NULL) */
 /* tls_conn_peer: complete once tls_established; borrowed from c. */
 const struct tls_peer *tls_conn_peer(const struct tls_conn *c);
 struct str tls_conn_alpn(const struct tls_conn *c); /* "http/1.1" or "" */

@@ -64,7 +64,7 @@ struct tls_conn {
 	int error;         /* sticky, negative errno */
 	uint8_t odd;       /* records that should not come, so far */
 	bool alpn, established, peer_closed, closed;
-	char *message;     /* heap, or NULL (then it was memory that failed); for tls_error */
+	char *message; /* heap, or NULL (then it was memory that failed); for tls_error */
 };
 
 /* ---- handshake.c ---- */

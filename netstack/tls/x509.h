@@ -36,8 +36,8 @@ int tls_key_write(const struct tls_key *k, bool pkcs8, struct buf *pem);
 #define TLS_PUB_MAX 640
 struct tls_pub {
 	enum tls_key_type type;
-	uint16_t n_len;   /* EC: length of the point; RSA: length of the modulus (no leading zero) */
-	uint16_t e_len;   /* RSA: length of the exponent */
+	uint16_t n_len; /* EC: length of the point; RSA: length of the modulus (no leading zero) */
+	uint16_t e_len; /* RSA: length of the exponent */
 	uint8_t data[TLS_PUB_MAX];
 };
 const struct tls_pub *tls_key_pub(const struct tls_key *k); /* borrow */
@@ -62,13 +62,21 @@ int tls_jws_verify(const struct tls_pub *p, struct str alg, struct str msg, stru
 /* ---- certificates ------------------------------------------------------------------------------ */
 
 enum { /* extended key usage, bits */
-	X509_EKU_SERVER = 1, X509_EKU_CLIENT = 2, X509_EKU_ANY = 4, X509_EKU_OTHER = 8,
+	X509_EKU_SERVER = 1,
+	X509_EKU_CLIENT = 2,
+	X509_EKU_ANY = 4,
+	X509_EKU_OTHER = 8,
 };
 enum { /* key usage, bits in the order of RFC 5280 */
-	X509_KU_DIGITAL_SIGNATURE = 1 << 0, X509_KU_CONTENT_COMMITMENT = 1 << 1,
-	X509_KU_KEY_ENCIPHERMENT = 1 << 2, X509_KU_DATA_ENCIPHERMENT = 1 << 3,
-	X509_KU_KEY_AGREEMENT = 1 << 4, X509_KU_CERT_SIGN = 1 << 5, X509_KU_CRL_SIGN = 1 << 6,
-	X509_KU_ENCIPHER_ONLY = 1 << 7, X509_KU_DECIPHER_ONLY = 1 << 8,
+	X509_KU_DIGITAL_SIGNATURE = 1 << 0,
+	X509_KU_CONTENT_COMMITMENT = 1 << 1,
+	X509_KU_KEY_ENCIPHERMENT = 1 << 2,
+	X509_KU_DATA_ENCIPHERMENT = 1 << 3,
+	X509_KU_KEY_AGREEMENT = 1 << 4,
+	X509_KU_CERT_SIGN = 1 << 5,
+	X509_KU_CRL_SIGN = 1 << 6,
+	X509_KU_ENCIPHER_ONLY = 1 << 7,
+	X509_KU_DECIPHER_ONLY = 1 << 8,
 };
 
 struct x509_name {
@@ -76,7 +84,7 @@ struct x509_name {
 	struct str cn;          /* the last CN */
 	const struct str *orgs; /* every O in order */
 	size_t n_orgs;
-	bool other;             /* attributes besides CN and O are there */
+	bool other; /* attributes besides CN and O are there */
 };
 
 /* Names a certificate is for. */
@@ -115,8 +123,8 @@ struct x509_cert {
 int x509_cert_parse(struct arena *a, struct str der, struct x509_cert *ret, struct err *e);
 /* x509_certs_parse_pem: all CERTIFICATE blocks in order (others are skipped), at most 1024; none at
  * all is -EINVAL. DER is copied into a. */
-int x509_certs_parse_pem(struct arena *a, struct str pem, struct x509_cert **ret, size_t *ret_n,
-	struct err *e);
+int x509_certs_parse_pem(
+	struct arena *a, struct str pem, struct x509_cert **ret, size_t *ret_n, struct err *e);
 /* x509_san_matches: name is a DNS name (exact, or one-label wildcard; any case) or the text of an IP
  * address (compared with iPAddress entries only). The CN is never looked at. */
 bool x509_san_matches(const struct x509_san *san, struct str name);
@@ -126,9 +134,9 @@ struct x509_verify {
 	size_t n_roots;
 	const struct x509_cert *others; /* intermediates the peer sent, in any order */
 	size_t n_others;
-	int64_t now_s;      /* clock_wall_ns() / NS_PER_SEC */
-	unsigned eku;       /* X509_EKU_SERVER or _CLIENT, required when the leaf has an EKU; 0 = any */
-	struct str name;    /* must match the leaf's SAN; empty = not checked */
+	int64_t now_s; /* clock_wall_ns() / NS_PER_SEC */
+	unsigned eku;  /* X509_EKU_SERVER or _CLIENT, required when the leaf has an EKU; 0 = any */
+	struct str name; /* must match the leaf's SAN; empty = not checked */
 };
 /* x509_verify: a path of at most 8 from leaf to a root: signatures, names, dates, basic constraints,
  * path lengths, key usage, critical extensions, EKU, name. 0, or -EACCES with e saying the first
@@ -162,17 +170,17 @@ struct x509_spec {
 	/* certificates only */
 	int64_t not_before_s, not_after_s;
 	bool ca;
-	int path_len;      /* ca: -1 = no limit */
-	unsigned eku;      /* X509_EKU_* */
-	unsigned ku;       /* 0 = digitalSignature (leaf), + keyCertSign and cRLSign (CA) */
+	int path_len; /* ca: -1 = no limit */
+	unsigned eku; /* X509_EKU_* */
+	unsigned ku;  /* 0 = digitalSignature (leaf), + keyCertSign and cRLSign (CA) */
 };
 /* x509_csr_write: appends "CERTIFICATE REQUEST" PEM signed by k. 0 or -EINVAL. */
 int x509_csr_write(const struct tls_key *k, const struct x509_spec *spec, struct buf *pem);
 /* x509_issue: appends one "CERTIFICATE" PEM for pub: serial of 127 random bits, SKI, AKI, basic
  * constraints, KU, EKU, SAN as spec says. issuer = NULL: self-signed with key. not_after is cut to
  * the issuer's. Errors: -EINVAL (e: nothing to sign with, key is not the issuer's...), -ENOMEM. */
-int x509_issue(const struct x509_spec *spec, const struct tls_pub *pub, const struct x509_cert *issuer,
-	const struct tls_key *key, struct buf *pem, struct err *e);
+int x509_issue(const struct x509_spec *spec, const struct tls_pub *pub,
+	const struct x509_cert *issuer, const struct tls_key *key, struct buf *pem, struct err *e);
 
 /* ---- PEM --------------------------------------------------------------------------------------- */
 

@@ -116,7 +116,7 @@ static void
 ku_write(struct buf *b, unsigned ku)
 {
 	size_t from = b->len;
-	uint8_t bits[2] = { 0 };
+	uint8_t bits[2] = {0};
 	int last = 0;
 
 	for (int bit = 0; bit < 9; bit++) {
@@ -193,12 +193,12 @@ key_ids_write(struct buf *b, const struct tls_pub *pub, struct str issuer_id)
 }
 
 static void
-extensions_write(struct buf *b, const struct x509_spec *s, const struct tls_pub *pub,
-	struct str issuer_id)
+extensions_write(
+	struct buf *b, const struct x509_spec *s, const struct tls_pub *pub, struct str issuer_id)
 {
 	unsigned ku = s->ku ? s->ku
-		: s->ca ? X509_KU_DIGITAL_SIGNATURE | X509_KU_CERT_SIGN | X509_KU_CRL_SIGN
-			: X509_KU_DIGITAL_SIGNATURE;
+		: s->ca     ? X509_KU_DIGITAL_SIGNATURE | X509_KU_CERT_SIGN | X509_KU_CRL_SIGN
+			    : X509_KU_DIGITAL_SIGNATURE;
 	size_t from = b->len;
 
 	ku_write(b, ku);
@@ -250,7 +250,8 @@ x509_issue(const struct x509_spec *spec, const struct tls_pub *pub, const struct
 		return err_set(e, -EINVAL, R_INTERNAL_ERROR,
 			"the key is not the one of the issuing certificate");
 	if (!issuer && !tls_pub_eq(pub, &key->pub))
-		return err_set(e, -EINVAL, R_INTERNAL_ERROR, "a self-signed certificate needs its own key");
+		return err_set(e, -EINVAL, R_INTERNAL_ERROR,
+			"a self-signed certificate needs its own key");
 	if (spec->not_after_s <= spec->not_before_s)
 		return err_set(e, -EINVAL, R_INVALID, "certificate would never be valid");
 	if (spec->path_len > 127)

@@ -12,12 +12,12 @@
 #define LIST_MAX 256
 
 static const struct sig_alg sig_algs[] = {
-	{ STR_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x02"), br_sha256_ID, false },
-	{ STR_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x03"), br_sha384_ID, false },
-	{ STR_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x04"), br_sha512_ID, false },
-	{ STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), br_sha256_ID, true },
-	{ STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), br_sha384_ID, true },
-	{ STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), br_sha512_ID, true },
+	{STR_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x02"), br_sha256_ID, false},
+	{STR_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x03"), br_sha384_ID, false},
+	{STR_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x04"), br_sha512_ID, false},
+	{STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), br_sha256_ID, true},
+	{STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), br_sha384_ID, true},
+	{STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), br_sha512_ID, true},
 };
 
 const struct sig_alg *
@@ -33,7 +33,7 @@ sig_alg_read(struct str *in, int *ret_id, struct str *ret_whole)
 	uint8_t tag = 0;
 
 	if (der_peek(*in) != DER_SEQ || !der_next(in, &tag, &body, ret_whole) ||
-	    !der_take(&body, DER_OID, &oid))
+		!der_take(&body, DER_OID, &oid))
 		return false;
 	*ret_id = 0;
 	for (size_t i = 0; i < ARRAY_LEN(sig_algs); i++) {
@@ -52,7 +52,7 @@ rsa_read(struct str key, struct tls_pub *ret)
 	struct str seq = STR_NONE, n = STR_NONE, e = STR_NONE;
 
 	if (!der_take(&key, DER_SEQ, &seq) || key.n > 0 || !der_uint(&seq, &n) ||
-	    !der_uint(&seq, &e) || seq.n > 0)
+		!der_uint(&seq, &e) || seq.n > 0)
 		return -1;
 	if (n.n > 512 || e.n > 8)
 		return 0;
@@ -68,9 +68,9 @@ static const struct {
 	struct str oid;
 	enum tls_key_type type;
 } curves[] = {
-	{ STR_INIT("\x2a\x86\x48\xce\x3d\x03\x01\x07"), TLS_KEY_EC_P256 },
-	{ STR_INIT("\x2b\x81\x04\x00\x22"), TLS_KEY_EC_P384 },
-	{ STR_INIT("\x2b\x81\x04\x00\x23"), TLS_KEY_EC_P521 },
+	{STR_INIT("\x2a\x86\x48\xce\x3d\x03\x01\x07"), TLS_KEY_EC_P256},
+	{STR_INIT("\x2b\x81\x04\x00\x22"), TLS_KEY_EC_P384},
+	{STR_INIT("\x2b\x81\x04\x00\x23"), TLS_KEY_EC_P521},
 };
 
 static int
@@ -95,11 +95,11 @@ int
 pub_read(struct str *in, struct tls_pub *ret)
 {
 	struct str seq = STR_NONE, alg = STR_NONE, oid = STR_NONE, key = STR_NONE;
-	struct tls_pub pub = { 0 };
+	struct tls_pub pub = {0};
 	int r = 0;
 
 	if (!der_take(in, DER_SEQ, &seq) || !der_take(&seq, DER_SEQ, &alg) ||
-	    !der_take(&alg, DER_OID, &oid) || !der_bits(&seq, &key) || seq.n > 0)
+		!der_take(&alg, DER_OID, &oid) || !der_bits(&seq, &key) || seq.n > 0)
 		return -1;
 	if (str_eq(oid, OID_RSA))
 		r = rsa_read(key, &pub);
@@ -129,7 +129,7 @@ text_read(struct str *in, struct str *ret)
 bool
 name_read(struct arena *a, struct str *in, struct x509_name *ret)
 {
-	struct x509_name name = { 0 };
+	struct x509_name name = {0};
 	struct str seq = STR_NONE, *orgs = NULL;
 	uint8_t tag = 0;
 	size_t seen = 0;
@@ -144,7 +144,8 @@ name_read(struct arena *a, struct str *in, struct x509_name *ret)
 		while (set.n > 0) {
 			struct str attr = STR_NONE, oid = STR_NONE, text = STR_NONE;
 			if (++seen > LIST_MAX || !der_take(&set, DER_SEQ, &attr) ||
-			    !der_take(&attr, DER_OID, &oid) || !text_read(&attr, &text) || attr.n > 0)
+				!der_take(&attr, DER_OID, &oid) || !text_read(&attr, &text) ||
+				attr.n > 0)
 				return false;
 			bool is_cn = str_eq(oid, OID_CN), is_o = str_eq(oid, OID_O);
 			if (!is_cn && !is_o) {
@@ -199,7 +200,7 @@ san_read(struct arena *a, struct str in, struct x509_ext *x)
 		if (!der_next(&seq, &tag, &s, NULL))
 			return false;
 		if ((tag == 0x81 || tag == 0x82 || tag == 0x86) &&
-		    (str_find_char(s, '\0') >= 0 || !str_is_utf8(s)))
+			(str_find_char(s, '\0') >= 0 || !str_is_utf8(s)))
 			return false;
 		if (tag == 0x81) {
 			ok = push(a, &san->emails, &san->n_emails, s);
@@ -210,7 +211,8 @@ san_read(struct arena *a, struct str in, struct x509_ext *x)
 		} else if (tag == 0x87) {
 			struct ip_addr ip = ip_from_bytes(s.p, s.n);
 			struct ip_addr *at = ip.family && san->n_ips < LIST_MAX * 4
-				? ARENA_PUSH(a, ips, san->n_ips) : NULL;
+				? ARENA_PUSH(a, ips, san->n_ips)
+				: NULL;
 			if (!at)
 				return false;
 			*at = ip;
@@ -276,7 +278,8 @@ eku_read(struct arena *a, struct str in, struct x509_ext *x)
 			return false;
 		x->eku |= str_eq(oid, OID_EKU_SERVER) ? X509_EKU_SERVER
 			: str_eq(oid, OID_EKU_CLIENT) ? X509_EKU_CLIENT
-			: str_eq(oid, OID_EKU_ANY) ? X509_EKU_ANY : X509_EKU_OTHER;
+			: str_eq(oid, OID_EKU_ANY)    ? X509_EKU_ANY
+						      : X509_EKU_OTHER;
 	}
 	return true;
 }
@@ -305,12 +308,12 @@ static const struct {
 	struct str oid;
 	bool (*read)(struct arena *a, struct str value, struct x509_ext *x);
 } extensions[] = {
-	{ STR_INIT("\x55\x1d\x0e"), ski_read },
-	{ STR_INIT("\x55\x1d\x0f"), ku_read },
-	{ STR_INIT("\x55\x1d\x11"), san_read },
-	{ STR_INIT("\x55\x1d\x13"), basic_read },
-	{ STR_INIT("\x55\x1d\x23"), aki_read },
-	{ STR_INIT("\x55\x1d\x25"), eku_read },
+	{STR_INIT("\x55\x1d\x0e"), ski_read},
+	{STR_INIT("\x55\x1d\x0f"), ku_read},
+	{STR_INIT("\x55\x1d\x11"), san_read},
+	{STR_INIT("\x55\x1d\x13"), basic_read},
+	{STR_INIT("\x55\x1d\x23"), aki_read},
+	{STR_INIT("\x55\x1d\x25"), eku_read},
 };
 
 /* ext_one: one Extension. */
@@ -346,7 +349,7 @@ ext_one(struct arena *a, struct str ext, struct x509_ext *x, uint32_t *seen)
 bool
 ext_read(struct arena *a, struct str in, struct x509_ext *ret)
 {
-	struct x509_ext x = { .path_len = -1 };
+	struct x509_ext x = {.path_len = -1};
 	struct str ext = STR_NONE;
 	uint32_t seen = 0;
 	size_t n = 0;
@@ -364,22 +367,22 @@ static bool
 tbs_read(struct arena *a, struct str tbs, struct x509_cert *c, struct str *ret_alg)
 {
 	struct str v = STR_NONE, validity = STR_NONE;
-	struct x509_ext x = { .path_len = -1 };
+	struct x509_ext x = {.path_len = -1};
 	int version = 0, alg = 0, pub = 0;
 
 	if (der_peek(tbs) == 0xa0) {
 		struct str n = STR_NONE;
 		if (!der_take(&tbs, 0xa0, &v) || !der_uint(&v, &n) || v.n > 0 || n.n != 1 ||
-		    (uint8_t)n.p[0] > 2)
+			(uint8_t)n.p[0] > 2)
 			return false;
 		version = n.p[0];
 	}
 	if (!der_take(&tbs, DER_INT, &c->serial) || c->serial.n == 0 || c->serial.n > 32)
 		return false;
 	if (!sig_alg_read(&tbs, &alg, ret_alg) || !name_read(a, &tbs, &c->issuer) ||
-	    !der_take(&tbs, DER_SEQ, &validity) || !der_time(&validity, &c->not_before_s) ||
-	    !der_time(&validity, &c->not_after_s) || validity.n > 0 ||
-	    !name_read(a, &tbs, &c->subject) || (pub = pub_read(&tbs, &c->pub)) < 0)
+		!der_take(&tbs, DER_SEQ, &validity) || !der_time(&validity, &c->not_before_s) ||
+		!der_time(&validity, &c->not_after_s) || validity.n > 0 ||
+		!name_read(a, &tbs, &c->subject) || (pub = pub_read(&tbs, &c->pub)) < 0)
 		return false;
 	c->pub_ok = pub == 1;
 	for (uint8_t tag = 0x81; tag <= 0x82; tag++)
@@ -388,7 +391,7 @@ tbs_read(struct arena *a, struct str tbs, struct x509_cert *c, struct str *ret_a
 	if (der_peek(tbs) == 0xa3) {
 		struct str list = STR_NONE;
 		if (version != 2 || !der_take(&tbs, 0xa3, &v) || !der_take(&v, DER_SEQ, &list) ||
-		    v.n > 0 || !ext_read(a, list, &x))
+			v.n > 0 || !ext_read(a, list, &x))
 			return false;
 	}
 	c->san = x.san;
@@ -409,7 +412,7 @@ tbs_read(struct arena *a, struct str tbs, struct x509_cert *c, struct str *ret_a
 int
 x509_cert_parse(struct arena *a, struct str der, struct x509_cert *ret, struct err *e)
 {
-	struct x509_cert c = { .der = der };
+	struct x509_cert c = {.der = der};
 	struct str in = der, cert = STR_NONE, tbs = STR_NONE, alg_in = STR_NONE, alg_out = STR_NONE;
 	uint8_t tag = 0;
 	int alg = 0;
@@ -427,7 +430,8 @@ x509_cert_parse(struct arena *a, struct str der, struct x509_cert *ret, struct e
 }
 
 int
-x509_certs_parse_pem(struct arena *a, struct str pem, struct x509_cert **ret, size_t *ret_n, struct err *e)
+x509_certs_parse_pem(
+	struct arena *a, struct str pem, struct x509_cert **ret, size_t *ret_n, struct err *e)
 {
 	struct x509_cert *v = NULL;
 	struct str rest = pem, label = STR_NONE;
@@ -459,13 +463,13 @@ x509_certs_parse_pem(struct arena *a, struct str pem, struct x509_cert **ret, si
 static bool
 attributes_read(struct arena *a, struct str in, struct x509_csr *c)
 {
-	struct x509_ext x = { .path_len = -1 };
+	struct x509_ext x = {.path_len = -1};
 	bool found = false;
 
 	while (in.n > 0) {
 		struct str attr = STR_NONE, oid = STR_NONE, set = STR_NONE, list = STR_NONE;
 		if (!der_take(&in, DER_SEQ, &attr) || !der_take(&attr, DER_OID, &oid) ||
-		    !der_take(&attr, DER_SET, &set) || attr.n > 0)
+			!der_take(&attr, DER_SET, &set) || attr.n > 0)
 			return false;
 		if (!str_eq(oid, OID_EXTENSION_REQUEST))
 			continue;
@@ -486,7 +490,7 @@ attributes_read(struct arena *a, struct str in, struct x509_csr *c)
 static int
 csr_parse_der(struct arena *a, struct str der, struct x509_csr *ret, struct err *e)
 {
-	struct x509_csr c = { .der = der };
+	struct x509_csr c = {.der = der};
 	struct str in = der, csr = STR_NONE, info = STR_NONE, version = STR_NONE, attrs = STR_NONE;
 	struct str whole = STR_NONE, sig = STR_NONE;
 	uint8_t tag = 0;
@@ -504,8 +508,8 @@ csr_parse_der(struct arena *a, struct str der, struct x509_csr *ret, struct err 
 	if (!ok)
 		return err_set(e, -EINVAL, R_BAD_REQUEST, "malformed certificate request");
 	if (!sig_check(&c.pub, alg, c.info, sig))
-		return err_set(e, -EACCES, R_BAD_REQUEST,
-			"signature of the certificate request is wrong");
+		return err_set(
+			e, -EACCES, R_BAD_REQUEST, "signature of the certificate request is wrong");
 	*ret = c;
 	return 0;
 }
@@ -520,10 +524,9 @@ x509_csr_parse(struct arena *a, struct str text, struct x509_csr *ret, struct er
 		return csr_parse_der(a, text, ret, e);
 	while (pem_next(&rest, &label, &b)) {
 		if (str_eq(label, STR("CERTIFICATE REQUEST")) ||
-		    str_eq(label, STR("NEW CERTIFICATE REQUEST")))
+			str_eq(label, STR("NEW CERTIFICATE REQUEST")))
 			return csr_parse_der(a, arena_str(a, buf_view(&b)), ret, e);
 		buf_clear(&b);
 	}
-	return err_set(e, -EINVAL, R_BAD_REQUEST,
-		"PEM block type must be CERTIFICATE REQUEST");
+	return err_set(e, -EINVAL, R_BAD_REQUEST, "PEM block type must be CERTIFICATE REQUEST");
 }

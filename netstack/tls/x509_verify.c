@@ -175,7 +175,7 @@ leaf_wrong(const struct x509_verify *v, const struct x509_cert *leaf)
 int
 x509_verify(const struct x509_verify *v, const struct x509_cert *leaf, struct err *e)
 {
-	struct path p = { .v = v, .chain = { leaf } };
+	struct path p = {.v = v, .chain = {leaf}};
 	const char *why = leaf_wrong(v, leaf);
 	bool trusted = false;
 

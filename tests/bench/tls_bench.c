@@ -59,8 +59,8 @@ handshakes(const char *name, struct tls_ctx *server, struct tls_ctx *client, int
 		tls_conn_free(c);
 	}
 	int64_t took = clock_mono_ns() - from;
-	printf("%-22s %6.0f/s both ends on one core, server %.3f ms CPU each, idle %zu bytes\n", name,
-		n * 1e9 / (double)took, (double)cpu / n / 1e6, idle);
+	printf("%-22s %6.0f/s both ends on one core, server %.3f ms CPU each, idle %zu bytes\n",
+		name, n * 1e9 / (double)took, (double)cpu / n / 1e6, idle);
 }
 
 static void
@@ -93,14 +93,18 @@ records(struct tls_ctx *server, struct tls_ctx *client)
 int
 main(void)
 {
-	struct pki_party ca = pki_make(&(struct pki_want){ .cn = "ca", .ca = true }, NULL);
-	struct pki_party own = pki_make(&(struct pki_want){ .cn = "s", .dns = { "a.test" } }, &ca);
-	struct pki_party me = pki_make(&(struct pki_want){ .cn = "alice", .orgs = { "system:masters" } }, &ca);
+	struct pki_party ca = pki_make(&(struct pki_want){.cn = "ca", .ca = true}, NULL);
+	struct pki_party own = pki_make(&(struct pki_want){.cn = "s", .dns = {"a.test"}}, &ca);
+	struct pki_party me = pki_make(
+		&(struct pki_want){.cn = "alice", .orgs = {"system:masters"}}, &ca);
 	struct tls_pair sp = pki_pair(&own), cp = pki_pair(&me);
-	struct tls_config sc = { .server = true, .pairs = &sp, .n_pairs = 1,
-				 .ca_pem = buf_view(&ca.cert), .client_auth = TLS_CLIENT_OPTIONAL };
-	struct tls_config with = { .pairs = &cp, .n_pairs = 1, .ca_pem = buf_view(&ca.cert) };
-	struct tls_config without = { .ca_pem = buf_view(&ca.cert) };
+	struct tls_config sc = {.server = true,
+		.pairs = &sp,
+		.n_pairs = 1,
+		.ca_pem = buf_view(&ca.cert),
+		.client_auth = TLS_CLIENT_OPTIONAL};
+	struct tls_config with = {.pairs = &cp, .n_pairs = 1, .ca_pem = buf_view(&ca.cert)};
+	struct tls_config without = {.ca_pem = buf_view(&ca.cert)};
 	struct tls_ctx *s = NULL, *cw = NULL, *co = NULL;
 
 	BUG_ON(tls_ctx_new(&sc, &s, NULL) < 0 || tls_ctx_new(&with, &cw, NULL) < 0 ||

@@ -30,7 +30,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str in = str_from((const char *)data, size);
-	struct http1_head h = { 0 };
+	struct http1_head h = {0};
 	struct arena *a = arena_new(8 << 20);
 	size_t scanned = 0;
 
@@ -46,7 +46,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t n = 0; n < in.n && end == 0; n += step)
 		end = http1_head_end(str_sub(in, 0, n + step), &scanned);
 	if (end > 0) {
-		struct str text = str_sub(in, 0, (size_t)end), rest = str_sub(in, (size_t)end, SIZE_MAX);
+		struct str text = str_sub(in, 0, (size_t)end),
+			   rest = str_sub(in, (size_t)end, SIZE_MAX);
 		int r = response ? http1_response_parse(a, text, to_head, &h)
 				 : http1_request_parse(a, text, &h);
 		if (r == 0) {
@@ -60,8 +61,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str query = in, k = STR_NONE, v = STR_NONE;
 	for (int i = 0; i < 1000 && http_query_next(a, &query, &k, &v) != 0; i++)
 		;
-	const struct http_header accept = { STR_INIT("Accept"), in };
-	struct http_headers hs = { &accept, 1 };
+	const struct http_header accept = {STR_INIT("Accept"), in};
+	struct http_headers hs = {&accept, 1};
 	struct http_media *m = NULL;
 	size_t n = 0;
 	if (http_accept_parse(a, &hs, &m, &n) == 0)

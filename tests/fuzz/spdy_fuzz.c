@@ -50,8 +50,8 @@ on_send(void *arg, struct str bytes)
 	return bytes.n;
 }
 
-static const struct spdy_fns fns = { .open = on_open, .data = on_data, .gone = on_gone,
-	.closed = on_closed };
+static const struct spdy_fns fns = {
+	.open = on_open, .data = on_data, .gone = on_gone, .closed = on_closed};
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

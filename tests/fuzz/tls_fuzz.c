@@ -23,13 +23,16 @@ setup(void)
 	rand_set_seed(1);
 	if (server_ctx)
 		return;
-	ca = pki_make(&(struct pki_want){ .cn = "ca", .ca = true }, NULL);
-	own = pki_make(&(struct pki_want){ .cn = "s", .dns = { "a.test" } }, &ca);
-	me = pki_make(&(struct pki_want){ .cn = "c", .orgs = { "o" } }, &ca);
+	ca = pki_make(&(struct pki_want){.cn = "ca", .ca = true}, NULL);
+	own = pki_make(&(struct pki_want){.cn = "s", .dns = {"a.test"}}, &ca);
+	me = pki_make(&(struct pki_want){.cn = "c", .orgs = {"o"}}, &ca);
 	struct tls_pair sp = pki_pair(&own), cp = pki_pair(&me);
-	struct tls_config s = { .server = true, .pairs = &sp, .n_pairs = 1,
-				.ca_pem = buf_view(&ca.cert), .client_auth = TLS_CLIENT_OPTIONAL };
-	struct tls_config c = { .pairs = &cp, .n_pairs = 1, .ca_pem = buf_view(&ca.cert) };
+	struct tls_config s = {.server = true,
+		.pairs = &sp,
+		.n_pairs = 1,
+		.ca_pem = buf_view(&ca.cert),
+		.client_auth = TLS_CLIENT_OPTIONAL};
+	struct tls_config c = {.pairs = &cp, .n_pairs = 1, .ca_pem = buf_view(&ca.cert)};
 	BUG_ON(tls_ctx_new(&s, &server_ctx, NULL) < 0 || tls_ctx_new(&c, &client_ctx, NULL) < 0);
 }
 
@@ -62,7 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	setup();
 	if (size < 2 || tls_server_new(server_ctx, &s) < 0 ||
-	    tls_client_new(client_ctx, STR("a.test"), &c) < 0) {
+		tls_client_new(client_ctx, STR("a.test"), &c) < 0) {
 		tls_conn_free(s);
 		return 0;
 	}

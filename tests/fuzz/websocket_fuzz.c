@@ -21,7 +21,8 @@ on_message(void *arg, int opcode, struct str bytes)
 
 	BUG_ON(bytes.n > MAX_MESSAGE || closes > 0);
 	for (int p = 0; p < K8S_PROTOCOLS; p++)
-		k8s_channel_parse((enum k8s_protocol)p, a, opcode, bytes, &channel, &closed, &payload);
+		k8s_channel_parse(
+			(enum k8s_protocol)p, a, opcode, bytes, &channel, &closed, &payload);
 	k8s_resize_parse(bytes, &w, &h);
 }
 
@@ -40,7 +41,7 @@ on_send(void *arg, struct str bytes)
 	return bytes.n;
 }
 
-static const struct ws_fns fns = { .message = on_message, .closed = on_closed };
+static const struct ws_fns fns = {.message = on_message, .closed = on_closed};
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -59,7 +59,7 @@ run_v(struct buf *b, const char *const *argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define RUN(b, ...) run_v((b), (const char *const[]){ __VA_ARGS__, NULL })
+#define RUN(b, ...) run_v((b), (const char *const[]){__VA_ARGS__, NULL})
 
 /* run_have: is the program installed? */
 static inline bool

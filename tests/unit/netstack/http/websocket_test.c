@@ -58,12 +58,12 @@ end_pong(void *arg, struct str payload)
 	((struct end *)arg)->pongs++;
 }
 
-static const struct ws_fns end_fns = { end_message, end_closed, NULL, end_pong };
+static const struct ws_fns end_fns = {end_message, end_closed, NULL, end_pong};
 
 static void
 end_init(struct end *e, bool client, size_t max)
 {
-	*e = (struct end){ 0 };
+	*e = (struct end){0};
 	CHECK_INT(ws_new(client, max, &end_fns, e, end_send, e, &e->w), 0);
 }
 
@@ -91,8 +91,8 @@ pass(struct end *from, struct end *to, size_t step)
 TEST(messages_of_every_length_both_ways)
 {
 	static char big[70000];
-	const size_t lens[] = { 0, 1, 125, 126, 127, 65535, 65536, 70000 };
-	const size_t steps[] = { 1, 3, 1000, 1 << 20 };
+	const size_t lens[] = {0, 1, 125, 126, 127, 65535, 65536, 70000};
+	const size_t steps[] = {1, 3, 1000, 1 << 20};
 
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = (char)(i * 7);
@@ -102,7 +102,8 @@ TEST(messages_of_every_length_both_ways)
 		end_init(&b, false, 1 << 20);
 		for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
 			struct str text = str_from(big, lens[i]);
-			ws_message2(a.w, WS_BINARY, str_sub(text, 0, 1), str_sub(text, 1, SIZE_MAX));
+			ws_message2(
+				a.w, WS_BINARY, str_sub(text, 0, 1), str_sub(text, 1, SIZE_MAX));
 			pass(&a, &b, steps[s]);
 			CHECK(str_eq(buf_view(&b.got), text));
 			ws_message(b.w, WS_BINARY, text);
@@ -138,30 +139,45 @@ TEST(frames_good_and_bad)
 		const char *got;
 		int messages, close;
 	} rows[] = {
-		{ STR_INIT("\x81\x02hi"), "hi", 1, 0 },
-		{ STR_INIT("\x01\x01" "a\x80\x01" "b"), "ab", 1, 0 },
-		{ STR_INIT("\x01\x01" "a\x89\x01p\x00\x01" "b\x80\x00"), "ab", 1, 0 },
-		{ STR_INIT("\x88\x00"), "", 0, 1005 },
-		{ STR_INIT("\x88\x02\x03\xe8"), "", 0, 1000 },
-		{ STR_INIT("\x88\x05\x03\xe9" "bye"), "", 0, 1001 },
-		{ STR_INIT("\x88\x01\x03"), "", 0, 1002 },
-		{ STR_INIT("\x88\x02\x03\xed"), "", 0, 1002 },
-		{ STR_INIT("\x88\x03\x03\xe8\xff"), "", 0, 1007 },
-		{ STR_INIT("\x81\x02\xff\xff"), "", 0, 1007 },
-		{ STR_INIT("\x82\x02\xff\xff"), "\xff\xff", 1, 0 },
-		{ STR_INIT("\x80\x01" "a"), "", 0, 1002 },          /* nothing to continue */
-		{ STR_INIT("\x01\x01" "a\x81\x01" "b"), "", 0, 1002 }, /* a new one within */
-		{ STR_INIT("\x83\x00"), "", 0, 1002 },
-		{ STR_INIT("\x8b\x00"), "", 0, 1002 },
-		{ STR_INIT("\xc1\x00"), "", 0, 1002 },              /* reserved bit */
-		{ STR_INIT("\x09\x00"), "", 0, 1002 },              /* fragmented ping */
-		{ STR_INIT("\x89\x7e\x00\x7e"), "", 0, 1002 },      /* long ping */
-		{ STR_INIT("\x81\x82" "abcdhi"), "", 0, 1002 },     /* masked by a server */
-		{ STR_INIT("\x82\x7e\x00\x05hello"), "", 0, 1002 }, /* length not the shortest */
-		{ STR_INIT("\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff"), "", 0, 1002 },
-		{ STR_INIT("\x82\x7f\x80\x00\x00\x00\x00\x00\xff\xff"), "", 0, 1002 },
-		{ STR_INIT("\x82\x7e\x03\xe9"), "", 0, 1009 },      /* 1001 bytes */
-		{ STR_INIT("\x81\x02h"), "", 0, 0 },
+		{STR_INIT("\x81\x02hi"), "hi", 1, 0},
+		{STR_INIT("\x01\x01"
+			  "a\x80\x01"
+			  "b"),
+			"ab", 1, 0},
+		{STR_INIT("\x01\x01"
+			  "a\x89\x01p\x00\x01"
+			  "b\x80\x00"),
+			"ab", 1, 0},
+		{STR_INIT("\x88\x00"), "", 0, 1005},
+		{STR_INIT("\x88\x02\x03\xe8"), "", 0, 1000},
+		{STR_INIT("\x88\x05\x03\xe9"
+			  "bye"),
+			"", 0, 1001},
+		{STR_INIT("\x88\x01\x03"), "", 0, 1002},
+		{STR_INIT("\x88\x02\x03\xed"), "", 0, 1002},
+		{STR_INIT("\x88\x03\x03\xe8\xff"), "", 0, 1007},
+		{STR_INIT("\x81\x02\xff\xff"), "", 0, 1007},
+		{STR_INIT("\x82\x02\xff\xff"), "\xff\xff", 1, 0},
+		{STR_INIT("\x80\x01"
+			  "a"),
+			"", 0, 1002}, /* nothing to continue */
+		{STR_INIT("\x01\x01"
+			  "a\x81\x01"
+			  "b"),
+			"", 0, 1002}, /* a new one within */
+		{STR_INIT("\x83\x00"), "", 0, 1002},
+		{STR_INIT("\x8b\x00"), "", 0, 1002},
+		{STR_INIT("\xc1\x00"), "", 0, 1002},         /* reserved bit */
+		{STR_INIT("\x09\x00"), "", 0, 1002},         /* fragmented ping */
+		{STR_INIT("\x89\x7e\x00\x7e"), "", 0, 1002}, /* long ping */
+		{STR_INIT("\x81\x82"
+			  "abcdhi"),
+			"", 0, 1002},                             /* masked by a server */
+		{STR_INIT("\x82\x7e\x00\x05hello"), "", 0, 1002}, /* length not the shortest */
+		{STR_INIT("\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff"), "", 0, 1002},
+		{STR_INIT("\x82\x7f\x80\x00\x00\x00\x00\x00\xff\xff"), "", 0, 1002},
+		{STR_INIT("\x82\x7e\x03\xe9"), "", 0, 1009}, /* 1001 bytes */
+		{STR_INIT("\x81\x02h"), "", 0, 0},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		for (size_t step = 1; step < 20; step += 6) {
@@ -184,9 +200,14 @@ TEST(joined_messages_are_bounded)
 	int r = 0;
 
 	end_init(&e, true, 1000);
-	CHECK_INT(ws_feed(e.w, STR("\x02\x01" "a")), 0);
+	CHECK_INT(ws_feed(e.w,
+			  STR("\x02\x01"
+			      "a")),
+		0);
 	for (int i = 0; i < 2000 && r == 0; i++)
-		r = ws_feed(e.w, STR("\x00\x01" "a"));
+		r = ws_feed(e.w,
+			STR("\x00\x01"
+			    "a"));
 	CHECK_INT(r, -EPROTO);
 	CHECK_INT(e.code, WS_TOO_BIG);
 	CHECK(e.w->message.cap <= 2048);
@@ -199,7 +220,10 @@ TEST(machine_freed_in_its_own_callback)
 
 	end_init(&e, true, 1000);
 	e.free_in_message = true;
-	ws_feed(e.w, STR("\x81\x01" "a\x81\x01" "b"));
+	ws_feed(e.w,
+		STR("\x81\x01"
+		    "a\x81\x01"
+		    "b"));
 	CHECK_INT(e.messages, 1);
 	CHECK_INT(e.closes, 0);
 	end_free(&e);
@@ -220,9 +244,9 @@ static void
 on_request(void *arg, struct http_req *r)
 {
 	(void)arg;
-	server_end = (struct end){ 0 };
-	accept_result = ws_accept(r, k8s_protocols, 2, 1 << 20, &end_fns, &server_end, &protocol,
-		&server_end.w);
+	server_end = (struct end){0};
+	accept_result = ws_accept(
+		r, k8s_protocols, 2, 1 << 20, &end_fns, &server_end, &protocol, &server_end.w);
 	if (accept_result == -EINVAL)
 		http_reply(r, 400, STR("text/plain"), STR("bad handshake"));
 	else if (accept_result == -EPROTONOSUPPORT)
@@ -252,41 +276,42 @@ got_upgraded(void *arg, const struct http_response *resp, struct http_tunnel *t)
 {
 	static char copy[64];
 	(void)arg;
-	client_end = (struct end){ 0 };
-	client_result = ws_client_accept(resp, t, key, 1 << 20, &end_fns, &client_end, &client_protocol,
-		&client_end.w);
+	client_end = (struct end){0};
+	client_result = ws_client_accept(
+		resp, t, key, 1 << 20, &end_fns, &client_end, &client_protocol, &client_end.w);
 	str_copy_c(client_protocol, copy, sizeof(copy));
 	client_protocol = str_c(copy);
 }
 
-static const struct http_call_fns fns = { .head = got_head, .end = got_end, .upgraded = got_upgraded };
+static const struct http_call_fns fns = {
+	.head = got_head, .end = got_end, .upgraded = got_upgraded};
 
-#define UNTIL(cond) \
-	do { \
-		int64_t limit_ = clock_mono_ns() + 10 * NS_PER_SEC; \
-		while (!(cond) && clock_mono_ns() < limit_) \
-			loop_turn(loop, 2 * NS_PER_MS); \
-		CHECK(cond); \
+#define UNTIL(cond)                                                                                \
+	do {                                                                                       \
+		int64_t limit_ = clock_mono_ns() + 10 * NS_PER_SEC;                                \
+		while (!(cond) && clock_mono_ns() < limit_)                                        \
+			loop_turn(loop, 2 * NS_PER_MS);                                            \
+		CHECK(cond);                                                                       \
 	} while (0)
 
 TEST(handshake_subprotocols_and_back_pressure_over_sockets)
 {
-	struct http_server_config cfg = { .on_request = on_request };
-	struct http_client_config cc = { 0 };
-	struct http_addr any = { .ip = ip_v4(0x7f000001) }, at = { 0 };
+	struct http_server_config cfg = {.on_request = on_request};
+	struct http_client_config cc = {0};
+	struct http_addr any = {.ip = ip_v4(0x7f000001)}, at = {0};
 	struct http_server *server = NULL;
 	struct http_client *client = NULL;
 	struct arena *a = arena_new(0);
-	struct err e = { 0 };
+	struct err e = {0};
 	char url[64];
 	static const struct {
 		const char *protocols, *chosen;
 		int status;
 	} rows[] = {
-		{ "v5.channel.k8s.io", "v5.channel.k8s.io", 101 },
-		{ "x.y, v4.channel.k8s.io, v5.channel.k8s.io", "v4.channel.k8s.io", 101 },
-		{ "", "", 101 },
-		{ "other", "", 403 },
+		{"v5.channel.k8s.io", "v5.channel.k8s.io", 101},
+		{"x.y, v4.channel.k8s.io, v5.channel.k8s.io", "v4.channel.k8s.io", 101},
+		{"", "", 101},
+		{"other", "", 403},
 	};
 
 	loop = cfg.loop = cc.loop = loop_new(NULL, "test");
@@ -297,8 +322,11 @@ TEST(handshake_subprotocols_and_back_pressure_over_sockets)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct http_header h[3];
 		size_t n = ws_client_headers(a, str_c(rows[i].protocols), h, key);
-		struct http_call_spec s = { .method = STR_INIT("GET"), .url = str_c(url), .headers = h,
-			.n_headers = n, .upgrade = STR_INIT("websocket") };
+		struct http_call_spec s = {.method = STR_INIT("GET"),
+			.url = str_c(url),
+			.headers = h,
+			.n_headers = n,
+			.upgrade = STR_INIT("websocket")};
 		client_result = -1;
 		status = 0;
 		CHECK_INT(http_call_start(client, &s, &fns, NULL, NULL, &e), 0);
@@ -314,7 +342,8 @@ TEST(handshake_subprotocols_and_back_pressure_over_sockets)
 		server_end.pause_in_message = true;
 		size_t queued = 0;
 		for (int k = 0; k < 200; k++)
-			queued = ws_message(client_end.w, WS_BINARY, str_from(block, sizeof(block)));
+			queued = ws_message(
+				client_end.w, WS_BINARY, str_from(block, sizeof(block)));
 		CHECK(queued > 1000000);
 		UNTIL(server_end.messages == 1);
 		for (int k = 0; k < 30; k++)
@@ -331,7 +360,7 @@ TEST(handshake_subprotocols_and_back_pressure_over_sockets)
 		end_free(&server_end);
 	}
 	/* Not a WebSocket request at all. */
-	struct http_call_spec s = { .method = STR_INIT("GET"), .url = str_c(url) };
+	struct http_call_spec s = {.method = STR_INIT("GET"), .url = str_c(url)};
 	client_result = -1;
 	CHECK_INT(http_call_start(client, &s, &fns, NULL, NULL, &e), 0);
 	UNTIL(client_result != -1);
@@ -355,21 +384,32 @@ TEST(channels)
 	struct str payload = STR_NONE;
 	uint16_t w = 0, h = 0;
 
-	CHECK_INT(k8s_channel_parse(K8S_V4, a, WS_BINARY, STR("\x00hi"), &channel, &closed, &payload), 0);
+	CHECK_INT(
+		k8s_channel_parse(K8S_V4, a, WS_BINARY, STR("\x00hi"), &channel, &closed, &payload),
+		0);
 	CHECK_INT(channel, K8S_STDIN);
 	CHECK_STR(payload, "hi");
-	CHECK_INT(k8s_channel_parse(K8S_V5, a, WS_BINARY, STR("\xff\x00"), &channel, &closed, &payload), 0);
+	CHECK_INT(k8s_channel_parse(
+			  K8S_V5, a, WS_BINARY, STR("\xff\x00"), &channel, &closed, &payload),
+		0);
 	CHECK_INT(channel, K8S_STDIN);
 	CHECK(closed);
-	CHECK_INT(k8s_channel_parse(K8S_V5, a, WS_BINARY, STR("\xff"), &channel, &closed, &payload), -EINVAL);
-	CHECK_INT(k8s_channel_parse(K8S_V4, a, WS_BINARY, STR("\xff\x00"), &channel, &closed, &payload), 0);
+	CHECK_INT(k8s_channel_parse(K8S_V5, a, WS_BINARY, STR("\xff"), &channel, &closed, &payload),
+		-EINVAL);
+	CHECK_INT(k8s_channel_parse(
+			  K8S_V4, a, WS_BINARY, STR("\xff\x00"), &channel, &closed, &payload),
+		0);
 	CHECK_INT(channel, 255);
 	CHECK(!closed);
-	CHECK_INT(k8s_channel_parse(K8S_V5, a, WS_BINARY, STR(""), &channel, &closed, &payload), -EINVAL);
-	CHECK_INT(k8s_channel_parse(K8S_BASE64, a, WS_TEXT, STR("1aGk="), &channel, &closed, &payload), 0);
+	CHECK_INT(k8s_channel_parse(K8S_V5, a, WS_BINARY, STR(""), &channel, &closed, &payload),
+		-EINVAL);
+	CHECK_INT(k8s_channel_parse(
+			  K8S_BASE64, a, WS_TEXT, STR("1aGk="), &channel, &closed, &payload),
+		0);
 	CHECK_INT(channel, 1);
 	CHECK_STR(payload, "hi");
-	CHECK_INT(k8s_channel_parse(K8S_BASE64, a, WS_TEXT, STR("1!"), &channel, &closed, &payload), -EINVAL);
+	CHECK_INT(k8s_channel_parse(K8S_BASE64, a, WS_TEXT, STR("1!"), &channel, &closed, &payload),
+		-EINVAL);
 	CHECK_INT(k8s_resize_parse(STR("{\"Width\":120,\"Height\":40}\n"), &w, &h), 0);
 	CHECK_INT(w, 120);
 	CHECK_INT(h, 40);
@@ -381,7 +421,9 @@ TEST(channels)
 	k8s_channel_close(e.w, K8S_V5, K8S_STDERR);
 	k8s_channel_close(e.w, K8S_V4, K8S_STDERR);
 	k8s_channel_send(e.w, K8S_BASE64, K8S_STDOUT, STR("hi"));
-	CHECK_STR(buf_view(&e.out), STR("\x82\x04\x01out\x82\x02\xff\x02\x81\x05" "1aGk="));
+	CHECK_STR(buf_view(&e.out),
+		STR("\x82\x04\x01out\x82\x02\xff\x02\x81\x05"
+		    "1aGk="));
 	end_free(&e);
 	arena_free(a);
 }

@@ -73,7 +73,7 @@ TEST(x25519_agrees_with_the_library)
 
 TEST(x25519_refuses_points_of_low_order)
 {
-	uint8_t point[32] = { 0 }, k[32];
+	uint8_t point[32] = {0}, k[32];
 
 	rand_bytes(k, 32);
 	CHECK_INT(x25519_mul(point, k, 32), 0);
@@ -85,8 +85,8 @@ TEST(x25519_refuses_points_of_low_order)
 static void
 signatures_cross(void)
 {
-	static const br_hash_class *const hf[] = { &br_sha256_vtable, &br_sha384_vtable,
-						  &br_sha512_vtable };
+	static const br_hash_class *const hf[] = {
+		&br_sha256_vtable, &br_sha384_vtable, &br_sha512_vtable};
 	for (int i = 0; i < 24; i++) {
 		const br_hash_class *h = hf[i % 3];
 		size_t n = (h->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK;
@@ -94,8 +94,8 @@ signatures_cross(void)
 		random_scalar(k);
 		rand_bytes(hash, sizeof(hash));
 		p256_mulgen(point, k, 32);
-		br_ec_public_key pk = { BR_EC_secp256r1, point, 65 };
-		br_ec_private_key sk = { BR_EC_secp256r1, k, 32 };
+		br_ec_public_key pk = {BR_EC_secp256r1, point, 65};
+		br_ec_private_key sk = {BR_EC_secp256r1, k, 32};
 		p256_sign(k, h, hash, sig);
 		/* Both follow RFC 6979: the same bytes. */
 		CHECK_INT(br_ecdsa_i31_sign_raw(theirs, h, hash, &sk, other), 64);
@@ -164,7 +164,7 @@ TEST(signature_values_out_of_range_are_refused)
  * r, u1*G equals u2*Q; with the key n-1 they are opposite. */
 TEST(verification_survives_equal_and_opposite_points)
 {
-	uint8_t k[32] = { 0 }, one[32] = { 0 }, point[65], rpoint[65], sig[64], hash[32];
+	uint8_t k[32] = {0}, one[32] = {0}, point[65], rpoint[65], sig[64], hash[32];
 	uint64_t r[4], s[4], nonce[4], x[4], t[4];
 
 	one[31] = 1;
@@ -182,7 +182,7 @@ TEST(verification_survives_equal_and_opposite_points)
 	store(sig, r);
 	store(sig + 32, s);
 	CHECK(p256_verify(point, hash, 32, sig));
-	br_ec_public_key pk = { BR_EC_secp256r1, point, 65 };
+	br_ec_public_key pk = {BR_EC_secp256r1, point, 65};
 	CHECK_INT(br_ecdsa_i31_vrfy_raw(theirs, hash, 32, &pk, sig, 64), 1);
 	/* Q = -G: the sum is the point at infinity, whatever s is. */
 	uint64_t y[4];

@@ -22,12 +22,17 @@ setup(void)
 {
 	if (ca.x)
 		return;
-	ca = pki_make(&(struct pki_want){ .cn = "test-ca", .ca = true }, NULL);
-	foreign = pki_make(&(struct pki_want){ .cn = "test-ca", .ca = true }, NULL);
-	server_cert = pki_make(&(struct pki_want){ .cn = "server", .dns = { "server.test" },
-		.ips = { "127.0.0.1", "::1" }, .eku = X509_EKU_SERVER }, &ca);
-	client_cert = pki_make(&(struct pki_want){ .cn = "alice",
-		.orgs = { "system:masters", "dev:team-a", "ops" }, .eku = X509_EKU_CLIENT }, &ca);
+	ca = pki_make(&(struct pki_want){.cn = "test-ca", .ca = true}, NULL);
+	foreign = pki_make(&(struct pki_want){.cn = "test-ca", .ca = true}, NULL);
+	server_cert = pki_make(&(struct pki_want){.cn = "server",
+				       .dns = {"server.test"},
+				       .ips = {"127.0.0.1", "::1"},
+				       .eku = X509_EKU_SERVER},
+		&ca);
+	client_cert = pki_make(&(struct pki_want){.cn = "alice",
+				       .orgs = {"system:masters", "dev:team-a", "ops"},
+				       .eku = X509_EKU_CLIENT},
+		&ca);
 	CHECK(ca.x && foreign.x && server_cert.x && client_cert.x);
 }
 
@@ -35,11 +40,14 @@ static struct tls_ctx *
 ctx_make(bool server, const struct pki_party *own, enum tls_client_auth auth,
 	const struct pki_party *root)
 {
-	struct tls_pair pair = own ? pki_pair(own) : (struct tls_pair){ 0 };
-	struct tls_config cfg = { .server = server, .pairs = &pair, .n_pairs = own ? 1 : 0,
-				  .ca_pem = root ? buf_view(&root->cert) : STR_NONE, .client_auth = auth };
+	struct tls_pair pair = own ? pki_pair(own) : (struct tls_pair){0};
+	struct tls_config cfg = {.server = server,
+		.pairs = &pair,
+		.n_pairs = own ? 1 : 0,
+		.ca_pem = root ? buf_view(&root->cert) : STR_NONE,
+		.client_auth = auth};
 	struct tls_ctx *c = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	int r = tls_ctx_new(&cfg, &c, &e);
 	CHECK_STR(e.msg, "");
@@ -83,9 +91,10 @@ struct pair {
 };
 
 static struct pair
-connect_pair(enum tls_client_auth auth, const struct pki_party *client_own, const char *name, size_t step)
+connect_pair(enum tls_client_auth auth, const struct pki_party *client_own, const char *name,
+	size_t step)
 {
-	struct pair p = { 0 };
+	struct pair p = {0};
 
 	setup();
 	p.sctx = ctx_make(true, &server_cert, auth, &ca);
@@ -108,8 +117,8 @@ pair_free(struct pair *p)
 static void
 say(struct tls_conn *from, struct tls_conn *to, struct str text, size_t step)
 {
-	struct str parts[3] = { str_sub(text, 0, text.n / 3), STR_INIT(""),
-				str_sub(text, text.n / 3, SIZE_MAX) };
+	struct str parts[3] = {
+		str_sub(text, 0, text.n / 3), STR_INIT(""), str_sub(text, text.n / 3, SIZE_MAX)};
 
 	CHECK_INT(tls_write(from, parts, 3), 0);
 	settle(from, to, step);
@@ -121,7 +130,7 @@ say(struct tls_conn *from, struct tls_conn *to, struct str text, size_t step)
 TEST(bytes_come_through_both_ways_at_any_cut)
 {
 	static char big[100000];
-	const size_t steps[] = { 1, 5, 1000, 1 << 20 };
+	const size_t steps[] = {1, 5, 1000, 1 << 20};
 
 	rand_bytes(big, sizeof(big));
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
@@ -184,11 +193,15 @@ check_invalid(const struct pki_party *own, const char *why)
 TEST(gap_invalid_is_not_none_and_has_no_names)
 {
 	setup();
-	struct pki_party bad = pki_make(&(struct pki_want){ .cn = "bad", .orgs = { "system:masters" },
-		.eku = X509_EKU_CLIENT }, &foreign);
-	struct pki_party old = pki_make(&(struct pki_want){ .cn = "old", .eku = X509_EKU_CLIENT,
-		.from_s = -7200, .to_s = -3600 }, &ca);
-	struct pki_party self = pki_make(&(struct pki_want){ .cn = "self", .eku = X509_EKU_CLIENT }, NULL);
+	struct pki_party bad = pki_make(
+		&(struct pki_want){.cn = "bad", .orgs = {"system:masters"}, .eku = X509_EKU_CLIENT},
+		&foreign);
+	struct pki_party old = pki_make(
+		&(struct pki_want){
+			.cn = "old", .eku = X509_EKU_CLIENT, .from_s = -7200, .to_s = -3600},
+		&ca);
+	struct pki_party self = pki_make(
+		&(struct pki_want){.cn = "self", .eku = X509_EKU_CLIENT}, NULL);
 
 	check_invalid(&bad, "certificate signed by unknown authority: signature does not verify");
 	check_invalid(&old, "certificate has expired");
@@ -217,9 +230,14 @@ TEST(gap_ip_addresses_are_matched)
 		const char *name;
 		int error;
 	} rows[] = {
-		{ "127.0.0.1", 0 }, { "::1", 0 }, { "0:0:0:0:0:0:0:1", 0 }, { "server.test", 0 },
-		{ "SERVER.test.", 0 }, { "127.0.0.2", -EACCES }, { "other.test", -EACCES },
-		{ "server", -EACCES },
+		{"127.0.0.1", 0},
+		{"::1", 0},
+		{"0:0:0:0:0:0:0:1", 0},
+		{"server.test", 0},
+		{"SERVER.test.", 0},
+		{"127.0.0.2", -EACCES},
+		{"other.test", -EACCES},
+		{"server", -EACCES},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -234,12 +252,16 @@ TEST(client_refuses_foreign_expired_and_client_certificates)
 {
 	setup();
 	struct pki_party bad[] = {
-		pki_make(&(struct pki_want){ .cn = "x", .dns = { "server.test" } }, &foreign),
-		pki_make(&(struct pki_want){ .cn = "x", .dns = { "server.test" },
-			.from_s = -99, .to_s = -1 }, &ca),
-		pki_make(&(struct pki_want){ .cn = "x", .dns = { "server.test" },
-			.eku = X509_EKU_CLIENT }, &ca),
-		pki_make(&(struct pki_want){ .cn = "server.test" }, &ca),
+		pki_make(&(struct pki_want){.cn = "x", .dns = {"server.test"}}, &foreign),
+		pki_make(
+			&(struct pki_want){
+				.cn = "x", .dns = {"server.test"}, .from_s = -99, .to_s = -1},
+			&ca),
+		pki_make(
+			&(struct pki_want){
+				.cn = "x", .dns = {"server.test"}, .eku = X509_EKU_CLIENT},
+			&ca),
+		pki_make(&(struct pki_want){.cn = "server.test"}, &ca),
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct tls_ctx *s = ctx_make(true, &bad[i], TLS_CLIENT_NONE, NULL);
@@ -261,11 +283,12 @@ TEST(client_refuses_foreign_expired_and_client_certificates)
 TEST(server_picks_its_certificate_by_sni)
 {
 	setup();
-	struct pki_party wild = pki_make(&(struct pki_want){ .cn = "wild", .dns = { "*.apps.test" } }, &ca);
-	struct tls_pair pairs[2] = { pki_pair(&server_cert), pki_pair(&wild) };
-	struct tls_config cfg = { .server = true, .pairs = pairs, .n_pairs = 2 };
+	struct pki_party wild = pki_make(
+		&(struct pki_want){.cn = "wild", .dns = {"*.apps.test"}}, &ca);
+	struct tls_pair pairs[2] = {pki_pair(&server_cert), pki_pair(&wild)};
+	struct tls_config cfg = {.server = true, .pairs = pairs, .n_pairs = 2};
 	struct tls_ctx *s = NULL, *c = ctx_make(false, NULL, TLS_CLIENT_NONE, &ca);
-	const char *const names[] = { "a.apps.test", "server.test", "127.0.0.1" };
+	const char *const names[] = {"a.apps.test", "server.test", "127.0.0.1"};
 
 	CHECK_INT(tls_ctx_new(&cfg, &s, NULL), 0);
 	for (size_t i = 0; i < 3; i++) {
@@ -286,10 +309,10 @@ TEST(server_picks_its_certificate_by_sni)
 TEST(ctx_refuses_what_does_not_fit)
 {
 	setup();
-	struct tls_pair pair = { buf_view(&server_cert.cert), buf_view(&client_cert.key_pem) };
-	struct tls_config cfg = { .server = true, .pairs = &pair, .n_pairs = 1 };
+	struct tls_pair pair = {buf_view(&server_cert.cert), buf_view(&client_cert.key_pem)};
+	struct tls_config cfg = {.server = true, .pairs = &pair, .n_pairs = 1};
 	struct tls_ctx *c = NULL;
-	struct err e = { 0 };
+	struct err e = {0};
 
 	CHECK_INT(tls_ctx_new(&cfg, &c, &e), -EINVAL);
 	CHECK_STR(e.msg, "private key does not match the certificate's public key");
@@ -364,7 +387,6 @@ TEST(rubbish_is_an_error_never_a_connection)
 
 /* ---- openssl ---- */
 
-
 static const char *
 save(const char *name, struct str s)
 {
@@ -383,7 +405,7 @@ serve_one(int lfd, struct tls_ctx *ctx, struct tls_conn **ret)
 {
 	struct tls_conn *c = NULL;
 	int fd = accept(lfd, NULL, NULL);
-	struct timeval limit = { 10, 0 };
+	struct timeval limit = {10, 0};
 	char buf[2048];
 
 	CHECK(fd >= 0);
@@ -421,7 +443,7 @@ serve_one(int lfd, struct tls_ctx *ctx, struct tls_conn **ret)
 static int
 listen_any(char port[8])
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -436,7 +458,7 @@ static bool
 s_client(struct tls_ctx *ctx, struct buf *out, struct tls_conn **ret, const char *const *more)
 {
 	char port[8], to[32];
-	const char *argv[32] = { "openssl", "s_client", "-connect", to };
+	const char *argv[32] = {"openssl", "s_client", "-connect", to};
 	size_t n = 4;
 	int lfd = listen_any(port), fd = -1, in = -1, status = 0;
 	char bytes[1024];
@@ -457,8 +479,8 @@ s_client(struct tls_ctx *ctx, struct buf *out, struct tls_conn **ret, const char
 	return said;
 }
 
-#define S_CLIENT(ctx, out, ret, ...) \
-	s_client((ctx), (out), (ret), (const char *const[]){ __VA_ARGS__, NULL })
+#define S_CLIENT(ctx, out, ret, ...)                                                               \
+	s_client((ctx), (out), (ret), (const char *const[]){__VA_ARGS__, NULL})
 
 TEST(openssl_connects_with_each_good_suite_and_curve)
 {
@@ -466,10 +488,10 @@ TEST(openssl_connects_with_each_good_suite_and_curve)
 		SKIP("openssl is not installed");
 	setup();
 	static const char *const good[][2] = {
-		{ "ECDHE-ECDSA-AES128-GCM-SHA256", "X25519:P-256" },
-		{ "ECDHE-ECDSA-AES256-GCM-SHA384", "P-256" },
-		{ "ECDHE-ECDSA-CHACHA20-POLY1305", "P-256" },
-		{ "ECDHE-ECDSA-AES128-GCM-SHA256", "P-384:P-256" },
+		{"ECDHE-ECDSA-AES128-GCM-SHA256", "X25519:P-256"},
+		{"ECDHE-ECDSA-AES256-GCM-SHA384", "P-256"},
+		{"ECDHE-ECDSA-CHACHA20-POLY1305", "P-256"},
+		{"ECDHE-ECDSA-AES128-GCM-SHA256", "P-384:P-256"},
 	};
 	struct tls_ctx *ctx = ctx_make(true, &server_cert, TLS_CLIENT_OPTIONAL, &ca);
 	const char *cap = save("ca.pem", buf_view(&ca.cert));
@@ -479,9 +501,9 @@ TEST(openssl_connects_with_each_good_suite_and_curve)
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		struct buf out = BUF_INIT;
 		struct tls_conn *c = NULL;
-		CHECK(S_CLIENT(ctx, &out, &c, "-tls1_2", "-cipher", good[i][0], "-curves", good[i][1],
-			"-CAfile", cap, "-verify_return_error", "-verify_ip", "127.0.0.1", "-cert", crt,
-			"-key", key, "-alpn", "h2,http/1.1"));
+		CHECK(S_CLIENT(ctx, &out, &c, "-tls1_2", "-cipher", good[i][0], "-curves",
+			good[i][1], "-CAfile", cap, "-verify_return_error", "-verify_ip",
+			"127.0.0.1", "-cert", crt, "-key", key, "-alpn", "h2,http/1.1"));
 		CHECK(str_find(buf_view(&out), STR("Verify return code: 0 (ok)")) >= 0);
 		CHECK(str_find(buf_view(&out), str_c(good[i][0])) >= 0);
 		CHECK(str_find(buf_view(&out), STR("ALPN protocol: http/1.1")) >= 0);
@@ -501,11 +523,11 @@ TEST(gap_weak_suites_and_versions_are_refused)
 	setup();
 	struct tls_ctx *ctx = ctx_make(true, &server_cert, TLS_CLIENT_NONE, NULL);
 	static const char *const bad[][2] = {
-		{ "-tls1_2", "ECDHE-ECDSA-AES128-SHA@SECLEVEL=0" },
-		{ "-tls1_2", "ECDHE-ECDSA-AES128-SHA256@SECLEVEL=0" },
-		{ "-tls1_2", "AES128-GCM-SHA256@SECLEVEL=0" },
-		{ "-tls1_1", "ALL@SECLEVEL=0" },
-		{ "-tls1_3", "ALL" },
+		{"-tls1_2", "ECDHE-ECDSA-AES128-SHA@SECLEVEL=0"},
+		{"-tls1_2", "ECDHE-ECDSA-AES128-SHA256@SECLEVEL=0"},
+		{"-tls1_2", "AES128-GCM-SHA256@SECLEVEL=0"},
+		{"-tls1_1", "ALL@SECLEVEL=0"},
+		{"-tls1_3", "ALL"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct buf out = BUF_INIT;

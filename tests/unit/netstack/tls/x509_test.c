@@ -30,14 +30,15 @@ static struct arena *arena;
 static struct party
 issue(const struct x509_spec *spec, const struct party *by)
 {
-	struct party p = { 0 };
-	struct err e = { 0 };
+	struct party p = {0};
+	struct err e = {0};
 	size_t n = 0;
 
 	if (!arena)
 		arena = arena_new(0);
 	CHECK_INT(tls_key_generate(&p.key), 0);
-	int r = x509_issue(spec, tls_key_pub(p.key), by ? by->cert : NULL, by ? by->key : p.key, &p.pem, &e);
+	int r = x509_issue(
+		spec, tls_key_pub(p.key), by ? by->cert : NULL, by ? by->key : p.key, &p.pem, &e);
 	CHECK_STR(e.msg, "");
 	CHECK_INT(r, 0);
 	CHECK_INT(x509_certs_parse_pem(arena, buf_view(&p.pem), &p.cert, &n, &e), 0);
@@ -55,15 +56,20 @@ party_free(struct party *p)
 static struct x509_spec
 ca_spec(const char *cn)
 {
-	return (struct x509_spec){ .cn = str_c(cn), .not_before_s = now_s() - DAY,
-		.not_after_s = now_s() + 3650 * DAY, .ca = true, .path_len = -1 };
+	return (struct x509_spec){.cn = str_c(cn),
+		.not_before_s = now_s() - DAY,
+		.not_after_s = now_s() + 3650 * DAY,
+		.ca = true,
+		.path_len = -1};
 }
 
 static struct x509_spec
 leaf_spec(const char *cn, unsigned eku)
 {
-	return (struct x509_spec){ .cn = str_c(cn), .not_before_s = now_s() - 60,
-		.not_after_s = now_s() + 365 * DAY, .eku = eku };
+	return (struct x509_spec){.cn = str_c(cn),
+		.not_before_s = now_s() - 60,
+		.not_after_s = now_s() + 365 * DAY,
+		.eku = eku};
 }
 
 static const char *
@@ -90,17 +96,17 @@ static int
 verify(const struct party *root, const struct x509_cert *leaf, unsigned eku, const char *name,
 	int64_t at, struct err *e)
 {
-	struct x509_verify v = { .roots = root->cert, .n_roots = 1, .now_s = at, .eku = eku,
-				 .name = str_c(name) };
-	*e = (struct err){ 0 };
+	struct x509_verify v = {
+		.roots = root->cert, .n_roots = 1, .now_s = at, .eku = eku, .name = str_c(name)};
+	*e = (struct err){0};
 	return x509_verify(&v, leaf, e);
 }
 
 TEST(issued_certificate_says_what_was_asked)
 {
-	struct str orgs[] = { STR_INIT("system:masters"), STR_INIT("dev:team-a"), STR_INIT("ops") };
-	struct str dns[] = { STR_INIT("node-1"), STR_INIT("*.pods.test") };
-	struct ip_addr ips[] = { ip_v4(0x0a000001), { 0 } };
+	struct str orgs[] = {STR_INIT("system:masters"), STR_INIT("dev:team-a"), STR_INIT("ops")};
+	struct str dns[] = {STR_INIT("node-1"), STR_INIT("*.pods.test")};
+	struct ip_addr ips[] = {ip_v4(0x0a000001), {0}};
 	CHECK_INT(ip_parse(STR("fd00::1"), &ips[1]), 0);
 	struct x509_spec cs = ca_spec("kubernetes"), ls = leaf_spec("alice", X509_EKU_CLIENT);
 	ls.orgs = orgs;
@@ -138,8 +144,8 @@ TEST(openssl_accepts_what_is_issued_strictly)
 {
 	if (!run_have("openssl"))
 		SKIP("openssl is not installed");
-	struct str dns[] = { STR_INIT("server.test") };
-	struct ip_addr ips[] = { ip_v4(0x7f000001) };
+	struct str dns[] = {STR_INIT("server.test")};
+	struct ip_addr ips[] = {ip_v4(0x7f000001)};
 	struct x509_spec cs = ca_spec("kubernetes"), ms = ca_spec("between");
 	struct x509_spec ls = leaf_spec("server", X509_EKU_SERVER);
 	ms.path_len = 0;
@@ -159,8 +165,11 @@ TEST(openssl_accepts_what_is_issued_strictly)
 	CHECK_INT(tls_key_write(leaf.key, false, &key), 0);
 	CHECK_INT(tls_key_write(leaf.key, true, &pkcs8), 0);
 	buf_clear(&out);
-	CHECK_INT(RUN(&out, "openssl", "ec", "-check", "-noout", "-in", write_to("k.pem", &key)), 0);
-	CHECK_INT(RUN(&out, "openssl", "pkey", "-check", "-noout", "-in", write_to("k8.pem", &pkcs8)), 0);
+	CHECK_INT(
+		RUN(&out, "openssl", "ec", "-check", "-noout", "-in", write_to("k.pem", &key)), 0);
+	CHECK_INT(
+		RUN(&out, "openssl", "pkey", "-check", "-noout", "-in", write_to("k8.pem", &pkcs8)),
+		0);
 	/* And back: both forms are the same key. */
 	struct tls_key *a = NULL, *b = NULL;
 	CHECK_INT(tls_key_parse(buf_view(&key), &a, NULL), 0);
@@ -179,14 +188,19 @@ TEST(openssl_accepts_what_is_issued_strictly)
 
 TEST(request_is_read_by_openssl_and_back)
 {
-	struct str orgs[] = { STR_INIT("system:nodes") }, dns[] = { STR_INIT("n1") };
-	struct ip_addr ips[] = { ip_v4(0x0a000002) };
-	struct x509_spec s = { .cn = STR_INIT("system:node:n1"), .orgs = orgs, .n_orgs = 1,
-			       .dns = dns, .n_dns = 1, .ips = ips, .n_ips = 1 };
+	struct str orgs[] = {STR_INIT("system:nodes")}, dns[] = {STR_INIT("n1")};
+	struct ip_addr ips[] = {ip_v4(0x0a000002)};
+	struct x509_spec s = {.cn = STR_INIT("system:node:n1"),
+		.orgs = orgs,
+		.n_orgs = 1,
+		.dns = dns,
+		.n_dns = 1,
+		.ips = ips,
+		.n_ips = 1};
 	struct tls_key *k = NULL;
 	struct buf pem = BUF_INIT, out = BUF_INIT;
-	struct x509_csr csr = { 0 };
-	struct err e = { 0 };
+	struct x509_csr csr = {0};
+	struct err e = {0};
 	struct arena *a = arena_new(0);
 
 	CHECK_INT(tls_key_generate(&k), 0);
@@ -204,7 +218,8 @@ TEST(request_is_read_by_openssl_and_back)
 	CHECK(x509_csr_parse(a, str_from(bytes, csr.der.n), &csr, &e) < 0);
 	if (run_have("openssl")) {
 		CHECK_INT(RUN(&out, "openssl", "req", "-verify", "-noout", "-text", "-in",
-			write_to("csr.pem", &pem)), 0);
+				  write_to("csr.pem", &pem)),
+			0);
 		CHECK(str_find(buf_view(&out), STR("system:node:n1")) > 0);
 		CHECK(str_find(buf_view(&out), STR("IP Address:10.0.0.2")) > 0);
 	}
@@ -227,30 +242,39 @@ openssl_chain(const char *alg, const char *opt)
 	struct buf out = BUF_INIT, ca = BUF_INIT, leaf = BUF_INIT, key = BUF_INIT, csr = BUF_INIT;
 	struct x509_cert *cc = NULL, *lc = NULL;
 	struct arena *a = arena_new(0);
-	struct err e = { 0 };
+	struct err e = {0};
 	struct tls_key *k = NULL;
-	struct x509_csr req = { 0 };
+	struct x509_csr req = {0};
 	size_t n = 0;
 	const char *ext = path_of("ext");
-	char *cak = arena_cstr(a, str_c(path_of("ca.key"))), *cac = arena_cstr(a, str_c(path_of("ca.crt")));
-	char *lk = arena_cstr(a, str_c(path_of("l.key"))), *lr = arena_cstr(a, str_c(path_of("l.csr")));
+	char *cak = arena_cstr(a, str_c(path_of("ca.key"))),
+	     *cac = arena_cstr(a, str_c(path_of("ca.crt")));
+	char *lk = arena_cstr(a, str_c(path_of("l.key"))),
+	     *lr = arena_cstr(a, str_c(path_of("l.csr")));
 	char *lcert = arena_cstr(a, str_c(path_of("l.crt")));
 
-	CHECK_INT(disk_write_file(ext, STR("subjectAltName=DNS:a.test,IP:127.0.0.1\n"
-		"extendedKeyUsage=clientAuth\n"), 0600), 0);
+	CHECK_INT(disk_write_file(ext,
+			  STR("subjectAltName=DNS:a.test,IP:127.0.0.1\n"
+			      "extendedKeyUsage=clientAuth\n"),
+			  0600),
+		0);
 	CHECK_INT(RUN(&out, "openssl", "req", "-x509", "-newkey", alg, "-pkeyopt", opt, "-nodes",
-		"-keyout", cak, "-out", cac, "-subj", "/CN=ca", "-days", "30"), 0);
-	CHECK_INT(RUN(&out, "openssl", "req", "-newkey", alg, "-pkeyopt", opt, "-nodes", "-keyout", lk,
-		"-out", lr, "-subj", "/O=one/O=two/CN=bob"), 0);
-	CHECK_INT(RUN(&out, "openssl", "x509", "-req", "-in", lr, "-CA", cac, "-CAkey", cak, "-days", "9",
-		"-extfile", ext, "-out", lcert), 0);
+			  "-keyout", cak, "-out", cac, "-subj", "/CN=ca", "-days", "30"),
+		0);
+	CHECK_INT(RUN(&out, "openssl", "req", "-newkey", alg, "-pkeyopt", opt, "-nodes", "-keyout",
+			  lk, "-out", lr, "-subj", "/O=one/O=two/CN=bob"),
+		0);
+	CHECK_INT(RUN(&out, "openssl", "x509", "-req", "-in", lr, "-CA", cac, "-CAkey", cak,
+			  "-days", "9", "-extfile", ext, "-out", lcert),
+		0);
 	read_file(cac, &ca);
 	read_file(lcert, &leaf);
 	read_file(lk, &key);
 	read_file(lr, &csr);
 	CHECK_INT(x509_certs_parse_pem(a, buf_view(&ca), &cc, &n, &e), 0);
 	CHECK_INT(x509_certs_parse_pem(a, buf_view(&leaf), &lc, &n, &e), 0);
-	struct x509_verify v = { .roots = cc, .n_roots = 1, .now_s = now_s(), .eku = X509_EKU_CLIENT };
+	struct x509_verify v = {
+		.roots = cc, .n_roots = 1, .now_s = now_s(), .eku = X509_EKU_CLIENT};
 	int r = x509_verify(&v, lc, &e);
 	CHECK_STR(e.msg, "");
 	CHECK_INT(r, 0);
@@ -268,11 +292,13 @@ openssl_chain(const char *alg, const char *opt)
 	CHECK(tls_jws_verify(&lc->pub, STR("none"), STR("head.body"), buf_view(&sig)) < 0);
 	/* Its public half survives being written and read. */
 	struct buf pub = BUF_INIT;
-	struct tls_pub p = { 0 };
+	struct tls_pub p = {0};
 	tls_pub_write_pem(&lc->pub, &pub);
 	CHECK_INT(tls_pub_parse(buf_view(&pub), &p, &e), 0);
 	CHECK(tls_pub_eq(&p, &lc->pub));
-	CHECK_INT(RUN(&out, "openssl", "pkey", "-pubin", "-noout", "-in", write_to("pub.pem", &pub)), 0);
+	CHECK_INT(
+		RUN(&out, "openssl", "pkey", "-pubin", "-noout", "-in", write_to("pub.pem", &pub)),
+		0);
 	/* A wrong CA of the same name. */
 	cc->pub.data[40] ^= 1;
 	CHECK(x509_verify(&v, lc, &e) < 0);
@@ -319,10 +345,10 @@ TEST(rsa_key_of_4096_bits_is_read)
 
 TEST(each_rule_of_verification_refuses)
 {
-	struct str dns[] = { STR_INIT("s.test"), STR_INIT("*.w.test") };
-	struct ip_addr ips[] = { ip_v4(0x7f000001) };
+	struct str dns[] = {STR_INIT("s.test"), STR_INIT("*.w.test")};
+	struct ip_addr ips[] = {ip_v4(0x7f000001)};
 	struct x509_spec cs = ca_spec("ca"), ls = leaf_spec("x", X509_EKU_SERVER);
-	struct err e = { 0 };
+	struct err e = {0};
 	ls.dns = dns;
 	ls.n_dns = 2;
 	ls.ips = ips;
@@ -354,8 +380,11 @@ TEST(each_rule_of_verification_refuses)
 	leaf.cert->is_ca = true; /* so that x509_issue agrees */
 	struct party child = issue(&sub, &leaf);
 	leaf.cert->is_ca = false;
-	struct x509_verify v = { .roots = ca.cert, .n_roots = 1, .others = leaf.cert, .n_others = 1,
-				 .now_s = now_s() };
+	struct x509_verify v = {.roots = ca.cert,
+		.n_roots = 1,
+		.others = leaf.cert,
+		.n_others = 1,
+		.now_s = now_s()};
 	CHECK_INT(x509_verify(&v, child.cert, &e), -EACCES);
 	CHECK_STR(e.msg, "parent certificate cannot sign this kind of certificate");
 	/* unknown critical extensions */
@@ -371,13 +400,14 @@ TEST(path_length_bounds_the_chain)
 {
 	struct x509_spec cs = ca_spec("ca"), m1 = ca_spec("m1"), m2 = ca_spec("m2");
 	struct x509_spec ls = leaf_spec("x", 0);
-	struct err e = { 0 };
+	struct err e = {0};
 	m1.path_len = 0;
-	struct party ca = issue(&cs, NULL), a = issue(&m1, &ca), b = issue(&m2, &a), leaf = issue(&ls, &b);
+	struct party ca = issue(&cs, NULL), a = issue(&m1, &ca), b = issue(&m2, &a),
+		     leaf = issue(&ls, &b);
 	struct party near = issue(&ls, &a);
-	struct x509_cert others[2] = { *b.cert, *a.cert };
-	struct x509_verify v = { .roots = ca.cert, .n_roots = 1, .others = others, .n_others = 2,
-				 .now_s = now_s() };
+	struct x509_cert others[2] = {*b.cert, *a.cert};
+	struct x509_verify v = {
+		.roots = ca.cert, .n_roots = 1, .others = others, .n_others = 2, .now_s = now_s()};
 
 	CHECK_INT(x509_verify(&v, leaf.cert, &e), -EACCES);
 	CHECK_STR(e.msg, "too many intermediates for path length constraint");
@@ -394,10 +424,10 @@ TEST(certificate_cut_or_changed_anywhere_never_verifies)
 	struct x509_spec cs = ca_spec("ca"), ls = leaf_spec("x", X509_EKU_CLIENT);
 	struct party ca = issue(&cs, NULL), leaf = issue(&ls, &ca);
 	struct arena *a = arena_new(0);
-	struct err e = { 0 };
+	struct err e = {0};
 
 	for (size_t i = 0; i < leaf.cert->der.n; i++) {
-		struct x509_cert c = { 0 };
+		struct x509_cert c = {0};
 		arena_clear(a);
 		char *bytes = arena_cstr(a, leaf.cert->der);
 		CHECK(x509_cert_parse(a, str_from(bytes, i), &c, &e) < 0);
@@ -421,7 +451,8 @@ TEST(es256_token_and_jwk)
 	CHECK_INT(tls_jws_verify(tls_key_pub(k), STR("ES256"), STR("a.b"), buf_view(&sig)), 0);
 	CHECK(tls_jws_verify(tls_key_pub(k), STR("RS256"), STR("a.b"), buf_view(&sig)) < 0);
 	CHECK(tls_jws_verify(tls_key_pub(k), STR("ES256"), STR("a.c"), buf_view(&sig)) < 0);
-	CHECK(tls_jws_verify(tls_key_pub(k), STR("ES256"), STR("a.b"), str_sub(buf_view(&sig), 0, 63)) < 0);
+	CHECK(tls_jws_verify(tls_key_pub(k), STR("ES256"), STR("a.b"),
+		      str_sub(buf_view(&sig), 0, 63)) < 0);
 	tls_pub_write_jwk(tls_key_pub(k), &jwk);
 	tls_pub_kid(tls_key_pub(k), &kid);
 	CHECK_INT(kid.len, 43);
@@ -436,7 +467,8 @@ TEST(es256_token_and_jwk)
 
 TEST(pem_blocks_are_found_between_rubbish)
 {
-	struct str rest = STR_INIT("rubbish\n-----BEGIN A-----\nAAEC\n-----END A-----\nmore\n"
+	struct str rest = STR_INIT(
+		"rubbish\n-----BEGIN A-----\nAAEC\n-----END A-----\nmore\n"
 		"-----BEGIN B-----\n!!\n-----END B-----\n-----BEGIN C-----\nAA==\n-----END C-----\n"
 		"-----BEGIN D-----\nAA==\n-----END E-----\n");
 	struct str label = STR_NONE;
