@@ -1,0 +1,193 @@
+#!/bin/sh
+# Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+#
+# tests/api/kubectl.sh: real kubectl against a `keelson server` on loopback: what users type, and what
+# they read. Each check names what it expects; the first output that differs is printed.
+#
+#   tests/api/kubectl.sh KEELSON...   the program (with the word before its options, if any)
+#   KUBECTL="a b"   kubectl programs to run it with; default: those of deps/lock (rows kubectl-*)
+#
+# Must not: use the network beyond loopback, leave processes behind.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+tmp=$(mktemp -d)
+pid=
+passed=0 failed=0
+server=$*
+
+finish() {
+	[ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	rm -rf "$tmp"
+}
+trap finish EXIT INT TERM
+
+# programs: unpacks the pinned packages into the cache of fetched sources.
+programs() {
+	for row in $(awk '$1 ~ /^kubectl-/ { print $1 }' "$top/deps/lock"); do
+		deb=$("$top/deps/fetch.sh" "$row") || exit 1
+		dir=$("$top/deps/fetch.sh" --cache)/$row-$(basename "$deb" | cut -c1-12)
+		[ -x "$dir/usr/bin/kubectl" ] || dpkg-deb -x "$deb" "$dir"
+		echo "$dir/usr/bin/kubectl"
+	done
+}
+
+start() {
+	# shellcheck disable=SC2086
+	$server --data-dir "$tmp/d" --listen 127.0.0.1:0 >"$tmp/log" 2>&1 &
+	pid=$!
+	n=0
+	until grep -q ' ready on ' "$tmp/log"; do
+		kill -0 $pid 2>/dev/null || { cat "$tmp/log"; exit 1; }
+		n=$((n + 1))
+		[ $n -gt 300 ] && { echo "not ready within 30 s"; cat "$tmp/log"; exit 1; }
+		sleep 0.1
+	done
+	export KUBECONFIG="$tmp/d/kubeconfig" HOME="$tmp"
+}
+
+# say WHAT EXPECTED COMMAND...: runs it; its output (both streams) must contain EXPECTED (a regular
+# expression of grep -E).
+say() {
+	what=$1 expected=$2
+	shift 2
+	if "$@" >"$tmp/out" 2>&1 </dev/null; rc=$?; tr '\n' ' ' <"$tmp/out" | grep -Eq -- "$expected"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'FAIL %s (exit %d)\n     wanted: %s\n' "$what" $rc "$expected"
+		sed 's/^/     | /' "$tmp/out" | head -20
+	fi
+}
+
+# give FILE-ON-STDIN: keeps stdin as $tmp/in for `-f`.
+give() { cat >"$tmp/in"; }
+
+suite() {
+	k=$1
+	say version 'Server Version: v1\.37' $k version
+	say "discovery" 'deployments +deploy +apps/v1 +true +Deployment' $k api-resources
+	say "first namespaces" 'default.*kube-node-lease.*kube-public.*kube-system' $k get namespaces
+	say "who am I" 'kubernetes-admin.*system:masters' $k auth whoami
+	say "ready" 'readyz check passed' $k get --raw '/readyz?verbose'
+	say "create ns" 'namespace/t created' $k create ns t
+	$k create sa default -n t >/dev/null 2>&1
+	say "create" 'configmap/a created' $k create cm a -n t --from-literal=x=y
+	say "exists" 'configmaps "a" already exists' $k create cm a -n t
+	say "table" 'NAME +DATA +AGE a +1 ' $k get cm a -n t
+	say "yaml" 'data: +x: "?y"?.*resourceVersion: "[0-9]+"' $k get cm a -n t -o yaml
+	say "not found" 'NotFound.*configmaps "b" not found' $k get cm b -n t
+	say "merge patch" 'patched' $k patch cm a -n t --type=merge -p '{"data":{"q":"1"}}'
+	say "strategic patch" 'patched' $k patch cm a -n t -p '{"data":{"r":"2","x":null}}'
+	say "json patch" 'patched' $k patch cm a -n t --type=json -p '[{"op":"add","path":"/data/z","value":"3"}]'
+	say "patched" '^\{"q":"1","r":"2","z":"3"\}$' $k get cm a -n t -o 'jsonpath={.data}'
+	say "bad json patch" 'nvalid' $k patch cm a -n t --type=json -p '[{"op":"test","path":"/data/z","value":"4"}]'
+	say "label" 'labeled' $k label cm a -n t app=web
+	say "selector hit" 'configmap/a' $k get cm -n t -l app=web -o name
+	say "selector miss" 'No resources found' $k get cm -n t -l app=db
+	say "bad selector" 'unable to parse requirement' $k get cm -n t -l 'app in (x'
+	say "field selector" 'configmap/a' $k get cm -n t --field-selector metadata.name=a -o name
+	say "bad field" 'field label not supported: foo' $k get pods -n t --field-selector foo=x
+	say "dry run" 'configmap/dry created \(server dry run\)' $k create cm dry -n t --dry-run=server
+	say "dry run is dry" 'NotFound' $k get cm dry -n t
+	for i in 1 2 3 4 5; do $k create cm "p$i" -n t >/dev/null 2>&1; done
+	say "pages" 'p1.*p2.*p3.*p4.*p5' $k get cm -n t --chunk-size=2
+	say "remaining" '"remainingItemCount":[1-9]' $k get --raw '/api/v1/namespaces/t/configmaps?limit=2'
+	give <<-X
+		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},
+		 "spec":{"foo":1,"containers":[{"name":"c","image":"i"}]}}
+	X
+	say "strict" 'strict decoding error: unknown field "spec.foo"' $k create -n t -f "$tmp/in"
+	say "warn" 'Warning: unknown field "spec.foo".*pod/p created' $k create -n t --validate=warn -f "$tmp/in"
+	say "pod defaults" 'Always ClusterFirst 30' $k get pod p -n t \
+		-o 'jsonpath={.spec.restartPolicy} {.spec.dnsPolicy} {.spec.terminationGracePeriodSeconds}'
+	give <<-X
+		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"bad_name"},"spec":{"containers":[{"name":"c"}]}}
+	X
+	say "causes" 'is invalid: .*metadata.name: Invalid value: "bad_name"' $k create -n t -f "$tmp/in"
+	say "causes 2" 'spec.containers\[0\].image: Required value' $k create -n t -f "$tmp/in"
+	say "unscheduled pod goes at once" 'pod "p" (force )?deleted' $k delete pod p -n t --timeout=10s
+	give <<-X
+		apiVersion: apps/v1
+		kind: Deployment
+		metadata: {name: d}
+		spec:
+		  replicas: 2
+		  selector: {matchLabels: {app: d}}
+		  template:
+		    metadata: {labels: {app: d}}
+		    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
+	X
+	say "apply" 'deployment.apps/d created' $k apply -n t -f "$tmp/in"
+	say "apply again" 'deployment.apps/d unchanged' $k apply -n t -f "$tmp/in"
+	say "set image" 'image updated' $k set image -n t deploy/d c=i:2
+	say "diff" '\+ +- image: i$|- image: i ' $k diff -n t -f "$tmp/in"
+	say "apply back" 'configured' $k apply -n t -f "$tmp/in"
+	say "generation" '^3$' $k get deploy d -n t -o 'jsonpath={.metadata.generation}'
+	say "scale" 'scaled' $k scale deploy d -n t --replicas=4
+	say "scaled" '^4$' $k get deploy d -n t -o 'jsonpath={.spec.replicas}'
+	say "explain" 'FIELD: strategy' $k explain deployment.spec.strategy
+	say "status kept" 'patched' $k patch deploy d -n t --subresource=status --type=merge \
+		-p '{"status":{"replicas":4},"spec":{"replicas":9}}'
+	say "status only" '^4 4$' $k get deploy d -n t -o 'jsonpath={.spec.replicas} {.status.replicas}'
+	say "service" 'created' $k create service clusterip s -n t --tcp=80:80
+	say "service address" '^10\.96\.' $k get svc s -n t -o 'jsonpath={.spec.clusterIP}'
+	say "conflict" 'Conflict.*the object has been modified' sh -c "$k get cm a -n t -o json |
+		sed 's/\"resourceVersion\": \"[0-9]*\"/\"resourceVersion\": \"1\"/' | $k replace -f -"
+	say "finalizer" 'patched' $k patch cm a -n t --type=merge -p '{"metadata":{"finalizers":["x.io/y"]}}'
+	say "held" 'deleted' $k delete cm a -n t --wait=false
+	say "marked" '^20' $k get cm a -n t -o 'jsonpath={.metadata.deletionTimestamp}'
+	say "no new finalizer" 'no new finalizers can be added' $k patch cm a -n t --type=merge \
+		-p '{"metadata":{"finalizers":["x.io/y","x.io/z"]}}'
+	say "let go" 'patched' $k patch cm a -n t --type=merge -p '{"metadata":{"finalizers":null}}'
+	say "gone" 'NotFound' $k get cm a -n t
+	say "token" '^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+ *$' $k create token default -n t
+	token=$($k create token default -n t)
+	say "token user" 'system:serviceaccount:t:default' $k --token="$token" --kubeconfig=/dev/null \
+		--server="$url" --insecure-skip-tls-verify auth whoami
+	say "token may not" 'Forbidden.*cannot list resource "secrets"' $k --token="$token" \
+		--kubeconfig=/dev/null --server="$url" --insecure-skip-tls-verify get secrets -n t
+	say "bad token" 'must be logged in|Unauthorized' $k --token=abc --kubeconfig=/dev/null \
+		--server="$url" --insecure-skip-tls-verify get ns
+	say "role" 'created' $k create role r -n t --verb=get,list --resource=secrets
+	say "binding" 'created' $k create rolebinding r -n t --role=r --user=bob
+	say "bob may" '^yes' $k auth can-i list secrets -n t --as=bob
+	say "bob may not" '^no' $k auth can-i delete secrets -n t --as=bob
+	say "no right to write roles" 'Forbidden.*cannot create resource "roles"' \
+		$k create role e -n t --verb=delete --resource=secrets --as=eve
+	$k create clusterrolebinding admins --clusterrole=admin --user=eve >/dev/null 2>&1
+	say "escalation" 'attempting to grant RBAC permissions not currently held' \
+		$k create role e -n t --verb=delete --resource=nodes --as=eve
+	say "anonymous" 'Forbidden.*User "system:anonymous"' $k auth can-i get pods --as=system:anonymous
+	say "rules" 'selfsubjectreviews' $k auth can-i --list --as=bob
+	say "node: other secret" '^no' $k auth can-i get secret/x -n t --as=system:node:n1 --as-group=system:nodes
+	say "node: all pods" '^no' $k auth can-i list pods -A --as=system:node:n1 --as-group=system:nodes
+	say "watch" 'w1 .*w1 ' sh -c "$k get cm -n t -w --request-timeout=3s & w=\$!
+		$k create cm w1 -n t >/dev/null; $k patch cm w1 -n t -p '{\"data\":{\"a\":\"b\"}}' >/dev/null; wait \$w"
+	say "wait" 'condition met|deleted' sh -c "$k delete cm w1 -n t --wait=false;
+		$k wait --for=delete cm/w1 -n t --timeout=10s"
+	say "server-side apply says so" 'not available|unknown format' $k apply --server-side -n t -f "$tmp/in"
+	say "delete ns" 'namespace "t" deleted' $k delete ns t --wait=false
+	say "terminating" 'Terminating' $k get ns t
+	say "no new content" 'because it is being terminated' $k create cm late -n t
+	$k delete clusterrolebinding admins >/dev/null 2>&1
+	$k get ns t -o json 2>/dev/null | sed 's/"kubernetes"//' >"$tmp/ns"
+	say "finalize" 'NotFound|Active|Terminating|"name":"t"' $k replace --raw /api/v1/namespaces/t/finalize -f "$tmp/ns"
+	say "ns gone" 'NotFound' $k get ns t
+}
+
+start
+url=$(sed -n 's/.* ready on //p' "$tmp/log")
+for k in ${KUBECTL:-$(programs)}; do
+	before=$failed
+	suite "$k"
+	echo "$($k version --client 2>/dev/null | head -1): $([ $before -eq $failed ] && echo good || echo FAILED)"
+	# what is left of a namespace is of no use to the next one
+	kill $pid && wait $pid
+	rc=$?
+	[ $rc -ne 0 ] && { echo "the server ended with $rc"; cat "$tmp/log"; failed=$((failed + 1)); }
+	rm -rf "$tmp/d"
+	start
+	url=$(sed -n 's/.* ready on //p' "$tmp/log")
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
