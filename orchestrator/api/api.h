@@ -94,7 +94,8 @@ int api_server_start(struct api_server *s, struct loop *loop, void (*ready)(void
  * called before the loops of direct clients end (their answers need them); api_server_stop does it too. */
 void api_server_quiesce(struct api_server *s);
 /* api_server_stop: no new connections, ends watches, waits for what is being committed, joins the
- * workers, frees the server. Clients made from it must have been freed. */
+ * workers, frees the server. Clients made from it must have been freed. In a simulated world: from outside of
+ * its loops (it runs them until what is under way is done). */
 void api_server_stop(struct api_server *s);
 /* api_server_port: the port of the first listener; 0 = none. */
 uint16_t api_server_port(const struct api_server *s);

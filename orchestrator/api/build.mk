@@ -17,3 +17,5 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/token_request.c orchestrator/api/watch.c
 DEPS_orchestrator/api := orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
+UNIT_orchestrator/api := tests/unit/orchestrator/api/api_test.c
+DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/schedule

@@ -139,11 +139,23 @@ decode_object(struct request *r)
 	return st;
 }
 
+/* Before anything is read: a form we do not know is a 415 for absent objects too. */
+static enum step
+patch_media(struct request *r)
+{
+	bool strategic = r->body_media == MEDIA_PATCH_STRATEGIC && !r->res->kind->custom;
+	if (strategic || r->body_media == MEDIA_PATCH_JSON || r->body_media == MEDIA_PATCH_MERGE)
+		return STEP_NEXT;
+	return request_fail(r, R_UNSUPPORTED_MEDIA_TYPE,
+		"%sapplication/json-patch+json, application/merge-patch+json%s", unknown_media,
+		r->res->kind->custom ? "" : ", application/strategic-merge-patch+json");
+}
+
 enum step
 stage_decode(struct request *r)
 {
 	if (r->verb == VERB_PATCH)
-		return STEP_NEXT;
+		return patch_media(r);
 	if (r->obj && r->sub && r->sub->serve)
 		return STEP_NEXT;
 	return decode_object(r);
@@ -193,19 +205,7 @@ static enum step
 patch_parse(struct request *r, struct doc **ret)
 {
 	struct err e = {0};
-	int rc;
-	if (r->body_media == MEDIA_PATCH_APPLY)
-		return request_fail(r, R_UNSUPPORTED_MEDIA_TYPE,
-			"%sapplication/json-patch+json, application/merge-patch+json, "
-			"application/strategic-merge-patch+json",
-			unknown_media);
-	bool known = r->body_media == MEDIA_PATCH_JSON || r->body_media == MEDIA_PATCH_MERGE ||
-		r->body_media == MEDIA_PATCH_STRATEGIC;
-	if (!known || (r->body_media == MEDIA_PATCH_STRATEGIC && r->res->kind->custom))
-		return request_fail(r, R_UNSUPPORTED_MEDIA_TYPE,
-			"%sapplication/json-patch+json, application/merge-patch+json%s", unknown_media,
-			r->res->kind->custom ? "" : ", application/strategic-merge-patch+json");
-	rc = doc_parse_json(r->a, r->body, NULL, ret, &e);
+	int rc = doc_parse_json(r->a, r->body, NULL, ret, &e);
 	if (rc < 0)
 		return request_fail(r,
 			rc == -E2BIG ? R_REQUEST_ENTITY_TOO_LARGE : R_BAD_REQUEST,

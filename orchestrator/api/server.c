@@ -317,6 +317,13 @@ commit_ended(struct api_server *s)
 		stop_tell(s);
 }
 
+static bool
+commits_over(void *arg)
+{
+	struct api_server *s = arg;
+	return atomic_load(&s->commits) == 0;
+}
+
 void
 api_server_quiesce(struct api_server *s)
 {
@@ -325,7 +332,9 @@ api_server_quiesce(struct api_server *s)
 	/* one count of our own, so that the last commit's end is told exactly once */
 	atomic_fetch_add(&s->commits, 1);
 	commit_ended(s);
-	if (!s->cfg.world)
+	if (s->cfg.world)
+		world_run(s->cfg.world, INT64_MAX, commits_over, s);
+	else
 		stop_wait(s);
 }
 

@@ -126,9 +126,14 @@ suite() {
 	say "scale" 'scaled' $k scale deploy d -n t --replicas=4
 	say "scaled" '^4$' $k get deploy d -n t -o 'jsonpath={.spec.replicas}'
 	say "explain" 'FIELD: strategy' $k explain deployment.spec.strategy
-	say "status kept" 'patched' $k patch deploy d -n t --subresource=status --type=merge \
-		-p '{"status":{"replicas":4},"spec":{"replicas":9}}'
-	say "status only" '^4 4$' $k get deploy d -n t -o 'jsonpath={.spec.replicas} {.status.replicas}'
+	give <<-X
+		{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},"spec":{"hard":{"pods":"2"}}}
+	X
+	say "quota" 'created' $k create -n t -f "$tmp/in"
+	say "status write" 'patched' $k patch quota q -n t --subresource=status --type=merge \
+		-p '{"status":{"hard":{"pods":"2"}},"spec":{"hard":{"pods":"9"}}}'
+	say "status only" '^2 2$' $k get quota q -n t -o 'jsonpath={.spec.hard.pods} {.status.hard.pods}'
+	$k delete quota q -n t >/dev/null 2>&1
 	say "service" 'created' $k create service clusterip s -n t --tcp=80:80
 	say "service address" '^10\.96\.' $k get svc s -n t -o 'jsonpath={.spec.clusterIP}'
 	say "conflict" 'Conflict.*the object has been modified' sh -c "$k get cm a -n t -o json |
@@ -166,13 +171,14 @@ suite() {
 	say "wait" 'condition met|deleted' sh -c "$k delete cm w1 -n t --wait=false;
 		$k wait --for=delete cm/w1 -n t --timeout=10s"
 	say "server-side apply says so" 'not available|unknown format' $k apply --server-side -n t -f "$tmp/in"
+	$k create cm held -n t >/dev/null 2>&1
+	$k patch cm held -n t --type=merge -p '{"metadata":{"finalizers":["x.io/y"]}}' >/dev/null 2>&1
 	say "delete ns" 'namespace "t" deleted' $k delete ns t --wait=false
 	say "terminating" 'Terminating' $k get ns t
 	say "no new content" 'because it is being terminated' $k create cm late -n t
-	$k delete clusterrolebinding admins >/dev/null 2>&1
-	$k get ns t -o json 2>/dev/null | sed 's/"kubernetes"//' >"$tmp/ns"
-	say "finalize" 'NotFound|Active|Terminating|"name":"t"' $k replace --raw /api/v1/namespaces/t/finalize -f "$tmp/ns"
-	say "ns gone" 'NotFound' $k get ns t
+	say "let content go" 'patched' $k patch cm held -n t --type=merge -p '{"metadata":{"finalizers":null}}'
+	say "ns gone" 'condition met|deleted|NotFound' $k wait --for=delete ns/t --timeout=30s
+	say "ns is gone" 'NotFound' $k get ns t
 }
 
 start
