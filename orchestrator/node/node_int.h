@@ -1,0 +1,277 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * node_int: what the files of this folder share: the node, its pods and their containers.
+ *
+ * Life of a struct pod: made when the API (or a sandbox found at the start) names it, freed by pod_free_if_done
+ * when it is gone from the API, nothing of it is left on this machine, and no operation is under way
+ * (pod.ops). Every asynchronous operation raises ops and ends in pod_op_end, which syncs the pod again:
+ * pod_sync looks at what is and starts what is missing, so it may be called at any time. */
+#ifndef ORCHESTRATOR_NODE_INT_H
+#define ORCHESTRATOR_NODE_INT_H
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "netstack/http/http.h"
+#include "netstack/podnet/podnet.h"
+#include "orchestrator/client/client.h"
+#include "orchestrator/machine/machine.h"
+#include "orchestrator/node/rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NODE_VERSION "v1.37.2"
+#define NODE_PORT 10250
+#define NODE_PATH 512
+
+struct join;
+struct serve;
+struct object_watch;
+struct pod;
+struct ctr;
+struct action;
+
+/* What the machine is: facts.c. */
+struct node_facts {
+	int64_t cpus, memory_bytes, disk_bytes, pods;
+	struct ip_addr ips[2]; /* one of each family, IPv4 first */
+	size_t n_ips;
+	char uplink[16];
+	char machine_id[33], boot_id[37], system_uuid[37], kernel[65];
+};
+
+struct node {
+	struct loop *loop;
+	const struct machine_config *cfg;
+	struct str name;
+	char dir[200]; /* state of this folder: credentials, volumes */
+	char run[200]; /* files of pods that a reboot may lose */
+	struct node_facts facts;
+	struct http_client *http;
+	struct tls_ctx *probe_tls; /* any certificate will do */
+	struct runtime *rt;
+	struct podnet *net;
+	struct join *join;
+	struct client *api; /* NULL until the node has credentials */
+	struct informer *pod_informer, *services, *self;
+	struct map pods;    /* uid -> struct pod */
+	struct map objects; /* "secrets/ns/name" -> struct object_watch */
+	struct serve *serve;
+	/* register.c */
+	struct loop_timer beat, status_timer;
+	struct loop_work status_work;
+	struct client_call *beat_call, *status_call;
+	char uid[64];
+	bool registered, status_busy, status_again;
+	struct buf status_sent;
+	int64_t status_at_ns;
+	int64_t cond_since_ns[4];
+	signed char cond_is[4]; /* -1 unknown */
+};
+
+/* ---- pods ---- */
+
+enum ctr_kind { CTR_INIT, CTR_MAIN };
+enum ctr_op { CTR_IDLE, CTR_PULLING, CTR_CREATING, CTR_STARTING, CTR_HOOK, CTR_STOPPING };
+
+struct probe {
+	struct ctr *ctr;
+	enum probe_kind kind;
+	struct probe_count count;
+	struct loop_timer timer;
+	struct action *run;
+	bool armed;
+};
+
+/* The end of an earlier run. */
+struct ctr_last {
+	bool has;
+	char id[RUNTIME_ID_LEN + 1];
+	int exit_code, signal;
+	char reason[40], message[4097];
+	int64_t started_ns, finished_ns;
+};
+
+struct ctr {
+	struct pod *pod;
+	char *name;
+	enum ctr_kind kind;
+	enum ctr_op op;
+	char id[RUNTIME_ID_LEN + 1];  /* of the newest run; "" = none */
+	char old[RUNTIME_ID_LEN + 1]; /* of the one before, kept for its log */
+	uint32_t attempt;             /* of the next run */
+	struct ctr_last last;         /* the run before the newest */
+	char message[4097];           /* termination message of the newest */
+	bool message_read;
+	char reason[40]; /* why it waits; "" = "ContainerCreating" or "PodInitializing" */
+	char detail[512];
+	int64_t restart_delay_ns;
+	struct backoff pull;
+	bool backoff_told; /* the BackOff event of the newest end */
+	int64_t retry_ns;  /* after a failed creation: not before; monotonic */
+	struct runtime_pull *pulling;
+	void *pulling_arg;
+	char image_id[80];
+	bool started, ready, hook_ran;
+	bool kill; /* to be ended, and started again if the policy says so */
+	char kill_why[300];
+	int64_t kill_grace_ns;
+	struct probe probes[PROBE__COUNT];
+	struct action *action; /* the hook at work */
+	int64_t stop_by_ns;    /* when the grace ends */
+	bool ending;           /* the runtime has been told */
+};
+
+struct pod_cond {
+	const char *type;
+	bool is;
+	int64_t since_ns;
+};
+enum { COND_SANDBOX, COND_INITIALIZED, COND_READY, COND_CONTAINERS, COND__COUNT };
+
+struct pod {
+	struct node *node;
+	const struct informer_obj
+		*ref;                /* latest object; NULL: the API never told of it (left over) */
+	const struct core_v1_pod *o; /* of ref */
+	char *uid, *ns, *name;
+	struct ctr *ctrs; /* init, then main ones */
+	size_t n_ctrs;
+	unsigned ops;
+	struct loop_work work;
+	struct loop_timer wake;
+	/* what is */
+	char sandbox[RUNTIME_ID_LEN + 1];
+	uint32_t sandbox_attempt;
+	bool sandbox_busy, net_up, volumes_busy, volumes_ready, sandbox_down, cleaned, cleaning;
+	bool volumes_stale, files_ready;
+	struct backoff setup; /* of sandbox and volumes */
+	struct ip_addr ips[2];
+	size_t n_ips;
+	struct object_watch **objects;
+	size_t n_objects;
+	struct loop_timer token_timer;
+	struct token *tokens;
+	/* what is to be */
+	bool gone;     /* deleted in the API */
+	bool stopping; /* deletion, deadline or finish: nothing is started any more */
+	bool finished; /* phase is final */
+	char end_reason[40],
+		end_message[300];       /* Failed for a reason of its own (DeadlineExceeded) */
+	int64_t stop_by_ns, started_ns; /* started: status.startTime, wall */
+	/* status */
+	struct pod_cond conds[COND__COUNT];
+	const char *phase;
+	struct buf sent;
+	bool patching, patch_again, deleting;
+	struct loop_timer patch_timer;
+};
+
+/* pods.c */
+int pods_start(struct node *n);
+void pod_sync_later(struct pod *p);
+void pod_wake_in(struct pod *p, int64_t delay_ns); /* the earliest of several wins */
+void pod_op_begin(struct pod *p);
+void pod_op_end(struct pod *p);
+struct pod *pod_find(struct node *n, struct str ns, struct str name);
+struct ctr *pod_ctr(struct pod *p, struct str name);
+void pods_on_runtime(void *arg, const struct runtime_event *ev);
+void pods_network_ready(struct node *n);
+const struct core_v1_container *ctr_spec(const struct ctr *c); /* NULL: no longer in the pod */
+bool ctr_is_sidecar(const struct ctr *c);
+/* ctr_state: the newest run; false = there is none. */
+bool ctr_state(const struct ctr *c, struct runtime_container *ret);
+bool ctr_running(const struct ctr *c);
+void ctr_last_set(struct ctr_last *l, const struct runtime_container *rc, const char *message);
+void pod_event(struct pod *p, const struct ctr *c, const char *type, const char *reason,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void pod_log_dir(const struct pod *p, char out[NODE_PATH]);
+struct str pod_hostname(const struct pod *p);
+
+/* pod_sync.c */
+void pod_sync(struct pod *p);
+void ctr_wait(struct ctr *c, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void ctr_image_ready(struct ctr *c, const struct err *e); /* from pull.c; e NULL: present */
+/* pod_spec.c */
+void ctr_create(struct ctr *c);
+/* pod_files_write: hosts, resolv.conf, hostname; once the addresses are known. 0 or -errno. */
+int pod_files_write(struct pod *p);
+void ctr_termination_path(const struct ctr *c, uint32_t attempt, char out[NODE_PATH]);
+/* pod_stop.c */
+/* pod_stop: one step towards nothing being there; true when nothing is. */
+bool pod_stop(struct pod *p);
+void ctr_stop(struct ctr *c, int64_t grace_ns);
+/* pod_status.c */
+void pod_status_update(struct pod *p);
+void pod_status_start(struct pod *p);         /* takes over what an earlier process had written */
+bool pod_status_settled(const struct pod *p); /* the API knows all */
+
+/* objects.c: ConfigMaps, Secrets and claims that pods refer to, kept by a watch each. */
+enum object_kind { OBJECT_CONFIGMAP, OBJECT_SECRET, OBJECT_CLAIM, OBJECT_VOLUME };
+/* object_want: pod p needs it from now on. object_get: NULL = not there (or not known yet: *ret_synced). */
+int object_want(struct pod *p, enum object_kind k, struct str name);
+const void *object_get(struct pod *p, enum object_kind k, struct str name, bool *ret_synced);
+void objects_release(struct pod *p);
+void pod_objects_want(struct pod *p); /* all that its description names */
+bool pod_objects_synced(struct pod *p);
+
+/* env.c */
+struct env_out {
+	struct str *v; /* "K=V" */
+	size_t n;
+	struct map *by_name; /* name -> struct str *, for $(VAR) */
+};
+/* env_build: the variables of c. arena. -ENOENT (e: CreateContainerConfigError text). */
+int env_build(struct ctr *c, const struct core_v1_container *s, struct arena *a,
+	struct env_out *ret, struct err *e);
+struct str env_lookup(void *env_out, struct str name);
+/* field_value: downward API: "metadata.name", "status.podIP" ... arena. -EINVAL. */
+int field_value(struct pod *p, struct str path, struct arena *a, struct str *ret, struct err *e);
+int resource_value(struct pod *p, const struct core_v1_resource_field_selector *f, struct str own,
+	struct arena *a, struct str *ret, struct err *e);
+
+/* volumes.c */
+void pod_volumes_setup(struct pod *p); /* volumes_ready, or setup back-off, when it ends */
+void pod_volumes_free(struct pod *p);
+/* pod_volume_path: host directory of a volume (or image reference); false = unknown. */
+bool pod_volume_path(struct pod *p, struct str name, char out[NODE_PATH], struct str *ret_image);
+
+/* pull.c */
+void ctr_pull(struct ctr *c);
+void ctr_pull_cancel(struct ctr *c);
+
+/* action.c: what probes and hooks do. done runs once, never within action_start, unless cancelled. */
+typedef void action_done_fn(void *arg, bool ok, const char *text);
+struct action_spec {
+	const struct core_v1_exec_action *exec;
+	const struct core_v1_http_get_action *http;
+	const struct core_v1_tcp_socket_action *tcp;
+	const struct core_v1_sleep_action *sleep;
+	int64_t timeout_ns;
+};
+int action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, void *arg,
+	struct action **ret);
+void action_cancel(struct action *x);
+
+/* probe.c */
+void probes_start(struct ctr *c);
+void probes_stop(struct ctr *c);
+
+/* join.c */
+int join_start(struct node *n, void (*ready)(struct node *n), struct err *e);
+void join_serving(struct node *n);
+/* facts.c */
+int facts_read(struct node *n, struct err *e);
+int64_t facts_memory_available(void);
+/* register.c */
+void register_start(struct node *n);
+void register_status_later(struct node *n);
+/* serve.c */
+int serve_start(struct node *n, struct str cert_pem, struct str key_pem, struct err *e);
+/* stream.c: from serve.c, authorized. */
+void serve_exec(struct node *n, struct http_req *r, struct str container_id, bool attach);
+void serve_logs(struct node *n, struct http_req *r, struct pod *p, struct ctr *c);
+void serve_port_forward(struct node *n, struct http_req *r, struct pod *p);
+
+#endif

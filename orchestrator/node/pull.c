@@ -1,0 +1,152 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * pull: the image of a container by its policy: present, or pulled with the pod's secrets, with back-off.
+ * Source: Kubernetes images documentation; kubelet image manager (texts of events and reasons). */
+#include "orchestrator/node/node_int.h"
+
+struct pulling {
+	struct ctr *c;
+	int64_t began_ns;
+	char image[600];
+};
+
+static void
+on_pulled(void *arg, struct str image_id, uint64_t size_bytes, const struct err *e)
+{
+	struct pulling *x = arg;
+	struct ctr *c = x->c;
+	struct pod *p = c->pod;
+	char took[40];
+	c->op = CTR_IDLE;
+	c->pulling = NULL;
+	c->pulling_arg = NULL;
+	if (!e || !e->code) {
+		duration_format((clock_mono_ns() - x->began_ns) / NS_PER_MS * NS_PER_MS, took);
+		pod_event(p, c, "Normal", "Pulled",
+			"Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %llu bytes.",
+			x->image, took, took, (unsigned long long)size_bytes);
+		str_copy_c(image_id, c->image_id, sizeof(c->image_id));
+		c->pull = (struct backoff){0};
+		register_status_later(p->node);
+		ctr_image_ready(c, NULL);
+	} else {
+		pod_event(p, c, "Warning", "Failed", "Failed to pull image \"%s\": %s", x->image,
+			e->msg);
+		pod_event(p, c, "Warning", "Failed", "Error: ErrImagePull");
+		backoff_fail(&c->pull, clock_mono_ns());
+		ctr_wait(c, "ErrImagePull", "%s", e->msg);
+		ctr_image_ready(c, e);
+	}
+	free(x);
+	pod_op_end(p);
+}
+
+/* secrets_gather: the docker configurations of imagePullSecrets that are here. */
+static size_t
+secrets_gather(struct pod *p, struct str *out, size_t max)
+{
+	const struct core_v1_pod_spec *s = &p->o->spec;
+	size_t n = 0;
+	for (size_t i = 0; i < s->n_image_pull_secrets && n < max; i++) {
+		bool synced = false;
+		const struct core_v1_secret *x = object_get(
+			p, OBJECT_SECRET, s->image_pull_secrets[i].name, &synced);
+		for (size_t k = 0; x && k < x->n_data && n < max; k++)
+			if (str_eq(x->data[k].key, STR(".dockerconfigjson")) ||
+				str_eq(x->data[k].key, STR(".dockercfg")))
+				out[n++] = x->data[k].value;
+	}
+	return n;
+}
+
+static void
+pull_start(struct ctr *c, struct str image)
+{
+	struct pod *p = c->pod;
+	struct str secrets[16];
+	struct err e = {0};
+	struct pulling *x = calloc(1, sizeof(*x));
+	struct runtime_pull *handle = NULL;
+	if (!x)
+		return;
+	x->c = c;
+	x->began_ns = clock_mono_ns();
+	str_copy_c(image, x->image, sizeof(x->image));
+	struct runtime_pull_spec spec = {.ref = image,
+		.docker_configs = secrets,
+		.n_docker_configs = secrets_gather(p, secrets, ARRAY_LEN(secrets))};
+	pod_event(p, c, "Normal", "Pulling", "Pulling image \"%s\"", x->image);
+	int rc = runtime_image_pull(p->node->rt, &spec, on_pulled, x, &handle, &e);
+	if (rc < 0) {
+		backoff_fail(&c->pull, clock_mono_ns());
+		ctr_wait(c, rc == -EINVAL ? "InvalidImageName" : "ErrImagePull",
+			"Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": %s",
+			x->image, x->image, e.msg);
+		pod_event(p, c, "Warning", rc == -EINVAL ? "InspectFailed" : "Failed", "%s",
+			c->detail);
+		pod_wake_in(p, c->pull.delay_ns);
+		free(x);
+		return;
+	}
+	c->op = CTR_PULLING;
+	c->pulling = handle;
+	c->pulling_arg = x;
+	pod_op_begin(p);
+}
+
+void
+ctr_pull(struct ctr *c)
+{
+	struct pod *p = c->pod;
+	const struct core_v1_container *s = ctr_spec(c);
+	struct arena *a = arena_new(1 << 20);
+	struct runtime_image img = {0};
+	bool here = a && runtime_image_find(p->node->rt, s->image, a, &img) == 0;
+	if (here)
+		str_copy_c(img.id, c->image_id, sizeof(c->image_id));
+	arena_free(a);
+	bool always = str_eq(s->image_pull_policy, STR("Always"));
+	if (here && !always) {
+		pod_event(p, c, "Normal", "Pulled",
+			"Container image \"" STR_FMT
+			"\" already present on machine and can be accessed by the pod",
+			STR_ARG(s->image));
+		ctr_image_ready(c, NULL);
+		return;
+	}
+	if (!here && str_eq(s->image_pull_policy, STR("Never"))) {
+		bool told = strcmp(c->reason, "ErrImageNeverPull") == 0;
+		ctr_wait(c, "ErrImageNeverPull",
+			"Container image \"" STR_FMT "\" is not present with pull policy of Never",
+			STR_ARG(s->image));
+		if (!told) {
+			pod_event(p, c, "Warning", "ErrImageNeverPull", "%s", c->detail);
+			pod_event(p, c, "Warning", "Failed", "Error: ErrImageNeverPull");
+		}
+		return;
+	}
+	int64_t left_ns = backoff_left(&c->pull, clock_mono_ns());
+	if (left_ns) {
+		if (strcmp(c->reason, "ImagePullBackOff") != 0) {
+			pod_event(p, c, "Normal", "BackOff",
+				"Back-off pulling image \"" STR_FMT "\"", STR_ARG(s->image));
+			pod_event(p, c, "Warning", "Failed", "Error: ImagePullBackOff");
+		}
+		ctr_wait(c, "ImagePullBackOff", "Back-off pulling image \"" STR_FMT "\"",
+			STR_ARG(s->image));
+		pod_wake_in(p, left_ns);
+		return;
+	}
+	pull_start(c, s->image);
+}
+
+void
+ctr_pull_cancel(struct ctr *c)
+{
+	if (c->op != CTR_PULLING)
+		return;
+	runtime_image_pull_cancel(TAKE_PTR(c->pulling));
+	free(TAKE_PTR(c->pulling_arg));
+	c->op = CTR_IDLE;
+	pod_op_end(c->pod);
+}

@@ -1,0 +1,423 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * rules: see rules.h. */
+#include "orchestrator/node/rules.h"
+
+#include <stdio.h>
+
+/* ---- resources ---- */
+
+const char *
+qos_name(enum runtime_qos q)
+{
+	static const char *const names[] = {[RUNTIME_QOS_GUARANTEED] = "Guaranteed",
+		[RUNTIME_QOS_BURSTABLE] = "Burstable",
+		[RUNTIME_QOS_BEST_EFFORT] = "BestEffort"};
+	return names[q];
+}
+
+static struct str
+resource_text(const struct str_pair *v, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq_c(v[i].key, name))
+			return v[i].value;
+	return STR_NONE;
+}
+
+int64_t
+resource_milli(const struct str_pair *v, size_t n, const char *name)
+{
+	return quantity_milli_of(resource_text(v, n, name), -1);
+}
+
+int64_t
+resource_units(const struct str_pair *v, size_t n, const char *name)
+{
+	return quantity_value_of(resource_text(v, n, name), -1);
+}
+
+struct qos_seen {
+	bool any, all_limited;
+};
+
+static void
+qos_look(struct qos_seen *q, const struct core_v1_resource_requirements *r)
+{
+	static const char *const names[] = {"cpu", "memory"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		int64_t lim = resource_milli(r->limits, r->n_limits, names[i]);
+		int64_t req = resource_milli(r->requests, r->n_requests, names[i]);
+		if (lim > 0 || req > 0)
+			q->any = true;
+		if (lim <= 0 || (req > 0 && req != lim))
+			q->all_limited = false;
+	}
+}
+
+enum runtime_qos
+pod_qos(const struct core_v1_pod_spec *s)
+{
+	struct qos_seen q = {.all_limited = true};
+	for (size_t i = 0; i < s->n_init_containers; i++)
+		qos_look(&q, &s->init_containers[i].resources);
+	for (size_t i = 0; i < s->n_containers; i++)
+		qos_look(&q, &s->containers[i].resources);
+	if (!q.any)
+		return RUNTIME_QOS_BEST_EFFORT;
+	return q.all_limited ? RUNTIME_QOS_GUARANTEED : RUNTIME_QOS_BURSTABLE;
+}
+
+static int64_t
+cpu_shares(int64_t milli)
+{
+	int64_t shares = milli * 1024 / 1000;
+	return shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
+}
+
+static int64_t
+cpu_quota_us(int64_t milli)
+{
+	int64_t quota = milli * 100;
+	return quota < 1000 ? 1000 : quota;
+}
+
+struct runtime_limits
+container_limits(const struct core_v1_container *c)
+{
+	const struct core_v1_resource_requirements *r = &c->resources;
+	int64_t cpu = resource_milli(r->limits, r->n_limits, "cpu");
+	int64_t mem = resource_units(r->limits, r->n_limits, "memory");
+	int64_t want = resource_milli(r->requests, r->n_requests, "cpu");
+	if (want < 0)
+		want = cpu;
+	struct runtime_limits l = {.cpu_shares = cpu_shares(want < 0 ? 0 : want)};
+	if (mem > 0)
+		l.memory_bytes = mem;
+	if (cpu > 0)
+		l.cpu_quota_us = cpu_quota_us(cpu);
+	return l;
+}
+
+/* A pod's amount: the sum of its containers and sidecars, or an init container if that is larger; -1 when one of
+ * them has no limit. */
+static int64_t
+pod_amount(const struct core_v1_pod_spec *s, bool limits, const char *name)
+{
+	int64_t sum = 0, sidecars = 0, most = 0;
+	bool open = false;
+	for (size_t k = 0; k < 2; k++) {
+		size_t n = k ? s->n_containers : s->n_init_containers;
+		for (size_t i = 0; i < n; i++) {
+			const struct core_v1_container *c = k ? &s->containers[i]
+							      : &s->init_containers[i];
+			const struct core_v1_resource_requirements *r = &c->resources;
+			int64_t v = limits ? resource_milli(r->limits, r->n_limits, name)
+					   : resource_milli(r->requests, r->n_requests, name);
+			if (v < 0 && !limits)
+				v = resource_milli(r->limits, r->n_limits, name);
+			if (v <= 0) {
+				open = open || limits;
+				continue;
+			}
+			if (k)
+				sum += v;
+			else if (str_eq(c->restart_policy, STR("Always")))
+				sidecars += v;
+			else if (v + sidecars > most)
+				most = v + sidecars;
+		}
+	}
+	sum += sidecars;
+	return open ? -1 : sum > most ? sum : most;
+}
+
+struct runtime_limits
+pod_limits(const struct core_v1_pod_spec *s)
+{
+	struct runtime_limits l = {0};
+	int64_t want = pod_amount(s, false, "cpu");
+	int64_t cpu = pod_amount(s, true, "cpu"), mem = pod_amount(s, true, "memory");
+	l.cpu_shares = cpu_shares(want < 0 ? 0 : want);
+	if (cpu > 0)
+		l.cpu_quota_us = cpu_quota_us(cpu);
+	if (mem > 0)
+		l.memory_bytes = mem / 1000;
+	return l;
+}
+
+int
+oom_score(const struct core_v1_pod_spec *s, const struct core_v1_container *c, int64_t node_bytes)
+{
+	if (s->has_priority && s->priority >= 2000000000)
+		return -997;
+	switch (pod_qos(s)) {
+	case RUNTIME_QOS_GUARANTEED:
+		return -997;
+	case RUNTIME_QOS_BEST_EFFORT:
+		return 1000;
+	case RUNTIME_QOS_BURSTABLE:
+		break;
+	}
+	int64_t want = resource_units(c->resources.requests, c->resources.n_requests, "memory");
+	if (want < 0 || node_bytes <= 0)
+		want = 0;
+	int64_t score = 1000 - (node_bytes > 0 ? (int64_t)((__int128)1000 * want / node_bytes) : 0);
+	return (int)(score < 3 ? 3 : score > 999 ? 999 : score);
+}
+
+/* ---- back-off ---- */
+
+void
+backoff_fail(struct backoff *b, int64_t now_ns)
+{
+	if (b->delay_ns && now_ns - b->until_ns > BACKOFF_RESET_NS)
+		b->delay_ns = 0;
+	b->delay_ns = b->delay_ns ? b->delay_ns * 2 : BACKOFF_BASE_NS;
+	if (b->delay_ns > BACKOFF_MAX_NS)
+		b->delay_ns = BACKOFF_MAX_NS;
+	b->until_ns = now_ns + b->delay_ns;
+}
+
+int64_t
+backoff_left(const struct backoff *b, int64_t now_ns)
+{
+	return b->delay_ns && b->until_ns > now_ns ? b->until_ns - now_ns : 0;
+}
+
+/* ---- probes ---- */
+
+void
+probe_count_init(struct probe_count *p, enum probe_kind k)
+{
+	*p = (struct probe_count){.value = k == PROBE_LIVENESS};
+}
+
+enum probe_verdict
+probe_count_add(
+	struct probe_count *p, bool ok, int32_t success_threshold, int32_t failure_threshold)
+{
+	if (p->run > 0 && p->last == ok)
+		p->run++;
+	else
+		p->run = 1;
+	p->last = ok;
+	int32_t need = ok ? success_threshold : failure_threshold;
+	if (p->run < (need > 0 ? need : 1))
+		return PROBE_SAME;
+	if (ok) {
+		bool was = p->value;
+		p->value = true;
+		return was ? PROBE_SAME : PROBE_UP;
+	}
+	p->value = false;
+	return PROBE_DOWN;
+}
+
+/* ---- variables ---- */
+
+struct str
+var_expand(struct arena *a, struct str s, var_lookup_fn *lookup, void *arg)
+{
+	struct buf b;
+	if (str_find_char(s, '$') < 0)
+		return s;
+	buf_init_arena(&b, a);
+	for (size_t i = 0; i < s.n;) {
+		char next = i + 1 < s.n ? s.p[i + 1] : 0;
+		if (s.p[i] == '$' && next == '$') {
+			buf_char(&b, '$');
+			i += 2;
+			continue;
+		}
+		struct str rest = str_sub(s, i + 2, SIZE_MAX);
+		ptrdiff_t end = s.p[i] == '$' && next == '(' ? str_find_char(rest, ')') : -1;
+		if (end < 0) {
+			buf_char(&b, s.p[i++]);
+			continue;
+		}
+		struct str value = lookup(arg, str_sub(rest, 0, (size_t)end));
+		buf_str(&b, str_is_set(value) ? value : str_sub(s, i, i + 3 + (size_t)end));
+		i += 3 + (size_t)end;
+	}
+	return b.failed ? STR_NONE : buf_view(&b);
+}
+
+struct str
+service_env_name(struct arena *a, struct str name)
+{
+	char *p = arena_cstr(a, name);
+	if (!p)
+		return STR_NONE;
+	for (size_t i = 0; i < name.n; i++) {
+		if (p[i] >= 'a' && p[i] <= 'z')
+			p[i] = (char)(p[i] - 'a' + 'A');
+		else if (p[i] == '-' || p[i] == '.')
+			p[i] = '_';
+	}
+	return str_from(p, name.n);
+}
+
+/* ---- files ---- */
+
+void
+hosts_write(struct buf *b, const struct core_v1_pod_spec *s, struct str hostname, struct str fqdn,
+	const struct ip_addr *ips, size_t n_ips)
+{
+	buf_cstr(b,
+		"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n"
+		"::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n"
+		"fe00::\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
+	for (size_t i = 0; i < n_ips; i++) {
+		char text[IP_TEXT_MAX];
+		ip_format(&ips[i], text);
+		buf_fmt(b, "%s\t", text);
+		if (fqdn.n)
+			buf_fmt(b, STR_FMT "\t", STR_ARG(fqdn));
+		buf_fmt(b, STR_FMT "\n", STR_ARG(hostname));
+	}
+	if (s->n_host_aliases)
+		buf_cstr(b, "\n# Entries added by HostAliases.\n");
+	for (size_t i = 0; i < s->n_host_aliases; i++) {
+		buf_str(b, s->host_aliases[i].ip);
+		for (size_t k = 0; k < s->host_aliases[i].n_hostnames; k++)
+			buf_fmt(b, "\t" STR_FMT, STR_ARG(s->host_aliases[i].hostnames[k]));
+		buf_char(b, '\n');
+	}
+}
+
+enum { RESOLV_SEARCH_MAX = 32, RESOLV_SERVERS_MAX = 3 };
+
+struct resolv {
+	struct buf servers, search, options;
+	size_t n_servers, n_search;
+};
+
+static void
+resolv_server(struct resolv *r, struct str addr)
+{
+	if (r->n_servers++ < RESOLV_SERVERS_MAX)
+		buf_fmt(&r->servers, "nameserver " STR_FMT "\n", STR_ARG(addr));
+}
+
+static void
+resolv_search(struct resolv *r, struct str name)
+{
+	if (name.n && r->n_search++ < RESOLV_SEARCH_MAX)
+		buf_fmt(&r->search, " " STR_FMT, STR_ARG(name));
+}
+
+static void
+resolv_host(struct resolv *r, struct str host, bool servers, bool options)
+{
+	struct str line, rest = host;
+	while (str_next(&rest, '\n', &line)) {
+		struct str word, tail;
+		str_cut(str_trim(line), ' ', &word, &tail);
+		tail = str_trim(tail);
+		if (servers && str_eq(word, STR("nameserver")))
+			resolv_server(r, tail);
+		else if (str_eq(word, STR("search"))) {
+			struct str name;
+			while (str_next(&tail, ' ', &name))
+				resolv_search(r, name);
+		} else if (options && str_eq(word, STR("options")))
+			buf_fmt(&r->options, " " STR_FMT, STR_ARG(tail));
+	}
+}
+
+void
+resolv_write(struct buf *b, const struct core_v1_pod_spec *s, struct str ns, struct str domain,
+	const struct ip_addr *dns, size_t n_dns, struct str host)
+{
+	struct resolv r = {.servers = BUF_INIT};
+	bool cluster = str_eq(s->dns_policy, STR("ClusterFirstWithHostNet")) ||
+		(str_eq(s->dns_policy, STR("ClusterFirst")) && !s->host_network);
+	if (cluster && n_dns) {
+		char text[IP_TEXT_MAX + 300];
+		for (size_t i = 0; i < n_dns; i++) {
+			size_t n = ip_format(&dns[i], text);
+			resolv_server(&r, str_from(text, n));
+		}
+		int n = snprintf(
+			text, sizeof(text), STR_FMT ".svc." STR_FMT, STR_ARG(ns), STR_ARG(domain));
+		if (n > 0 && (size_t)n < sizeof(text)) {
+			resolv_search(&r, str_from(text, (size_t)n));
+			resolv_search(&r, str_sub(str_from(text, (size_t)n), ns.n + 1, SIZE_MAX));
+		}
+		resolv_search(&r, domain);
+		resolv_host(&r, host, false, false);
+		buf_cstr(&r.options, " ndots:5");
+	} else if (!str_eq(s->dns_policy, STR("None"))) {
+		resolv_host(&r, host, true, true);
+	}
+	const struct core_v1_pod_dns_config *c = s->dns_config;
+	for (size_t i = 0; c && i < c->n_nameservers; i++)
+		resolv_server(&r, c->nameservers[i]);
+	for (size_t i = 0; c && i < c->n_searches; i++)
+		resolv_search(&r, c->searches[i]);
+	for (size_t i = 0; c && i < c->n_options; i++) {
+		/* The pod's own value stands last: resolvers take the last one. */
+		buf_fmt(&r.options, " " STR_FMT, STR_ARG(c->options[i].name));
+		if (c->options[i].value.n)
+			buf_fmt(&r.options, ":" STR_FMT, STR_ARG(c->options[i].value));
+	}
+	if (r.search.len)
+		buf_fmt(b, "search" STR_FMT "\n", STR_ARG(buf_view(&r.search)));
+	buf_str(b, buf_view(&r.servers));
+	if (r.options.len)
+		buf_fmt(b, "options" STR_FMT "\n", STR_ARG(buf_view(&r.options)));
+	b->failed = b->failed || r.servers.failed || r.search.failed || r.options.failed;
+	buf_release(&r.servers);
+	buf_release(&r.search);
+	buf_release(&r.options);
+}
+
+/* ---- phase ---- */
+
+bool
+restart_wanted(struct str policy, bool sidecar, bool init, int exit_code)
+{
+	if (sidecar)
+		return true;
+	if (exit_code == 0)
+		return !init && str_eq(policy, STR("Always"));
+	return !str_eq(policy, STR("Never"));
+}
+
+const char *
+pod_phase(const struct phase_in *v, size_t n, struct str restart_policy, bool terminating)
+{
+	size_t pending = 0, running = 0, waiting = 0, good = 0, bad = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].init) {
+			if (v[i].restarts)
+				continue;
+			bool again = !terminating && !str_eq(restart_policy, STR("Never"));
+			if (v[i].exited && v[i].exit_code && !again)
+				return "Failed";
+			pending += v[i].exited && v[i].exit_code == 0 ? 0 : 1;
+		} else if (v[i].running) {
+			running++;
+		} else if (v[i].exited) {
+			bool again = !terminating &&
+				restart_wanted(restart_policy, false, false, v[i].exit_code);
+			waiting += again;
+			good += !again && v[i].exit_code == 0;
+			bad += !again && v[i].exit_code != 0;
+		} else if (terminating && v[i].created) {
+			bad++;
+		} else {
+			pending++;
+		}
+	}
+	if (pending && running == 0 && waiting == 0 && good == 0 && bad == 0)
+		return "Pending";
+	if (pending && !terminating)
+		return running || waiting ? "Running" : "Pending";
+	if (running || waiting)
+		return "Running";
+	if (pending)
+		return "Pending";
+	return bad ? "Failed" : "Succeeded";
+}

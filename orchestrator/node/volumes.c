@@ -1,0 +1,495 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * volumes: the volumes of a pod, from its description to calls of storage/volume: contents are gathered on
+ * the loop, files and mounts are made by a helper thread, tokens are asked for first. Run again when an
+ * object changed: then only files are rewritten (atomically). All of a pod's volumes lie below its folder
+ * but for hostPath and local ones, which are used where they are.
+ * Source: kubelet volume plugins; KEP-1205 (projected tokens: renewed at 80 % of their life). */
+#include "orchestrator/node/node_int.h"
+
+#include "storage/volume/volume.h"
+
+#include <sys/stat.h>
+
+enum step_kind { STEP_FILES, STEP_EMPTY, STEP_HOST, STEP_NFS, STEP_LOCAL };
+struct step {
+	enum step_kind kind;
+	const char *dir;
+	struct volume_file *files;
+	size_t n_files;
+	bool memory;
+	int64_t size_bytes, group;
+	struct str type;
+	struct volume_nfs nfs;
+	struct str name;
+};
+
+struct job {
+	struct pod *p;
+	struct arena *a;
+	struct step *steps;
+	size_t n;
+	struct err e;
+};
+
+/* A service account token of a projected volume. */
+struct token {
+	struct token *next;
+	struct pod *p;
+	struct client_call *call;
+	char *audience, *value;
+	int64_t seconds, renew_ns; /* renew: wall */
+};
+
+bool
+pod_volume_path(struct pod *p, struct str name, char out[NODE_PATH], struct str *ret_image)
+{
+	const struct core_v1_pod_spec *s = &p->o->spec;
+	bool synced = false;
+	*ret_image = STR("");
+	for (size_t i = 0; i < s->n_volumes; i++) {
+		const struct core_v1_volume *v = &s->volumes[i];
+		char made[320];
+		struct str claim = STR("");
+		if (!str_eq(v->name, name))
+			continue;
+		snprintf(out, NODE_PATH, "%s/pods/%s/volumes/" STR_FMT, p->node->dir, p->uid,
+			STR_ARG(name));
+		if (v->host_path)
+			return str_copy_c(v->host_path->path, out, NODE_PATH);
+		if (v->image)
+			*ret_image = v->image->reference;
+		if (v->persistent_volume_claim)
+			claim = v->persistent_volume_claim->claim_name;
+		if (v->ephemeral)
+			claim = str_from(made,
+				(size_t)snprintf(made, sizeof(made), "%s-" STR_FMT, p->name,
+					STR_ARG(v->name)));
+		if (claim.n) {
+			const struct core_v1_persistent_volume_claim *c = object_get(
+				p, OBJECT_CLAIM, claim, &synced);
+			const struct core_v1_persistent_volume *pv = c
+				? object_get(p, OBJECT_VOLUME, c->spec.volume_name, &synced)
+				: NULL;
+			if (pv && pv->spec.local)
+				return str_copy_c(pv->spec.local->path, out, NODE_PATH);
+			if (pv && pv->spec.host_path)
+				return str_copy_c(pv->spec.host_path->path, out, NODE_PATH);
+		}
+		return true;
+	}
+	return false;
+}
+
+/* ---- tokens ---- */
+
+static void
+on_token(void *arg, const struct client_result *r)
+{
+	struct token *t = arg;
+	struct pod *p = t->p;
+	struct arena *a = arena_new(1 << 20);
+	struct doc *d = NULL;
+	int64_t until_ns = 0, now_ns = clock_wall_ns();
+	t->call = NULL;
+	if (a && r->http == 201 && doc_parse_json(a, r->body, NULL, &d, NULL) == 0) {
+		struct doc *st = doc_get(d, STR("status"));
+		struct str v = doc_get_str(st, STR("token"));
+		free(t->value);
+		t->value = v.n ? strndup(v.p, v.n) : NULL;
+		if (rfc3339_parse(doc_get_str(st, STR("expirationTimestamp")), &until_ns) < 0)
+			until_ns = now_ns + t->seconds * NS_PER_SEC;
+		t->renew_ns = now_ns + (until_ns - now_ns) / 10 * 8;
+		loop_timer_after(p->node->loop, &p->token_timer, t->renew_ns - now_ns + NS_PER_SEC);
+		p->volumes_stale = true;
+	} else {
+		pod_event(p, NULL, "Warning", "FailedMount",
+			"MountVolume.SetUp failed for volume \"kube-api-access\" : failed to fetch token: %s",
+			r->e.msg);
+		backoff_fail(&p->setup, clock_mono_ns());
+		p->setup.until_ns = clock_mono_ns() + NS_PER_SEC;
+	}
+	arena_free(a);
+	pod_op_end(p);
+}
+
+static void
+token_ask(struct token *t)
+{
+	struct pod *p = t->p;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	buf_cstr(&b,
+		"{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"TokenRequest\",\"spec\":{"
+		"\"audiences\":[");
+	if (t->audience[0])
+		doc_json_string(&b, str_c(t->audience));
+	buf_fmt(&b,
+		"],\"expirationSeconds\":%lld,\"boundObjectRef\":{\"apiVersion\":\"v1\",\"kind\":\"Pod\","
+		"\"name\":\"%s\",\"uid\":\"%s\"}}}",
+		(long long)t->seconds, p->name, p->uid);
+	struct str sa = p->o->spec.service_account_name;
+	struct client_req q = {.verb = CLIENT_CREATE,
+		.version = STR("v1"),
+		.resource = STR("serviceaccounts"),
+		.ns = str_c(p->ns),
+		.name = sa.n ? sa : STR("default"),
+		.subresource = STR("token"),
+		.body = buf_view(&b)};
+	if (client_call_start(p->node->api, &q, on_token, t, &t->call) == 0)
+		pod_op_begin(p);
+}
+
+/* token_of: the token wanted; NULL while it is not here. */
+static const char *
+token_of(struct pod *p, const struct core_v1_service_account_token_projection *s)
+{
+	int64_t seconds = s->has_expiration_seconds ? s->expiration_seconds : 3600;
+	struct token *t = p->tokens;
+	while (t && (!str_eq_c(s->audience, t->audience) || t->seconds != seconds))
+		t = t->next;
+	if (!t) {
+		t = calloc(1, sizeof(*t));
+		if (!t)
+			return NULL;
+		*t = (struct token){.next = p->tokens,
+			.p = p,
+			.seconds = seconds,
+			.audience = strndup(s->audience.p ? s->audience.p : "", s->audience.n)};
+		p->tokens = t;
+	}
+	if (!t->call && t->audience && (!t->value || clock_wall_ns() >= t->renew_ns))
+		token_ask(t);
+	return t->value;
+}
+
+void
+pod_volumes_free(struct pod *p)
+{
+	while (p->tokens) {
+		struct token *t = p->tokens;
+		p->tokens = t->next;
+		if (t->call)
+			client_call_cancel(t->call);
+		free(t->audience);
+		free(t->value);
+		free(t);
+	}
+}
+
+/* ---- gathering ---- */
+
+static void
+add_file(struct job *j, struct step *s, struct str path, struct str content, mode_t mode)
+{
+	struct volume_file *f = ARENA_PUSH(j->a, s->files, s->n_files);
+	if (f)
+		*f = (struct volume_file){arena_str(j->a, path), arena_str(j->a, content), mode};
+}
+
+/* add_pairs: entries of a ConfigMap or Secret, all or those of items. */
+static int
+add_pairs(struct job *j, struct step *s, const struct str_pair *v, size_t n,
+	const struct core_v1_key_to_path *items, size_t n_items, mode_t mode, bool optional)
+{
+	for (size_t i = 0; n_items == 0 && i < n; i++)
+		add_file(j, s, v[i].key, v[i].value, mode);
+	for (size_t k = 0; k < n_items; k++) {
+		bool found = false;
+		for (size_t i = 0; i < n; i++)
+			if (str_eq(v[i].key, items[k].key)) {
+				add_file(j, s, items[k].path, v[i].value,
+					items[k].has_mode ? (mode_t)items[k].mode : mode);
+				found = true;
+			}
+		if (!found && !optional)
+			return err_set(&j->e, -ENOENT, R_UNKNOWN,
+				"references non-existent config key: " STR_FMT,
+				STR_ARG(items[k].key));
+	}
+	return 0;
+}
+
+static int
+missing(struct job *j, const char *what, struct str name, bool optional)
+{
+	if (optional)
+		return 0;
+	return err_set(
+		&j->e, -ENOENT, R_UNKNOWN, "%s \"" STR_FMT "\" not found", what, STR_ARG(name));
+}
+
+static int
+add_config_map(struct job *j, struct step *s, struct str name,
+	const struct core_v1_key_to_path *items, size_t n_items, mode_t mode, bool optional)
+{
+	bool synced = false;
+	const struct core_v1_config_map *m = object_get(j->p, OBJECT_CONFIGMAP, name, &synced);
+	if (!m)
+		return missing(j, "configmap", name, optional);
+	size_t n = m->n_data + m->n_binary_data;
+	struct str_pair *all = ARENA_ARRAY(j->a, struct str_pair, n);
+	if (!all)
+		return -ENOMEM;
+	if (m->n_data)
+		memcpy(all, m->data, m->n_data * sizeof(*all));
+	if (m->n_binary_data)
+		memcpy(all + m->n_data, m->binary_data, m->n_binary_data * sizeof(*all));
+	return add_pairs(j, s, all, n, items, n_items, mode, optional);
+}
+
+static int
+add_secret(struct job *j, struct step *s, struct str name, const struct core_v1_key_to_path *items,
+	size_t n_items, mode_t mode, bool optional)
+{
+	bool synced = false;
+	const struct core_v1_secret *m = object_get(j->p, OBJECT_SECRET, name, &synced);
+	if (!m)
+		return missing(j, "secret", name, optional);
+	return add_pairs(j, s, m->data, m->n_data, items, n_items, mode, optional);
+}
+
+static int
+add_downward(struct job *j, struct step *s, const struct core_v1_downward_api_volume_file *v,
+	size_t n, mode_t mode)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct str value = STR("");
+		int rc = 0;
+		if (v[i].field_ref)
+			rc = field_value(j->p, v[i].field_ref->field_path, j->a, &value, &j->e);
+		else if (v[i].resource_field_ref)
+			rc = resource_value(
+				j->p, v[i].resource_field_ref, STR(""), j->a, &value, &j->e);
+		if (rc < 0)
+			return rc;
+		add_file(j, s, v[i].path, value, v[i].has_mode ? (mode_t)v[i].mode : mode);
+	}
+	return 0;
+}
+
+/* add_projected: 0, -EAGAIN a token is on its way, or an error. */
+static int
+add_projected(struct job *j, struct step *s, const struct core_v1_projected_volume_source *v)
+{
+	mode_t mode = v->has_default_mode ? (mode_t)v->default_mode : 0644;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < v->n_sources; i++) {
+		const struct core_v1_volume_projection *x = &v->sources[i];
+		if (x->config_map)
+			rc = add_config_map(j, s, x->config_map->name, x->config_map->items,
+				x->config_map->n_items, mode, x->config_map->optional);
+		else if (x->secret)
+			rc = add_secret(j, s, x->secret->name, x->secret->items, x->secret->n_items,
+				mode, x->secret->optional);
+		else if (x->downward_api)
+			rc = add_downward(
+				j, s, x->downward_api->items, x->downward_api->n_items, mode);
+		else if (x->service_account_token) {
+			const char *t = token_of(j->p, x->service_account_token);
+			if (!t)
+				return -EAGAIN;
+			add_file(j, s, x->service_account_token->path, str_c(t),
+				j->p->o->spec.security_context &&
+						j->p->o->spec.security_context->has_fs_group
+					? 0640
+					: mode == 0644 ? 0644
+						       : 0600);
+		} else {
+			rc = err_set(
+				&j->e, -ENOTSUP, R_UNKNOWN, "projected source is not supported");
+		}
+	}
+	return rc;
+}
+
+static int
+add_claim(struct job *j, struct step *s, struct str claim)
+{
+	bool synced = false;
+	const struct core_v1_persistent_volume_claim *c = object_get(
+		j->p, OBJECT_CLAIM, claim, &synced);
+	if (!c)
+		return missing(j, "persistentvolumeclaim", claim, false);
+	const struct core_v1_persistent_volume *v = c->spec.volume_name.n
+		? object_get(j->p, OBJECT_VOLUME, c->spec.volume_name, &synced)
+		: NULL;
+	if (!v)
+		return err_set(&j->e, -EAGAIN, R_UNKNOWN,
+			"persistentvolumeclaim \"" STR_FMT "\" is not bound", STR_ARG(claim));
+	if (v->spec.nfs) {
+		s->kind = STEP_NFS;
+		s->nfs = (struct volume_nfs){arena_str(j->a, v->spec.nfs->server),
+			arena_str(j->a, v->spec.nfs->path), v->spec.nfs->read_only, NULL,
+			v->spec.n_mount_options};
+		struct str *opts = ARENA_ARRAY(j->a, struct str, v->spec.n_mount_options);
+		for (size_t i = 0; opts && i < v->spec.n_mount_options; i++)
+			opts[i] = arena_str(j->a, v->spec.mount_options[i]);
+		s->nfs.options = opts;
+		return 0;
+	}
+	if (v->spec.local || v->spec.host_path) {
+		s->kind = STEP_LOCAL;
+		s->dir = arena_cstr(
+			j->a, v->spec.local ? v->spec.local->path : v->spec.host_path->path);
+		return 0;
+	}
+	return err_set(&j->e, -ENOTSUP, R_UNKNOWN, "no volume plugin matched");
+}
+
+static int
+add_volume(struct job *j, const struct core_v1_volume *v)
+{
+	struct pod *p = j->p;
+	const struct core_v1_pod_security_context *sc = p->o->spec.security_context;
+	if (v->image)
+		return 0; /* mounted by the runtime */
+	struct step *s = ARENA_PUSH(j->a, j->steps, j->n);
+	if (!s)
+		return -ENOMEM;
+	struct str dir = arena_fmt(
+		j->a, "%s/pods/%s/volumes/" STR_FMT, p->node->dir, p->uid, STR_ARG(v->name));
+	*s = (struct step){.kind = STEP_FILES,
+		.dir = dir.p,
+		.memory = true,
+		.name = arena_str(j->a, v->name),
+		.group = sc && sc->has_fs_group ? sc->fs_group : VOLUME_NO_GROUP};
+	if (v->config_map) {
+		s->memory = false;
+		return add_config_map(j, s, v->config_map->name, v->config_map->items,
+			v->config_map->n_items,
+			v->config_map->has_default_mode ? (mode_t)v->config_map->default_mode
+							: 0644,
+			v->config_map->optional);
+	}
+	if (v->secret)
+		return add_secret(j, s, v->secret->secret_name, v->secret->items,
+			v->secret->n_items,
+			v->secret->has_default_mode ? (mode_t)v->secret->default_mode : 0644,
+			v->secret->optional);
+	if (v->projected)
+		return add_projected(j, s, v->projected);
+	if (v->downward_api)
+		return add_downward(j, s, v->downward_api->items, v->downward_api->n_items,
+			v->downward_api->has_default_mode ? (mode_t)v->downward_api->default_mode
+							  : 0644);
+	if (v->host_path) {
+		s->kind = STEP_HOST;
+		s->dir = arena_cstr(j->a, v->host_path->path);
+		s->type = arena_str(j->a, v->host_path->type);
+		return 0;
+	}
+	if (v->nfs) {
+		s->kind = STEP_NFS;
+		s->nfs = (struct volume_nfs){.server = arena_str(j->a, v->nfs->server),
+			.path = arena_str(j->a, v->nfs->path),
+			.read_only = v->nfs->read_only};
+		return 0;
+	}
+	if (v->persistent_volume_claim)
+		return add_claim(j, s, v->persistent_volume_claim->claim_name);
+	if (v->ephemeral)
+		return add_claim(j, s, arena_fmt(j->a, "%s-" STR_FMT, p->name, STR_ARG(v->name)));
+	if (v->empty_dir) {
+		s->kind = STEP_EMPTY;
+		s->memory = str_eq(v->empty_dir->medium, STR("Memory"));
+		s->size_bytes = quantity_value_of(v->empty_dir->size_limit, 0);
+		return 0;
+	}
+	return err_set(&j->e, -ENOTSUP, R_UNKNOWN, "no volume plugin matched");
+}
+
+/* ---- the helper thread ---- */
+
+static int
+step_run(const struct step *s, struct err *e)
+{
+	switch (s->kind) {
+	case STEP_FILES:
+		return volume_files_write(
+			s->dir, s->files, s->n_files, s->memory, s->group, NULL, e);
+	case STEP_EMPTY:
+		return volume_empty_dir(s->dir, s->memory, s->size_bytes, s->group, e);
+	case STEP_HOST:
+		return volume_host_path(s->dir, s->type, e);
+	case STEP_NFS:
+		return volume_nfs_mount(s->dir, &s->nfs, e);
+	case STEP_LOCAL:
+		return volume_local_dir(s->dir, e);
+	}
+	return -EINVAL;
+}
+
+static void
+job_run(void *arg)
+{
+	struct job *j = arg;
+	for (size_t i = 0; i < j->n; i++) {
+		int rc = step_run(&j->steps[i], &j->e);
+		if (rc < 0) {
+			if (!j->e.code)
+				err_errno(&j->e, rc, "volume");
+			err_wrap(&j->e, "MountVolume.SetUp failed for volume \"" STR_FMT "\" ",
+				STR_ARG(j->steps[i].name));
+			return;
+		}
+	}
+}
+
+static void
+job_failed(struct pod *p, const char *text)
+{
+	pod_event(p, NULL, "Warning", "FailedMount", "%s", text);
+	backoff_fail(&p->setup, clock_mono_ns());
+	/* Upstream's volume manager begins at half a second. */
+	p->setup.until_ns = clock_mono_ns() + p->setup.delay_ns / 20;
+}
+
+static void
+job_done(void *arg)
+{
+	struct job *j = arg;
+	struct pod *p = j->p;
+	p->volumes_busy = false;
+	if (j->e.code)
+		job_failed(p, j->e.msg);
+	else
+		p->volumes_ready = true;
+	arena_free(j->a);
+	pod_op_end(p);
+}
+
+void
+pod_volumes_setup(struct pod *p)
+{
+	const struct core_v1_pod_spec *s = &p->o->spec;
+	struct arena *a = arena_new(64 << 20);
+	struct job *j = a ? ARENA_NEW(a, struct job) : NULL;
+	int rc = 0;
+	if (!j) {
+		arena_free(a);
+		return;
+	}
+	j->p = p;
+	j->a = a;
+	p->volumes_stale = false;
+	for (size_t i = 0; rc == 0 && i < s->n_volumes; i++) {
+		rc = add_volume(j, &s->volumes[i]);
+		if (rc < 0 && rc != -EAGAIN)
+			err_wrap(&j->e, "MountVolume.SetUp failed for volume \"" STR_FMT "\" ",
+				STR_ARG(s->volumes[i].name));
+	}
+	if (rc == 0 && arena_failed(a))
+		rc = err_set(&j->e, -ENOMEM, R_UNKNOWN, "volumes: too large");
+	if (rc == 0)
+		rc = loop_blocking(p->node->loop, job_run, job_done, j);
+	if (rc < 0) {
+		if (rc != -EAGAIN || j->e.code)
+			job_failed(p, j->e.msg);
+		if (p->setup.until_ns > clock_mono_ns())
+			pod_wake_in(p, p->setup.until_ns - clock_mono_ns());
+		arena_free(a);
+		return;
+	}
+	p->volumes_busy = true;
+	pod_op_begin(p);
+}

@@ -1,0 +1,197 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * rules_test: the kubelet's decisions: service class, limits, back-off, probes, variables, the files of a pod,
+ * phases. */
+#include "orchestrator/node/rules.c"
+#include "tests/unit/test.h"
+
+static struct str_pair both[] = {
+	{STR_INIT("cpu"), STR_INIT("500m")}, {STR_INIT("memory"), STR_INIT("64Mi")}};
+
+TEST(qos_is_guaranteed_only_when_all_limits_are_the_requests)
+{
+	struct core_v1_container c[2] = {0};
+	struct core_v1_pod_spec s = {.containers = c, .n_containers = 2};
+	CHECK_STR(qos_name(pod_qos(&s)), "BestEffort");
+	c[0].resources = (struct core_v1_resource_requirements){.limits = both, .n_limits = 2};
+	CHECK_STR(qos_name(pod_qos(&s)), "Burstable");
+	c[1].resources = c[0].resources;
+	CHECK_STR(qos_name(pod_qos(&s)), "Guaranteed");
+	c[1].resources.requests = both;
+	c[1].resources.n_requests = 1;
+	CHECK_STR(qos_name(pod_qos(&s)), "Guaranteed");
+	c[1].resources.n_limits = 1;
+	CHECK_STR(qos_name(pod_qos(&s)), "Burstable");
+}
+
+TEST(limits_become_cgroup_values)
+{
+	struct core_v1_container c = {.resources = {.limits = both, .n_limits = 2}};
+	struct core_v1_pod_spec s = {.containers = &c, .n_containers = 1};
+	struct runtime_limits l = container_limits(&c);
+	CHECK_INT(l.cpu_shares, 512);
+	CHECK_INT(l.cpu_quota_us, 50000);
+	CHECK_INT(l.memory_bytes, 64 << 20);
+	l = pod_limits(&s);
+	CHECK_INT(l.memory_bytes, 64 << 20);
+	CHECK_INT(l.cpu_quota_us, 50000);
+	CHECK_INT(l.cpu_shares, 512);
+	c.resources.n_limits = 1;
+	CHECK_INT(pod_limits(&s).memory_bytes, 0);
+}
+
+TEST(oom_scores_follow_the_class)
+{
+	struct core_v1_container c = {.resources = {.requests = both, .n_requests = 2}};
+	struct core_v1_pod_spec s = {.containers = &c, .n_containers = 1};
+	CHECK_INT(oom_score(&s, &c, 640LL << 20), 900);
+	c.resources.n_requests = 0;
+	CHECK_INT(oom_score(&s, &c, 640LL << 20), 1000);
+}
+
+TEST(backoff_doubles_to_five_minutes_and_is_forgotten)
+{
+	struct backoff b = {0};
+	int64_t now = 1000 * NS_PER_SEC;
+	int64_t want[] = {10, 20, 40, 80, 160, 300, 300};
+	CHECK_INT(backoff_left(&b, now), 0);
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		backoff_fail(&b, now);
+		CHECK_INT(backoff_left(&b, now), want[i] * NS_PER_SEC);
+		now = b.until_ns;
+		CHECK_INT(backoff_left(&b, now), 0);
+	}
+	backoff_fail(&b, now + 601 * NS_PER_SEC);
+	CHECK_INT(b.delay_ns, 10 * NS_PER_SEC);
+}
+
+TEST(probe_changes_only_at_thresholds)
+{
+	struct probe_count p;
+	probe_count_init(&p, PROBE_READINESS);
+	CHECK(!p.value);
+	CHECK_INT(probe_count_add(&p, true, 2, 3), PROBE_SAME);
+	CHECK_INT(probe_count_add(&p, true, 2, 3), PROBE_UP);
+	CHECK_INT(probe_count_add(&p, true, 2, 3), PROBE_SAME);
+	CHECK_INT(probe_count_add(&p, false, 2, 3), PROBE_SAME);
+	CHECK_INT(probe_count_add(&p, true, 2, 3), PROBE_SAME);
+	CHECK(p.value);
+	CHECK_INT(probe_count_add(&p, false, 2, 3), PROBE_SAME);
+	CHECK_INT(probe_count_add(&p, false, 2, 3), PROBE_SAME);
+	CHECK_INT(probe_count_add(&p, false, 2, 3), PROBE_DOWN);
+	CHECK(!p.value);
+	probe_count_init(&p, PROBE_LIVENESS);
+	CHECK(p.value);
+	CHECK_INT(probe_count_add(&p, false, 1, 1), PROBE_DOWN);
+}
+
+static struct str
+look(void *arg, struct str name)
+{
+	(void)arg;
+	return str_eq(name, STR("A")) ? STR("one") : STR_NONE;
+}
+
+TEST(variables_are_expanded_once)
+{
+	struct arena *a = arena_new(0);
+	static const struct {
+		struct str in, out;
+	} rows[] = {
+		{STR_INIT("plain"), STR_INIT("plain")},
+		{STR_INIT("$(A)"), STR_INIT("one")},
+		{STR_INIT("x$(A)y$(A)"), STR_INIT("xoneyone")},
+		{STR_INIT("$(B)"), STR_INIT("$(B)")},
+		{STR_INIT("$$(A)"), STR_INIT("$(A)")},
+		{STR_INIT("$$$(A)"), STR_INIT("$one")},
+		{STR_INIT("$A $(A"), STR_INIT("$A $(A")},
+		{STR_INIT("$"), STR_INIT("$")},
+		{STR_INIT("$()"), STR_INIT("$()")},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_STR(var_expand(a, rows[i].in, look, NULL), rows[i].out);
+	CHECK_STR(service_env_name(a, STR("my-svc.x")), "MY_SVC_X");
+	arena_free(a);
+}
+
+TEST(hosts_has_the_pod_and_its_aliases)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct str names[] = {STR("foo.local"), STR("bar.local")};
+	struct core_v1_host_alias alias = {STR("10.1.2.3"), names, 2};
+	struct core_v1_pod_spec s = {.host_aliases = &alias, .n_host_aliases = 1};
+	struct ip_addr ip;
+	CHECK_INT(ip_parse(STR("10.244.0.5"), &ip), 0);
+	hosts_write(&b, &s, STR("web-0"), STR("web-0.web.default.svc.cluster.local"), &ip, 1);
+	CHECK(str_find(buf_view(&b),
+		      STR("10.244.0.5\tweb-0.web.default.svc.cluster.local\tweb-0\n")) > 0);
+	CHECK(str_find(buf_view(&b), STR("10.1.2.3\tfoo.local\tbar.local\n")) > 0);
+}
+
+TEST(resolv_conf_by_policy)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct core_v1_pod_spec s = {.dns_policy = STR("ClusterFirst")};
+	struct str host = STR("search lan\nnameserver 9.9.9.9\noptions rotate\n");
+	struct ip_addr dns;
+	CHECK_INT(ip_parse(STR("10.96.0.10"), &dns), 0);
+	resolv_write(&b, &s, STR("ns1"), STR("cluster.local"), &dns, 1, host);
+	CHECK_STR(buf_view(&b),
+		"search ns1.svc.cluster.local svc.cluster.local cluster.local lan\n"
+		"nameserver 10.96.0.10\noptions ndots:5\n");
+	buf_clear(&b);
+	s.host_network = true;
+	resolv_write(&b, &s, STR("ns1"), STR("cluster.local"), &dns, 1, host);
+	CHECK_STR(buf_view(&b), "search lan\nnameserver 9.9.9.9\noptions rotate\n");
+	buf_clear(&b);
+	struct str servers[] = {STR("1.1.1.1")}, searches[] = {STR("x.y")};
+	struct core_v1_pod_dns_config_option opt = {STR("ndots"), STR("2")};
+	struct core_v1_pod_dns_config c = {servers, 1, searches, 1, &opt, 1};
+	s.dns_policy = STR("None");
+	s.dns_config = &c;
+	resolv_write(&b, &s, STR("ns1"), STR("cluster.local"), &dns, 1, host);
+	CHECK_STR(buf_view(&b), "search x.y\nnameserver 1.1.1.1\noptions ndots:2\n");
+}
+
+TEST(phases)
+{
+	static const struct {
+		const char *policy, *want;
+		bool terminating;
+		struct phase_in v[2];
+	} rows[] = {
+		{"Always", "Pending", false, {{0}, {0}}},
+		{"Always", "Running", false, {{.running = true}, {.running = true}}},
+		{"Always", "Running", false, {{.running = true}, {0}}},
+		{"Always", "Running", false, {{.exited = true, .exit_code = 1}, {.running = true}}},
+		{"Never", "Running", false, {{.exited = true, .exit_code = 1}, {.running = true}}},
+		{"Never", "Failed", false, {{.exited = true, .exit_code = 1}, {.exited = true}}},
+		{"Never", "Succeeded", false, {{.exited = true}, {.exited = true}}},
+		{"OnFailure", "Running", false,
+			{{.exited = true, .exit_code = 1}, {.exited = true}}},
+		{"OnFailure", "Succeeded", false, {{.exited = true}, {.exited = true}}},
+		{"Always", "Running", false, {{.exited = true}, {.exited = true}}},
+		{"Always", "Succeeded", true, {{.exited = true}, {.exited = true}}},
+		{"Always", "Failed", true, {{.exited = true, .exit_code = 137}, {.exited = true}}},
+		{"Never", "Failed", false, {{.init = true, .exited = true, .exit_code = 2}, {0}}},
+		{"Always", "Pending", false, {{.init = true, .exited = true, .exit_code = 2}, {0}}},
+		{"Always", "Pending", false, {{.init = true, .running = true}, {0}}},
+		{"Always", "Running", false, {{.init = true, .exited = true}, {.running = true}}},
+		{"Never", "Succeeded", false,
+			{{.init = true, .restarts = true, .running = true}, {.exited = true}}},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_STR(pod_phase(rows[i].v, 2, str_c(rows[i].policy), rows[i].terminating),
+			rows[i].want);
+}
+
+TEST(restarts_by_policy)
+{
+	CHECK(restart_wanted(STR("Always"), false, false, 0));
+	CHECK(!restart_wanted(STR("Always"), false, true, 0));
+	CHECK(restart_wanted(STR("Always"), false, true, 1));
+	CHECK(!restart_wanted(STR("OnFailure"), false, false, 0));
+	CHECK(restart_wanted(STR("OnFailure"), false, false, 1));
+	CHECK(!restart_wanted(STR("Never"), false, false, 1));
+	CHECK(restart_wanted(STR("Never"), true, true, 0));
+}
