@@ -41,19 +41,18 @@ role_free(struct role *r)
 static bool
 aggregates(const struct role *r)
 {
-	return doc_len(doc_get(doc_get(r->d, STR("aggregationRule")),
-		       STR("clusterRoleSelectors"))) > 0;
+	return doc_len(doc_get(
+		       doc_get(r->d, STR("aggregationRule")), STR("clusterRoleSelectors"))) > 0;
 }
 
 static bool
 matches(const struct role *by, const struct role *r)
 {
-	const struct doc *list =
-		doc_get(doc_get(by->d, STR("aggregationRule")), STR("clusterRoleSelectors"));
+	const struct doc *list = doc_get(
+		doc_get(by->d, STR("aggregationRule")), STR("clusterRoleSelectors"));
 	struct arena *a = arena_new(0);
 	bool hit = false;
-	DOC_EACH(x, list)
-	{
+	DOC_EACH (x, list) {
 		struct selector s = {0};
 		hit = hit ||
 			(a && selector_from_doc(a, x, &s) == 0 &&
@@ -89,10 +88,9 @@ rules_wanted(struct api_aggregator *g, struct arena *a, const struct role *by)
 	if (n)
 		qsort(list, n, sizeof(*list), by_name);
 	for (size_t i = 0; out && i < n; i++) {
-		DOC_EACH(rule, doc_get(list[i]->d, STR("rules")))
-		{
+		DOC_EACH (rule, doc_get(list[i]->d, STR("rules"))) {
 			bool there = false;
-			DOC_EACH(o, out)
+			DOC_EACH (o, out)
 				there = there || doc_equal(o, rule);
 			if (!there)
 				doc_append(out, doc_copy(a, rule));
@@ -134,8 +132,11 @@ role_sync(void *arg, struct str key)
 	doc_write_json(&body, patch);
 	g->key = arena_str(a, key);
 	g->work = a;
-	struct client_req q = {.verb = CLIENT_PATCH_MERGE, .group = STR("rbac.authorization.k8s.io"),
-		.version = STR("v1"), .resource = STR("clusterroles"), .name = key,
+	struct client_req q = {.verb = CLIENT_PATCH_MERGE,
+		.group = STR("rbac.authorization.k8s.io"),
+		.version = STR("v1"),
+		.resource = STR("clusterroles"),
+		.name = key,
 		.body = buf_view(&body)};
 	if (client_call_start(g->c, &q, role_written, g, &g->call) < 0) {
 		g->work = NULL;
@@ -218,8 +219,11 @@ static void
 aggregator_watch(struct api_aggregator *g)
 {
 	static const struct client_watch_fns fns = {role_event, watch_ended};
-	struct client_req q = {.verb = CLIENT_WATCH, .group = STR("rbac.authorization.k8s.io"),
-		.version = STR("v1"), .resource = STR("clusterroles"), .send_initial_events = true,
+	struct client_req q = {.verb = CLIENT_WATCH,
+		.group = STR("rbac.authorization.k8s.io"),
+		.version = STR("v1"),
+		.resource = STR("clusterroles"),
+		.send_initial_events = true,
 		.allow_bookmarks = true};
 	roles_clear(g);
 	g->initial = true;

@@ -33,14 +33,16 @@ struct api_pki {
 	struct str ca_cert, ca_key;
 	struct str server_cert, server_key;
 	struct str kubelet_client_cert, kubelet_client_key; /* CN=kube-apiserver-kubelet-client */
-	struct str admin_cert, admin_key;                   /* CN=kubernetes-admin O=system:masters */
-	struct str sa_key;                                  /* EC P-256: signs and verifies tokens */
+	struct str admin_cert, admin_key; /* CN=kubernetes-admin O=system:masters */
+	struct str sa_key;                /* EC P-256: signs and verifies tokens */
 };
 struct api_pki_spec {
-	const char *dir;              /* data directory; DIR/pki is made with mode 0700 */
-	const struct str *server_ips; /* textual IPs for the serving certificate, besides loopback */
+	const char *dir; /* data directory; DIR/pki is made with mode 0700 */
+	const struct str
+		*server_ips; /* textual IPs for the serving certificate, besides loopback */
 	size_t n_server_ips;
-	const struct str *server_names; /* DNS names besides kubernetes.default.svc... and localhost */
+	const struct str
+		*server_names; /* DNS names besides kubernetes.default.svc... and localhost */
 	size_t n_server_names;
 	struct str cluster_domain; /* "" = "cluster.local" */
 };
@@ -65,13 +67,16 @@ struct api_config {
 	const char *listen;
 	unsigned workers; /* 0 = number of processors, at most 8; a simulated world has none */
 
-	const struct api_pki *pki; /* borrowed until api_server_new returns; NULL only without listener */
-	struct str sa_issuer;      /* "" = "https://kubernetes.default.svc.cluster.local" */
+	const struct api_pki
+		*pki; /* borrowed until api_server_new returns; NULL only without listener */
+	struct str sa_issuer; /* "" = "https://kubernetes.default.svc.cluster.local" */
 	struct str service_cidr4, service_cidr6; /* "" = family not used */
-	struct str advertise_ip4, advertise_ip6; /* endpoints of service `kubernetes`; "" = the listener's */
-	struct str cluster_domain;               /* "" = "cluster.local" */
+	struct str advertise_ip4,
+		advertise_ip6;     /* endpoints of service `kubernetes`; "" = the listener's */
+	struct str cluster_domain; /* "" = "cluster.local" */
 
-	struct str bootstrap_token; /* "id.secret": kept as a Secret, so that nodes can join; "" = none */
+	struct str
+		bootstrap_token; /* "id.secret": kept as a Secret, so that nodes can join; "" = none */
 
 	/* Per-kind functions and admission plugins, ordered and const. Kept. NULL = none. */
 	const struct kind_tables *kinds;
@@ -105,15 +110,16 @@ uint16_t api_server_port(const struct api_server *s);
 /* An identity for a client of this process. Slices are copied. */
 struct api_identity {
 	struct str user; /* "system:serviceaccount:kube-system:deployment-controller" */
-	const struct str *groups; /* system:authenticated is added; a service account's groups too */
+	const struct str
+		*groups; /* system:authenticated is added; a service account's groups too */
 	size_t n_groups;
 	struct str user_agent; /* for managers and logs; "" = the user's last part */
 };
 /* api_client_new: the direct transport of client.h: a call enters the pipeline at `authorize`, on loop
  * l itself, with this identity. May be used once api_server_new returned; calls before the first
  * start's objects are written see an empty store. Returns owned: client_free, on loop l. */
-int api_client_new(struct api_server *s, struct loop *l, const struct api_identity *id,
-	struct client **ret);
+int api_client_new(
+	struct api_server *s, struct loop *l, const struct api_identity *id, struct client **ret);
 
 /* ---- functions that run beside the server ---- */
 
@@ -139,6 +145,7 @@ struct server_context {
 	struct str pod_cidr4, pod_cidr6; /* ranges the node IPAM hands out */
 	struct str cluster_domain;
 	struct str cluster_dns4, cluster_dns6;
+	struct str machine; /* the node this control plane runs on; "" = none */
 };
 struct server_part {
 	const char *name;

@@ -37,7 +37,8 @@ struct api_resource {
 	enum step (*serve_virtual)(struct request *r);
 	uint32_t store_res; /* API_NO_STORE = not stored */
 	bool shares;        /* its objects are those of another group: forms are converted */
-	const struct api_resource *stored; /* the row whose form is stored: itself unless `shares` */
+	const struct api_resource
+		*stored; /* the row whose form is stored: itself unless `shares` */
 	int64_t ttl_ns;
 	struct str group, version, plural;
 	struct str group_plural; /* "deployments.apps", "pods": as texts name it */
@@ -49,10 +50,10 @@ struct api_resource {
 /* api_resources_build: rows for all served kinds of the schema. 0 or -errno (e). */
 int api_resources_build(struct api_server *s, struct err *e);
 /* api_resource_find: version "" = the first served. NULL = unknown. */
-const struct api_resource *api_resource_find(const struct api_server *s, struct str group,
-	struct str version, struct str plural);
-const struct api_resource *api_resource_of_kind(const struct api_server *s, struct str group,
-	struct str version, struct str kind);
+const struct api_resource *api_resource_find(
+	const struct api_server *s, struct str group, struct str version, struct str plural);
+const struct api_resource *api_resource_of_kind(
+	const struct api_server *s, struct str group, struct str version, struct str kind);
 const struct api_subresource *api_subresource_find(const struct api_resource *res, struct str name);
 
 /* ---- server and workers ---- */
@@ -73,7 +74,7 @@ struct api_server {
 	struct map by_path; /* "group/version/plural" and "group//plural" -> struct api_resource */
 	const struct api_resource *namespaces, *secrets, *service_accounts, *pods, *nodes;
 
-	struct tls_ctx *tls;        /* serving */
+	struct tls_ctx *tls;         /* serving */
 	struct tls_ctx *kubelet_tls; /* towards nodes */
 	struct tls_key *sa_key;
 	struct api_ranges ranges;
@@ -111,13 +112,13 @@ struct api_worker {
 	struct loop *loop;
 	struct http_server *http[API_LISTENERS_MAX]; /* none: of a direct client's loop */
 	size_t n_http, n_http_open;
-	struct rbac_cache *rbac;     /* made at first use */
+	struct rbac_cache *rbac; /* made at first use */
 	struct node_graph *graph;
 	struct token_cache *tokens;
 	struct http_client *node_http;
-	struct arena *scratch;       /* for one call; cleared by who uses it */
-	struct stream *streams;      /* open watches and proxied streams */
-	size_t clients;              /* direct clients on this loop */
+	struct arena *scratch;  /* for one call; cleared by who uses it */
+	struct stream *streams; /* open watches and proxied streams */
+	size_t clients;         /* direct clients on this loop */
 };
 /* api_worker_for: the worker of a loop, made when new. On loop l (or before it runs). NULL = no memory. */
 struct api_worker *api_worker_for(struct api_server *s, struct loop *l);
@@ -130,17 +131,42 @@ struct stage {
 	enum step (*fn)(struct request *r);
 };
 enum stage_id {
-	STAGE_ROUTE, STAGE_AUTHENTICATE, STAGE_AUDIT, STAGE_IMPERSONATE, STAGE_FLOW, STAGE_AUTHORIZE,
-	STAGE_NEGOTIATE, STAGE_PATHS, STAGE_BODY, STAGE_OPTIONS, STAGE_CONNECT_ADMIT, STAGE_SERVE,
-	STAGE_GET, STAGE_LIST, STAGE_WATCH, STAGE_DELETECOLLECTION,
-	STAGE_DECODE, STAGE_LOAD, STAGE_PATCH, STAGE_META, STAGE_NAMESPACE,
-	STAGE_ADMIT_MUTATE, STAGE_DEFAULT, STAGE_STRATEGY, STAGE_ESCALATION, STAGE_VALIDATE,
-	STAGE_ADMIT_VALIDATE, STAGE_DELETE, STAGE_COMMIT, STAGE_REPLY,
+	STAGE_ROUTE,
+	STAGE_AUTHENTICATE,
+	STAGE_AUDIT,
+	STAGE_IMPERSONATE,
+	STAGE_FLOW,
+	STAGE_AUTHORIZE,
+	STAGE_NEGOTIATE,
+	STAGE_PATHS,
+	STAGE_BODY,
+	STAGE_OPTIONS,
+	STAGE_CONNECT_ADMIT,
+	STAGE_SERVE,
+	STAGE_GET,
+	STAGE_LIST,
+	STAGE_WATCH,
+	STAGE_DELETECOLLECTION,
+	STAGE_DECODE,
+	STAGE_LOAD,
+	STAGE_PATCH,
+	STAGE_META,
+	STAGE_NAMESPACE,
+	STAGE_ADMIT_MUTATE,
+	STAGE_DEFAULT,
+	STAGE_STRATEGY,
+	STAGE_ESCALATION,
+	STAGE_VALIDATE,
+	STAGE_ADMIT_VALIDATE,
+	STAGE_DELETE,
+	STAGE_COMMIT,
+	STAGE_REPLY,
 	STAGE__COUNT
 };
 extern const struct stage api_stages[STAGE__COUNT];
 /* request_init: a zeroed request gets what every one has. request_start: runs from stage `from`. */
-void request_init(struct request *r, struct api_worker *w, struct arena *a, struct reply_sink *sink);
+void request_init(
+	struct request *r, struct api_worker *w, struct arena *a, struct reply_sink *sink);
 void request_start(struct request *r, enum stage_id from);
 /* request_restart: the write starts over at r->restart_at with fresh trees. */
 enum step request_restart(struct request *r);
@@ -292,7 +318,8 @@ struct selection {
 enum step selection_parse(struct request *r, struct selection *ret);
 bool selection_match(const struct selection *s, struct str attrs);
 /* form_item: one object of a list in r's form, appended as JSON; scratch is cleared by the caller. */
-void form_item(struct request *r, struct arena *scratch, struct str body, bool plain, struct buf *out);
+void form_item(
+	struct request *r, struct arena *scratch, struct str body, bool plain, struct buf *out);
 /* ---- options ---- */
 int options_parse_query(struct request *r, struct err *e);
 /* options_parse_delete: DeleteOptions of the body into r->opt. NEXT or REPLY. */
@@ -316,8 +343,8 @@ void cache_free(struct cache *c);
 enum decision { NO_OPINION, ALLOW, DENY };
 enum decision authorize(struct request *r, struct api_worker *w, struct arena *a,
 	const struct authz_attrs *at, struct str *ret_why);
-bool rbac_allows(struct api_worker *w, struct arena *a, const struct authz_attrs *at,
-	struct str *ret_why);
+bool rbac_allows(
+	struct api_worker *w, struct arena *a, const struct authz_attrs *at, struct str *ret_why);
 struct rbac_rule {
 	struct str *verbs, *groups, *resources, *names, *urls;
 	size_t n_verbs, n_groups, n_resources, n_names, n_urls;
@@ -342,8 +369,8 @@ struct str forbidden_text(struct arena *a, const struct authz_attrs *at, struct 
 /* token_issue: a signed service account token; claims is the JSON of its payload. */
 struct str token_sign(struct api_server *s, struct arena *a, struct str claims);
 /* token_check: bearer token -> user. 0 or -EACCES; ret_audiences may be NULL. */
-int token_check(struct request *r, struct str token, const struct str *audiences, size_t n_audiences,
-	struct user *ret, struct str *ret_why);
+int token_check(struct request *r, struct str token, const struct str *audiences,
+	size_t n_audiences, struct user *ret, struct str *ret_why);
 void token_cache_free(struct token_cache *t);
 
 /* ---- rest ---- */

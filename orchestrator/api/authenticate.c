@@ -12,8 +12,10 @@ static enum step
 unauthorized(struct request *r)
 {
 	return request_fail_status(r,
-		&(struct status_spec){.http = 401, .reason = R_UNAUTHORIZED,
-			.message = STR("Unauthorized"), .no_details = true});
+		&(struct status_spec){.http = 401,
+			.reason = R_UNAUTHORIZED,
+			.message = STR("Unauthorized"),
+			.no_details = true});
 }
 
 static enum step
@@ -27,8 +29,8 @@ by_certificate(struct request *r, const struct tls_peer *peer)
 	for (size_t i = 0; i < peer->n_orgs; i++)
 		groups[i] = arena_str(r->a, peer->orgs[i]);
 	groups[peer->n_orgs] = STR("system:authenticated");
-	r->user = (struct user){.name = arena_str(r->a, peer->cn), .groups = groups,
-		.n_groups = peer->n_orgs + 1};
+	r->user = (struct user){
+		.name = arena_str(r->a, peer->cn), .groups = groups, .n_groups = peer->n_orgs + 1};
 	return STEP_NEXT;
 }
 

@@ -76,8 +76,8 @@ forbidden_text(struct arena *a, const struct authz_attrs *at, struct str why)
 		buf_fmt(&b, "path \"" STR_FMT "\"", STR_ARG(at->path));
 	} else {
 		buf_fmt(&b, "resource \"" STR_FMT "%s" STR_FMT "\" in API group \"" STR_FMT "\"",
-			STR_ARG(at->resource), at->subresource.n ? "/" : "", STR_ARG(at->subresource),
-			STR_ARG(at->group));
+			STR_ARG(at->resource), at->subresource.n ? "/" : "",
+			STR_ARG(at->subresource), STR_ARG(at->group));
 		if (at->ns.n)
 			buf_fmt(&b, " in the namespace \"" STR_FMT "\"", STR_ARG(at->ns));
 		else

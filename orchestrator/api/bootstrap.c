@@ -41,21 +41,25 @@ stored(struct bootstrap *b, const struct job *j)
 	const struct api_resource *res = api_resource_find(b->s, j->group, STR(""), j->resource);
 	struct store_value v;
 	if (!res || res->store_res == API_NO_STORE ||
-		store_get(b->s->store, (struct store_key){res->store_res, j->ns, j->name}, b->a, &v) <
-			0)
+		store_get(b->s->store, (struct store_key){res->store_res, j->ns, j->name}, b->a,
+			&v) < 0)
 		return NULL;
 	return object_parse(b->a, res, v.body);
 }
 
 static void
-job_add(struct bootstrap *b, const char *group, const char *resource, struct str ns, struct doc *obj,
-	bool (*merge)(struct arena *a, struct doc *have, const struct doc *want))
+job_add(struct bootstrap *b, const char *group, const char *resource, struct str ns,
+	struct doc *obj, bool (*merge)(struct arena *a, struct doc *have, const struct doc *want))
 {
 	struct job *j = obj ? ARENA_NEW(b->a, struct job) : NULL;
 	if (!j || !api_resource_find(b->s, str_c(group), STR(""), str_c(resource)))
 		return;
-	*j = (struct job){.group = str_c(group), .resource = str_c(resource), .ns = ns, .obj = obj,
-		.name = doc_get_str(meta_of(obj), STR("name")), .b = b};
+	*j = (struct job){.group = str_c(group),
+		.resource = str_c(resource),
+		.ns = ns,
+		.obj = obj,
+		.name = doc_get_str(meta_of(obj), STR("name")),
+		.b = b};
 	struct doc *have = stored(b, j);
 	if (have) {
 		if (!merge || !merge(b->a, have, obj))
@@ -89,9 +93,13 @@ job_start(struct bootstrap *b, struct job *j)
 	const struct api_resource *res = api_resource_find(b->s, j->group, STR(""), j->resource);
 	buf_init_arena(&body, b->a);
 	doc_write_json(&body, j->obj);
-	struct client_req q = {.verb = j->update ? CLIENT_UPDATE : CLIENT_CREATE, .group = j->group,
-		.version = res->version, .resource = j->resource, .ns = j->ns,
-		.name = j->update ? j->name : STR(""), .body = buf_view(&body)};
+	struct client_req q = {.verb = j->update ? CLIENT_UPDATE : CLIENT_CREATE,
+		.group = j->group,
+		.version = res->version,
+		.resource = j->resource,
+		.ns = j->ns,
+		.name = j->update ? j->name : STR(""),
+		.body = buf_view(&body)};
 	if (!body.failed && client_call_start(b->client, &q, job_done, j, NULL) == 0)
 		b->running++;
 	else
@@ -114,7 +122,8 @@ json(struct bootstrap *b, struct str text)
 static void
 namespaces(struct bootstrap *b)
 {
-	static const char *const names[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
+	static const char *const names[] = {
+		"default", "kube-system", "kube-public", "kube-node-lease"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		job_add(b, "", "namespaces", STR(""),
 			json(b,
@@ -133,7 +142,8 @@ priority_classes(struct bootstrap *b)
 		int value;
 	} classes[] = {
 		{"system-node-critical",
-			"For system critical pods that must not be moved from their node.", 2000001000},
+			"For system critical pods that must not be moved from their node.",
+			2000001000},
 		{"system-cluster-critical",
 			"For system critical pods that must run in the cluster, but can be moved.",
 			2000000000},
@@ -209,7 +219,8 @@ kubernetes_service(struct bootstrap *b)
 {
 	char vip[IP_TEXT_MAX], ip[IP_TEXT_MAX];
 	bool v6 = false;
-	struct str cidr = b->s->cfg.service_cidr4.n ? b->s->cfg.service_cidr4 : b->s->cfg.service_cidr6;
+	struct str cidr = b->s->cfg.service_cidr4.n ? b->s->cfg.service_cidr4
+						    : b->s->cfg.service_cidr6;
 	unsigned port = b->s->bound.port ? b->s->bound.port : 6443;
 	if (!first_ip(cidr, vip, &v6))
 		return;
@@ -269,9 +280,11 @@ bootstrap_token(struct bootstrap *b)
 		json(b,
 			arena_fmt(b->a,
 				"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":"
-				"\"bootstrap-token-" STR_FMT "\",\"namespace\":\"kube-system\"},\"type\":"
+				"\"bootstrap-token-" STR_FMT
+				"\",\"namespace\":\"kube-system\"},\"type\":"
 				"\"bootstrap.kubernetes.io/token\",\"stringData\":{\"token-id\":\"" STR_FMT
-				"\",\"token-secret\":\"" STR_FMT "\",\"usage-bootstrap-authentication\":"
+				"\",\"token-secret\":\"" STR_FMT
+				"\",\"usage-bootstrap-authentication\":"
 				"\"true\",\"usage-bootstrap-signing\":\"true\"}}",
 				STR_ARG(id), STR_ARG(id), STR_ARG(secret))),
 		NULL);
@@ -293,9 +306,11 @@ static int
 aggregator_start(struct api_server *s)
 {
 	struct api_identity id = {
-		.user = STR("system:serviceaccount:kube-system:clusterrole-aggregation-controller")};
+		.user = STR(
+			"system:serviceaccount:kube-system:clusterrole-aggregation-controller")};
 	int rc = api_client_new(s, s->start_loop, &id, &s->aggregator_client);
-	return rc < 0 ? rc : api_aggregator_new(s->aggregator_client, s->start_loop, &s->aggregator);
+	return rc < 0 ? rc
+		      : api_aggregator_new(s->aggregator_client, s->start_loop, &s->aggregator);
 }
 
 static void

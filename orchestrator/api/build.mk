@@ -19,3 +19,9 @@ DEPS_orchestrator/api := orchestrator/kinds orchestrator/machine orchestrator/cl
 	orchestrator/schema storage/store netstack/http netstack/tls base
 UNIT_orchestrator/api := tests/unit/orchestrator/api/api_test.c
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/schedule
+
+# Real clients against the program.
+SUITES += api
+.PHONY: suite-api
+suite-api: $(O)/bin/keelson
+	@tests/api/kubectl.sh $(O)/bin/keelson server

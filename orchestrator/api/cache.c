@@ -19,7 +19,8 @@ struct cache {
 };
 
 struct cache *
-cache_new(struct api_worker *w, const struct api_resource *res, const struct cache_fns *fns, void *arg)
+cache_new(struct api_worker *w, const struct api_resource *res, const struct cache_fns *fns,
+	void *arg)
 {
 	struct cache *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -60,9 +61,15 @@ cache_fill(struct cache *c)
 		range.start = next;
 	} while (rc == 0 && str_is_set(range.start));
 	if (rc == 0) {
-		struct store_watch_spec spec = {.res = c->res->store_res, .ns = STR(""),
-			.name = STR(""), .field = STR(""), .value = STR(""), .from_rev = rev,
-			.loop = c->w->loop, .wake = cache_wake, .arg = c};
+		struct store_watch_spec spec = {.res = c->res->store_res,
+			.ns = STR(""),
+			.name = STR(""),
+			.field = STR(""),
+			.value = STR(""),
+			.from_rev = rev,
+			.loop = c->w->loop,
+			.wake = cache_wake,
+			.arg = c};
 		rc = store_watch_open(s, &spec, &c->sw);
 	}
 	arena_free(a);

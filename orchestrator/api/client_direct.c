@@ -38,8 +38,8 @@ struct item {
 	client_done_fn *done;
 	const struct client_watch_fns *fns;
 	void *arg;
-	struct buf body;     /* heap; of a streamed list */
-	struct str failure;  /* watch: the Status of an ERROR event; arena */
+	struct buf body;    /* heap; of a streamed list */
+	struct str failure; /* watch: the Status of an ERROR event; arena */
 };
 
 static struct item *
@@ -257,10 +257,10 @@ item_new(struct direct *d, const struct client_req *q, struct item **ret)
 {
 	if (q->verb >= CLIENT_VERB__COUNT)
 		return -EINVAL;
-	const struct api_resource *res =
-		api_resource_find(d->s, q->group, q->version, q->resource);
-	const struct api_subresource *sub =
-		res && q->subresource.n ? api_subresource_find(res, q->subresource) : NULL;
+	const struct api_resource *res = api_resource_find(d->s, q->group, q->version, q->resource);
+	const struct api_subresource *sub = res && q->subresource.n
+		? api_subresource_find(res, q->subresource)
+		: NULL;
 	if (!res || (q->subresource.n && !sub))
 		return -EINVAL;
 	struct arena *a = arena_new(0);
@@ -288,7 +288,7 @@ item_new(struct direct *d, const struct client_req *q, struct item **ret)
 	r->sub = sub;
 	r->name = q->name.n ? arena_str(a, q->name) : STR("");
 	r->ns = res == d->s->namespaces && q->name.n ? r->name
-		: q->ns.n			     ? arena_str(a, q->ns)
+		: q->ns.n                            ? arena_str(a, q->ns)
 						     : STR("");
 	r->body = arena_str(a, q->body);
 	fill_options(it, q);
@@ -433,7 +433,8 @@ identity_groups(struct direct *d, const struct api_identity *id)
 }
 
 int
-api_client_new(struct api_server *s, struct loop *l, const struct api_identity *id, struct client **ret)
+api_client_new(
+	struct api_server *s, struct loop *l, const struct api_identity *id, struct client **ret)
 {
 	struct direct *d = calloc(1, sizeof(*d));
 	if (!d || !(d->a = arena_new(0))) {
@@ -445,7 +446,8 @@ api_client_new(struct api_server *s, struct loop *l, const struct api_identity *
 	d->user.name = arena_str(d->a, id->user);
 	identity_groups(d, id);
 	ptrdiff_t colon = str_rfind_char(d->user.name, ':');
-	d->user_agent = id->user_agent.n ? arena_str(d->a, id->user_agent)
+	d->user_agent = id->user_agent.n
+		? arena_str(d->a, id->user_agent)
 		: str_sub(d->user.name, colon < 0 ? 0 : (size_t)colon + 1, SIZE_MAX);
 	d->w = api_worker_for(s, l);
 	if (!d->w || arena_failed(d->a)) {

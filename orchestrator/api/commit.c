@@ -88,7 +88,8 @@ same_check(void *arg, const struct store_value *v)
 	struct str tail = str_sub(v->body, off, SIZE_MAX);
 	ptrdiff_t quote = str_find_char(tail, '"');
 	if (quote < 0 || !str_eq(str_sub(v->body, 0, off), str_sub(ss->op->body, 0, off)) ||
-		!str_eq(str_sub(tail, (size_t)quote, SIZE_MAX), str_sub(ss->op->body, off, SIZE_MAX)))
+		!str_eq(str_sub(tail, (size_t)quote, SIZE_MAX),
+			str_sub(ss->op->body, off, SIZE_MAX)))
 		return;
 	ss->body = arena_str(ss->r->a, v->body);
 }
@@ -118,7 +119,8 @@ commit_failed(struct request *r, int rc)
 	if (rc == -ENOSPC)
 		return request_fail(r, R_INTERNAL_ERROR,
 			"Internal error occurred: the disk of the object store is full");
-	return request_fail(r, R_INTERNAL_ERROR, "Internal error occurred: the store failed (%d)", rc);
+	return request_fail(
+		r, R_INTERNAL_ERROR, "Internal error occurred: the store failed (%d)", rc);
 }
 
 static int
@@ -131,8 +133,8 @@ part_op(struct request *r, const struct commit_part *p, struct store_key key, st
 		op->body = STR("{}");
 		return 0;
 	}
-	const struct api_resource *res =
-		api_resource_find(r->server, p->group, STR(""), p->resource);
+	const struct api_resource *res = api_resource_find(
+		r->server, p->group, STR(""), p->resource);
 	return res ? op_encode(r, res, p->obj, op) : -EINVAL;
 }
 
@@ -140,14 +142,15 @@ part_op(struct request *r, const struct commit_part *p, struct store_key key, st
 static int
 part_key(struct request *r, const struct commit_part *p, struct store_key *ret)
 {
-	const struct api_resource *res =
-		api_resource_find(r->server, p->group, STR(""), p->resource);
+	const struct api_resource *res = api_resource_find(
+		r->server, p->group, STR(""), p->resource);
 	int n = 0;
 	if (res && res->store_res != API_NO_STORE) {
 		n = (int)res->store_res;
 	} else {
 		n = store_resource(r->server->store,
-			arena_fmt(r->a, STR_FMT "/" STR_FMT, STR_ARG(p->group), STR_ARG(p->resource)));
+			arena_fmt(r->a, STR_FMT "/" STR_FMT, STR_ARG(p->group),
+				STR_ARG(p->resource)));
 		if (n < 0)
 			return n;
 	}
@@ -167,8 +170,8 @@ txn_build(struct commit_state *cs)
 		return -ENOMEM;
 	struct store_key key = request_key(r);
 	cs->cond_parts[n_conds] = SIZE_MAX;
-	conds[n_conds++] = (struct store_cond){.key = key,
-		.kind = r->created ? STORE_ABSENT : STORE_REV_IS, .rev = r->old_rev};
+	conds[n_conds++] = (struct store_cond){
+		.key = key, .kind = r->created ? STORE_ABSENT : STORE_REV_IS, .rev = r->old_rev};
 	ops[n_ops++] = cs->main_op;
 	for (size_t i = 0; i < r->n_parts; i++) {
 		const struct commit_part *p = &r->parts[i];
@@ -178,8 +181,8 @@ txn_build(struct commit_state *cs)
 			return rc;
 		if (p->has_cond) {
 			cs->cond_parts[n_conds] = i;
-			conds[n_conds++] =
-				(struct store_cond){.key = pk, .kind = p->cond, .rev = p->rev};
+			conds[n_conds++] = (struct store_cond){
+				.key = pk, .kind = p->cond, .rev = p->rev};
 		}
 		if (!p->put && !p->del)
 			continue;
@@ -305,8 +308,7 @@ stage_commit(struct request *r)
 	if (cs->txn.result < 0)
 		return commit_failed(r, cs->txn.result);
 	if (cs->main_op.body.n)
-		r->reply_body = splice_rev(
-			r, cs->main_op.body, cs->main_op.rv_offset, cs->txn.rev);
+		r->reply_body = splice_rev(r, cs->main_op.body, cs->main_op.rv_offset, cs->txn.rev);
 	if (r->res->ops->after_commit)
 		r->res->ops->after_commit(r, r->removed ? NULL : r->obj, r->old);
 	return STEP_NEXT;

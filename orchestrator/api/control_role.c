@@ -49,13 +49,14 @@ control_role_main(const struct machine_config *c)
 		.cluster_dns4 = ip_text(a, &c->cluster.dns4),
 		.cluster_dns6 = ip_text(a, &c->cluster.dns6),
 		.cluster_domain = c->cluster.dns_domain,
+		.machine = c->name,
 		.server_url = c->cluster.endpoint,
 		.bootstrap_token = c->cluster.bootstrap_token,
 		.no_kubeconfig = !c->cluster.admin_kubeconfig,
 	};
 	struct str *names = NULL, *ips = NULL;
-	const struct str first[2] = {prefix_text(a, &c->cluster.service4),
-		prefix_text(a, &c->cluster.service6)};
+	const struct str first[2] = {
+		prefix_text(a, &c->cluster.service4), prefix_text(a, &c->cluster.service6)};
 	if (http_url_parse(c->cluster.endpoint, &url) == 0) {
 		struct str *slot = NULL;
 		if (ip_parse(url.host, &ip) == 0) {

@@ -30,15 +30,16 @@ static struct str
 body_version(const struct request *r)
 {
 	const struct schema_subresource *ss = r->sub ? r->sub->schema : NULL;
-	return schema_api_version(
-		r->a, ss ? ss->group : r->res->kind->group, ss ? ss->version : r->res->kind->version);
+	return schema_api_version(r->a, ss ? ss->group : r->res->kind->group,
+		ss ? ss->version : r->res->kind->version);
 }
 
 static enum step
 fail_handled(struct request *r, const char *what)
 {
 	struct str kind = body_kind(r);
-	struct str version = r->sub && r->sub->schema ? str_c(r->sub->schema->version) : r->res->version;
+	struct str version = r->sub && r->sub->schema ? str_c(r->sub->schema->version)
+						      : r->res->version;
 	return request_fail(r, R_BAD_REQUEST,
 		STR_FMT " in version \"" STR_FMT "\" cannot be handled as a " STR_FMT ": %s",
 		STR_ARG(kind), STR_ARG(version), STR_ARG(kind), what);
@@ -108,8 +109,9 @@ decode_object(struct request *r)
 	if (str_trim(r->body).n == 0) {
 		if (r->sub && !r->sub->main_object) {
 			r->obj = doc_map(r->a);
-			return r->obj ? check_gvk(r, r->obj)
-				      : request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+			return r->obj
+				? check_gvk(r, r->obj)
+				: request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 		}
 		return fail_handled(r, "EOF");
 	}
@@ -194,7 +196,8 @@ stage_load(struct request *r)
 	if (rc == -ENOENT)
 		return request_fail_not_found(r, NULL, r->name);
 	if (rc < 0)
-		return request_fail_err(r, &(struct err){.code = rc, .msg = "reading the store failed"});
+		return request_fail_err(
+			r, &(struct err){.code = rc, .msg = "reading the store failed"});
 	r->old = old;
 	return STEP_NEXT;
 }
@@ -207,8 +210,7 @@ patch_parse(struct request *r, struct doc **ret)
 	struct err e = {0};
 	int rc = doc_parse_json(r->a, r->body, NULL, ret, &e);
 	if (rc < 0)
-		return request_fail(r,
-			rc == -E2BIG ? R_REQUEST_ENTITY_TOO_LARGE : R_BAD_REQUEST,
+		return request_fail(r, rc == -E2BIG ? R_REQUEST_ENTITY_TOO_LARGE : R_BAD_REQUEST,
 			"error decoding patch: %s", e.msg);
 	return STEP_NEXT;
 }
@@ -239,8 +241,11 @@ stage_patch(struct request *r)
 	int rc = patch_lay(r, t, base, patch, &out, &e);
 	if (rc == -EINVAL && e.reason == R_INVALID)
 		return request_fail_status(r,
-			&(struct status_spec){.http = 422, .reason = R_INVALID, .name = r->name,
-				.group = r->res->group, .kind = str_c(r->res->kind->kind),
+			&(struct status_spec){.http = 422,
+				.reason = R_INVALID,
+				.name = r->name,
+				.group = r->res->group,
+				.kind = str_c(r->res->kind->kind),
 				.message = arena_str(r->a, str_c(e.msg))});
 	if (rc < 0)
 		return request_fail_err(r, &e);
@@ -267,7 +272,8 @@ stage_default(struct request *r)
 	const struct schema_type *t = r->res->kind->type;
 	struct err e = {0};
 	if (schema_conform(r->a, t, r->obj, NULL, &e) < 0)
-		return request_fail(r, R_INTERNAL_ERROR, "Internal error occurred: admission: %s", e.msg);
+		return request_fail(
+			r, R_INTERNAL_ERROR, "Internal error occurred: admission: %s", e.msg);
 	if (schema_default(r->a, t, r->obj) < 0)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	return STEP_NEXT;

@@ -49,7 +49,8 @@ finalizer_set(struct request *r, struct doc *meta, const char *name, bool on)
 	}
 	if (on)
 		return;
-	for (struct doc *x = list && list->type == DOC_LIST ? list->first : NULL, *next; x; x = next) {
+	for (struct doc *x = list && list->type == DOC_LIST ? list->first : NULL, *next; x;
+		x = next) {
 		next = x->next;
 		if (str_eq_c(doc_as_str(x), name))
 			doc_remove(list, x);
@@ -96,8 +97,7 @@ grace_of(struct request *r, bool deleting, int64_t *ret_grace, bool *ret_pending
 	int64_t asked = r->opt.grace_s, grace = asked;
 	*ret_pending = false;
 	if (deleting) {
-		int64_t now = doc_get_int(
-			meta_of(r->old), STR("deletionGracePeriodSeconds"), 0);
+		int64_t now = doc_get_int(meta_of(r->old), STR("deletionGracePeriodSeconds"), 0);
 		*ret_pending = now > 0 && (asked < 0 || asked >= now);
 		*ret_grace = asked >= 0 && asked < now ? asked : now;
 		return STEP_NEXT;
@@ -269,13 +269,14 @@ stage_deletecollection(struct request *r)
 	enum step st = selection_parse(r, &c->sel);
 	if (st != STEP_NEXT)
 		return st;
-	struct store_range range = {.res = r->res->store_res,
-		.ns = r->res->kind->namespaced ? r->ns : STR("")};
+	struct store_range range = {
+		.res = r->res->store_res, .ns = r->res->kind->namespaced ? r->ns : STR("")};
 	uint64_t rev = 0;
 	struct str next = STR_NONE;
 	int rc = store_list(r->server->store, &range, r->a, collect_name, c, &rev, &next);
 	if (rc < 0)
-		return request_fail_err(r, &(struct err){.code = rc, .msg = "listing the store failed"});
+		return request_fail_err(
+			r, &(struct err){.code = rc, .msg = "listing the store failed"});
 	r->stage_state = c;
 	collection_go_on(c);
 	return STEP_WAIT;

@@ -12,8 +12,18 @@
 #include <stdlib.h>
 
 enum doc_kind {
-	DOC_API_LEGACY, DOC_APIS_LEGACY, DOC_API_V2, DOC_APIS_V2, DOC_API_V2BETA1, DOC_APIS_V2BETA1,
-	DOC_GROUP, DOC_RESOURCES, DOC_V3_INDEX, DOC_V3, DOC_V2_PROTO, DOC_V2_JSON,
+	DOC_API_LEGACY,
+	DOC_APIS_LEGACY,
+	DOC_API_V2,
+	DOC_APIS_V2,
+	DOC_API_V2BETA1,
+	DOC_APIS_V2BETA1,
+	DOC_GROUP,
+	DOC_RESOURCES,
+	DOC_V3_INDEX,
+	DOC_V3,
+	DOC_V2_PROTO,
+	DOC_V2_JSON,
 };
 
 struct doc_bytes {
@@ -232,7 +242,8 @@ static bool
 v2_kind(const struct http_media *m, enum doc_kind *ret, const char **type)
 {
 	static const char proto[] = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-	if (str_eq_nocase(m->type, STR("application/com.github.proto-openapi.spec.v2@v1.0+protobuf")) ||
+	if (str_eq_nocase(
+		    m->type, STR("application/com.github.proto-openapi.spec.v2@v1.0+protobuf")) ||
 		str_eq_nocase(m->type, str_c(proto))) {
 		*ret = DOC_V2_PROTO;
 		*type = proto;

@@ -48,9 +48,12 @@ resources_covered(const struct own_rules *own, const struct rbac_rule *want, str
 	static const struct str none = STR_INIT("");
 	for (size_t g = 0; g < want->n_groups; g++) {
 		for (size_t i = 0; i < want->n_resources; i++) {
-			struct authz_attrs at = {.verb = verb, .is_resource = true,
-				.group = want->groups[g], .resource = want->resources[i],
-				.subresource = none, .name = none};
+			struct authz_attrs at = {.verb = verb,
+				.is_resource = true,
+				.group = want->groups[g],
+				.resource = want->resources[i],
+				.subresource = none,
+				.name = none};
 			struct str head, tail;
 			if (str_cut(at.resource, '/', &head, &tail)) {
 				at.resource = head;
@@ -133,9 +136,14 @@ static bool
 has_verb(struct request *r, const char *verb, const char *resource, struct str ns, struct str name)
 {
 	return request_may(r,
-		&(struct authz_attrs){.verb = str_c(verb), .is_resource = true,
-			.group = STR("rbac.authorization.k8s.io"), .version = STR("v1"),
-			.resource = str_c(resource), .subresource = STR(""), .ns = ns, .name = name},
+		&(struct authz_attrs){.verb = str_c(verb),
+			.is_resource = true,
+			.group = STR("rbac.authorization.k8s.io"),
+			.version = STR("v1"),
+			.resource = str_c(resource),
+			.subresource = STR(""),
+			.ns = ns,
+			.name = name},
 		NULL);
 }
 
@@ -153,8 +161,7 @@ check_role(struct request *r, bool cluster)
 		return STEP_NEXT;
 	struct rbac_rule *list = NULL;
 	size_t n = 0;
-	DOC_EACH(x, rules)
-	{
+	DOC_EACH (x, rules) {
 		struct rbac_rule *slot = ARENA_PUSH(r->a, list, n);
 		if (slot)
 			rbac_rule_parse(r->a, x, slot);
@@ -163,8 +170,12 @@ check_role(struct request *r, bool cluster)
 		static struct str star[] = {STR_INIT("*")};
 		struct rbac_rule *slot = ARENA_PUSH(r->a, list, n);
 		if (slot)
-			*slot = (struct rbac_rule){.verbs = star, .n_verbs = 1, .groups = star,
-				.n_groups = 1, .resources = star, .n_resources = 1};
+			*slot = (struct rbac_rule){.verbs = star,
+				.n_verbs = 1,
+				.groups = star,
+				.n_groups = 1,
+				.resources = star,
+				.n_resources = 1};
 		slot = ARENA_PUSH(r->a, list, n);
 		if (slot)
 			*slot = (struct rbac_rule){
@@ -188,7 +199,9 @@ check_binding(struct request *r, bool cluster)
 	size_t n = 0;
 	if (rbac_role_rules(r->worker, of_cluster, ns, name, &rules, &n) < 0)
 		return request_fail_status(r,
-			&(struct status_spec){.http = 404, .reason = R_NOT_FOUND, .name = name,
+			&(struct status_spec){.http = 404,
+				.reason = R_NOT_FOUND,
+				.name = name,
 				.group = STR("rbac.authorization.k8s.io"),
 				.kind = of_cluster ? STR("clusterroles") : STR("roles"),
 				.message = arena_fmt(r->a,

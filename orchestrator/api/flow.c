@@ -26,8 +26,8 @@ stage_flow(struct request *r)
 	if (atomic_fetch_add(&s->inflight[seat - 1], 1) >= max) {
 		atomic_fetch_sub(&s->inflight[seat - 1], 1);
 		atomic_fetch_add(&s->rejected, 1);
-		return request_fail_retry(r, R_TOO_MANY_REQUESTS, 1,
-			"Too many requests, please try again later.");
+		return request_fail_retry(
+			r, R_TOO_MANY_REQUESTS, 1, "Too many requests, please try again later.");
 	}
 	r->seat = seat;
 	return STEP_NEXT;

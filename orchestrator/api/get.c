@@ -43,8 +43,8 @@ stage_get(struct request *r)
 	uint64_t want = 0;
 	struct str rv = r->opt.resource_version;
 	if (rv.n && str_to_u64(rv, &want) < 0)
-		return request_fail(
-			r, R_BAD_REQUEST, "Invalid value: \"" STR_FMT "\": strconv.ParseUint", STR_ARG(rv));
+		return request_fail(r, R_BAD_REQUEST,
+			"Invalid value: \"" STR_FMT "\": strconv.ParseUint", STR_ARG(rv));
 	if (want > store_rev(r->server->store))
 		return rev_wait(r, want);
 	struct get_state st = {.r = r};
@@ -53,7 +53,8 @@ stage_get(struct request *r)
 	if (rc == -ENOENT || (rc == 0 && !st.found))
 		return request_fail_not_found(r, NULL, r->name);
 	if (rc < 0)
-		return request_fail_err(r, &(struct err){.code = rc, .msg = "reading the store failed"});
+		return request_fail_err(
+			r, &(struct err){.code = rc, .msg = "reading the store failed"});
 	if (st.plain)
 		return request_reply_bytes(r, 200, STR("application/json"), buf_view(&st.out));
 	if (!str_is_set(st.body))

@@ -12,7 +12,7 @@
 struct http_request {
 	struct request r;
 	struct reply_sink sink;
-	struct ws *ws;        /* a watch over WebSocket */
+	struct ws *ws; /* a watch over WebSocket */
 	bool own_arena, ws_over;
 	void (*drain)(struct request *r);
 };
@@ -80,13 +80,14 @@ static void
 ws_drained(void *arg)
 {
 	struct request *r = arg;
-	void (*fn)(struct request *r) = of(r)->drain;
+	void (*fn)(struct request * r) = of(r)->drain;
 	of(r)->drain = NULL;
 	if (fn)
 		fn(r);
 }
 
-static const struct ws_fns watch_ws_fns = {.message = ws_got, .closed = ws_gone, .drain = ws_drained};
+static const struct ws_fns watch_ws_fns = {
+	.message = ws_got, .closed = ws_gone, .drain = ws_drained};
 
 static void
 ws_refused(void *arg)
@@ -136,7 +137,7 @@ static void
 http_drained(struct http_req *h)
 {
 	struct http_request *hr = h->arg;
-	void (*fn)(struct request *r) = hr->drain;
+	void (*fn)(struct request * r) = hr->drain;
 	hr->drain = NULL;
 	if (fn)
 		fn(&hr->r);

@@ -14,18 +14,28 @@ static bool
 may(struct request *r, const char *group, const char *resource, struct str sub, struct str ns,
 	struct str name, enum step *ret)
 {
-	struct authz_attrs at = {.verb = STR("impersonate"), .is_resource = true,
-		.group = str_c(group), .version = STR("v1"), .resource = str_c(resource),
-		.subresource = sub, .ns = ns, .name = name, .user = &r->user};
+	struct authz_attrs at = {.verb = STR("impersonate"),
+		.is_resource = true,
+		.group = str_c(group),
+		.version = STR("v1"),
+		.resource = str_c(resource),
+		.subresource = sub,
+		.ns = ns,
+		.name = name,
+		.user = &r->user};
 	struct str why = STR("");
 	if (request_authorize(r, &at, &why))
 		return true;
 	struct str text = forbidden_text(r->a, &at, why);
 	*ret = request_fail_status(r,
-		&(struct status_spec){.http = 403, .reason = R_FORBIDDEN, .name = name,
-			.group = str_c(group), .kind = str_c(resource),
+		&(struct status_spec){.http = 403,
+			.reason = R_FORBIDDEN,
+			.name = name,
+			.group = str_c(group),
+			.kind = str_c(resource),
 			.message = arena_fmt(r->a, "%s%s%s \"" STR_FMT "\" is forbidden: " STR_FMT,
-				resource, group[0] ? "." : "", group, STR_ARG(name), STR_ARG(text))});
+				resource, group[0] ? "." : "", group, STR_ARG(name),
+				STR_ARG(text))});
 	return false;
 }
 
@@ -80,8 +90,7 @@ wanted_read(struct request *r, struct wanted *w)
 			struct str *g = ARENA_PUSH(r->a, w->groups, w->n_groups);
 			if (g)
 				*g = value;
-		} else if (name.n > prefix.n &&
-			str_eq_nocase(str_sub(name, 0, prefix.n), prefix)) {
+		} else if (name.n > prefix.n && str_eq_nocase(str_sub(name, 0, prefix.n), prefix)) {
 			wanted_extra(r, w, str_sub(name, prefix.n, SIZE_MAX), value);
 		} else {
 			continue;
@@ -142,15 +151,19 @@ stage_impersonate(struct request *r)
 		return st;
 	if (account && w.n_groups == 0) {
 		group_ensure(r, &w, STR("system:serviceaccounts"));
-		group_ensure(r, &w,
-			arena_fmt(r->a, "system:serviceaccounts:" STR_FMT, STR_ARG(ns)));
+		group_ensure(
+			r, &w, arena_fmt(r->a, "system:serviceaccounts:" STR_FMT, STR_ARG(ns)));
 	}
 	if (str_eq(w.user, STR("system:anonymous")))
 		group_ensure(r, &w, STR("system:unauthenticated"));
 	else
 		group_ensure(r, &w, STR("system:authenticated"));
 	r->real_user = r->user;
-	r->user = (struct user){.name = w.user, .uid = w.uid, .groups = w.groups,
-		.n_groups = w.n_groups, .extra = w.extra, .n_extra = w.n_extra};
+	r->user = (struct user){.name = w.user,
+		.uid = w.uid,
+		.groups = w.groups,
+		.n_groups = w.n_groups,
+		.extra = w.extra,
+		.n_extra = w.n_extra};
 	return STEP_NEXT;
 }

@@ -22,8 +22,8 @@ selection_parse(struct request *r, struct selection *ret)
 		selector_parse(r->a, r->opt.label_selector, &ret->labels, &e) < 0)
 		return request_fail_err(r, &e);
 	if (r->opt.field_selector.n &&
-		field_selector_parse(
-			r->a, r->res->kind, r->opt.field_selector, &ret->fields, &e) < 0)
+		field_selector_parse(r->a, r->res->kind, r->opt.field_selector, &ret->fields, &e) <
+			0)
 		return request_fail_err(r, &e);
 	return STEP_NEXT;
 }
@@ -70,7 +70,10 @@ rev_wait(struct request *r, uint64_t want)
 		    "version\"}]"),
 		NULL, &causes, NULL);
 	return request_fail_status(r,
-		&(struct status_spec){.http = 504, .reason = R_TIMEOUT, .causes = causes, .retry_s = 1,
+		&(struct status_spec){.http = 504,
+			.reason = R_TIMEOUT,
+			.causes = causes,
+			.retry_s = 1,
 			.message = arena_fmt(r->a,
 				"Too large resource version: %" PRIu64 ", current: %" PRIu64, want,
 				store_rev(r->server->store))});
@@ -107,7 +110,8 @@ list_head(struct request *r, struct buf *b, uint64_t rev, struct str cont, int64
 	if (n->as == AS_TABLE)
 		buf_fmt(b, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\"", n->as_version);
 	else if (n->as == AS_PARTIAL_LIST || n->as == AS_PARTIAL)
-		buf_fmt(b, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\"",
+		buf_fmt(b,
+			"{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\"",
 			n->as_version);
 	else
 		buf_fmt(b, "{\"kind\":\"%s\",\"apiVersion\":\"%s%s%s\"", k->list_kind, k->group,
@@ -133,11 +137,11 @@ struct list_state {
 	struct request *r;
 	struct selection sel;
 	struct arena *scratch;
-	struct buf items;  /* heap; of this piece */
-	struct str next;   /* position; STR_NONE = complete */
+	struct buf items; /* heap; of this piece */
+	struct str next;  /* position; STR_NONE = complete */
 	uint64_t rev;
-	int64_t count;     /* sent by this request */
-	int64_t consumed;  /* matched by earlier pages */
+	int64_t count;    /* sent by this request */
+	int64_t consumed; /* matched by earlier pages */
 	bool streaming, over;
 	struct loop_work work;
 };
@@ -247,7 +251,8 @@ list_failed(struct request *r, int rc, const struct store_range *range, const st
 			r, &(struct err){.code = rc, .msg = "listing the store failed"});
 	struct status_spec st = {.http = 410, .reason = R_EXPIRED, .no_details = true};
 	if (range->start.n) {
-		st.message = STR("The provided continue parameter is too old to display a consistent "
+		st.message = STR(
+			"The provided continue parameter is too old to display a consistent "
 			"list result. You can start a new list without the continue parameter, or use "
 			"the continue token in this response to retrieve the remainder of the results. "
 			"Continuing with the provided token results in an inconsistent list - objects "
@@ -303,12 +308,14 @@ list_whole(struct list_state *ls)
 	buf_str(&b, buf_view(&ls->items));
 	buf_cstr(&b, "]}\n");
 	if (b.failed)
-		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+		return request_fail(
+			r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
 	struct doc *d = NULL;
 	if (r->accept->media == MEDIA_JSON && !r->opt.pretty)
 		return request_reply_bytes(r, 200, STR("application/json"), buf_view(&b));
 	if (doc_parse_json(r->a, buf_view(&b), NULL, &d, NULL) < 0)
-		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+		return request_fail(
+			r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
 	struct buf out;
 	buf_init_arena(&out, r->a);
 	if (r->accept->media == MEDIA_YAML)
@@ -352,8 +359,11 @@ list_go_on(struct request *r)
 		list_end(ls);
 		return;
 	}
-	struct store_range range = {.res = r->res->store_res, .ns = r->ns, .rev = ls->rev,
-		.start = ls->next, .max_bytes = PIECE_BYTES};
+	struct store_range range = {.res = r->res->store_res,
+		.ns = r->ns,
+		.rev = ls->rev,
+		.start = ls->next,
+		.max_bytes = PIECE_BYTES};
 	buf_clear(&ls->items);
 	if (list_piece(ls, &range) < 0) {
 		list_end(ls);

@@ -131,9 +131,10 @@ compose_resize(struct request *r, struct doc *whole, const struct doc *sent)
 	static const struct str lists[] = {STR_INIT("containers"), STR_INIT("initContainers")};
 	static const struct str members[] = {STR_INIT("resources"), STR_INIT("resizePolicy")};
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-		DOC_EACH(c, doc_get(doc_get(whole, STR("spec")), lists[l])) {
-			DOC_EACH(n, doc_get(doc_get(sent, STR("spec")), lists[l])) {
-				if (!str_eq(doc_get_str(c, STR("name")), doc_get_str(n, STR("name"))))
+		DOC_EACH (c, doc_get(doc_get(whole, STR("spec")), lists[l])) {
+			DOC_EACH (n, doc_get(doc_get(sent, STR("spec")), lists[l])) {
+				if (!str_eq(doc_get_str(c, STR("name")),
+					    doc_get_str(n, STR("name"))))
 					continue;
 				for (size_t m = 0; m < ARRAY_LEN(members); m++)
 					copy_member(r, c, n, members[m]);
@@ -170,7 +171,8 @@ compose(struct request *r)
 		}
 		struct doc *outer = doc_ensure_map(r->a, whole, sub_parts[i].outer);
 		if (outer)
-			copy_member(r, outer, doc_get(sent, sub_parts[i].outer), sub_parts[i].inner);
+			copy_member(
+				r, outer, doc_get(sent, sub_parts[i].outer), sub_parts[i].inner);
 	}
 	r->obj = whole;
 }
@@ -255,7 +257,8 @@ stage_namespace(struct request *r)
 	if (rc == -ENOENT)
 		return request_fail_not_found(r, r->server->namespaces, r->ns);
 	if (rc < 0)
-		return request_fail_err(r, &(struct err){.code = rc, .msg = "reading the store failed"});
+		return request_fail_err(
+			r, &(struct err){.code = rc, .msg = "reading the store failed"});
 	if (str_eq(doc_get_str(doc_get(ns, STR("status")), STR("phase")), STR("Terminating")) ||
 		doc_get_str(meta_of(ns), STR("deletionTimestamp")).n) {
 		struct doc *causes = doc_list(r->a), *c = doc_map(r->a);
@@ -269,18 +272,28 @@ stage_namespace(struct request *r)
 			doc_append(causes, c);
 		}
 		return request_fail_status(r,
-			&(struct status_spec){.http = 403, .reason = R_FORBIDDEN, .name = name,
-				.group = r->res->group, .kind = r->res->plural, .causes = causes,
+			&(struct status_spec){.http = 403,
+				.reason = R_FORBIDDEN,
+				.name = name,
+				.group = r->res->group,
+				.kind = r->res->plural,
+				.causes = causes,
 				.message = arena_fmt(r->a,
 					STR_FMT " \"" STR_FMT
 						"\" is forbidden: unable to create new content in "
-						"namespace " STR_FMT " because it is being terminated",
-					STR_ARG(r->res->group_plural), STR_ARG(name), STR_ARG(r->ns))});
+						"namespace " STR_FMT
+						" because it is being terminated",
+					STR_ARG(r->res->group_plural), STR_ARG(name),
+					STR_ARG(r->ns))});
 	}
 	struct commit_part *p = request_part(r);
 	if (p)
-		*p = (struct commit_part){.group = STR(""), .resource = STR("namespaces"),
-			.ns = STR(""), .name = r->ns, .has_cond = true, .cond = STORE_REV_IS,
+		*p = (struct commit_part){.group = STR(""),
+			.resource = STR("namespaces"),
+			.ns = STR(""),
+			.name = r->ns,
+			.has_cond = true,
+			.cond = STORE_REV_IS,
 			.rev = rev};
 	return STEP_NEXT;
 }
@@ -291,10 +304,10 @@ stage_namespace(struct request *r)
 static bool
 spec_changed(const struct doc *x, const struct doc *y)
 {
-	static const struct str aside[] = {STR_INIT("kind"), STR_INIT("apiVersion"),
-		STR_INIT("metadata"), STR_INIT("status")};
+	static const struct str aside[] = {
+		STR_INIT("kind"), STR_INIT("apiVersion"), STR_INIT("metadata"), STR_INIT("status")};
 	for (int side = 0; side < 2; side++) {
-		DOC_EACH(m, side ? y : x) {
+		DOC_EACH (m, side ? y : x) {
 			bool skip = false;
 			for (size_t i = 0; i < ARRAY_LEN(aside); i++)
 				skip = skip || str_eq(m->key, aside[i]);
@@ -341,14 +354,15 @@ check_finalizers(struct request *r)
 		return;
 	struct buf b;
 	buf_init_arena(&b, r->a);
-	DOC_EACH(f, doc_get(meta_of(r->obj), STR("finalizers"))) {
+	DOC_EACH (f, doc_get(meta_of(r->obj), STR("finalizers"))) {
 		if (doc_list_has(doc_get(old, STR("finalizers")), doc_as_str(f)))
 			continue;
 		buf_cstr(&b, b.len ? ", " : "");
 		doc_json_string(&b, doc_as_str(f));
 	}
 	if (b.len)
-		schema_error_fmt(&r->causes, SCHEMA_CAUSE_FORBIDDEN, STR("metadata.finalizers"), NULL,
+		schema_error_fmt(&r->causes, SCHEMA_CAUSE_FORBIDDEN, STR("metadata.finalizers"),
+			NULL,
 			"no new finalizers can be added if the object is being deleted, found new "
 			"finalizers []string{" STR_FMT "}",
 			STR_ARG(buf_view(&b)));

@@ -134,8 +134,8 @@ form_object(struct request *r, struct doc *d, struct str *ret_type)
 		struct str rv = doc_get_str(meta_of(d), STR("resourceVersion"));
 		if (lm && rv.n)
 			doc_set_str(r->a, lm, STR("resourceVersion"), rv);
-		out = schema_table(r->a, r->res ? r->res->kind : NULL, &one, 1, lm, n->include, true,
-			n->as_version, r->wall_ns);
+		out = schema_table(r->a, r->res ? r->res->kind : NULL, &one, 1, lm, n->include,
+			true, n->as_version, r->wall_ns);
 	} else if (n->as == AS_PARTIAL) {
 		out = schema_partial(r->a, d, n->as_version);
 	}

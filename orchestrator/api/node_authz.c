@@ -72,8 +72,7 @@ refs_of_volume(struct pod_node *p, const struct doc *v)
 		ref_add(p, REF_CLAIM,
 			arena_fmt(p->a, STR_FMT "-" STR_FMT, STR_ARG(p->name),
 				STR_ARG(doc_get_str(v, STR("name")))));
-	DOC_EACH(s, doc_get(doc_get(v, STR("projected")), STR("sources")))
-	{
+	DOC_EACH (s, doc_get(doc_get(v, STR("projected")), STR("sources"))) {
 		ref_add(p, REF_SECRET, doc_get_str(doc_get(s, STR("secret")), STR("name")));
 		ref_add(p, REF_CONFIGMAP, doc_get_str(doc_get(s, STR("configMap")), STR("name")));
 	}
@@ -82,17 +81,17 @@ refs_of_volume(struct pod_node *p, const struct doc *v)
 static void
 refs_of_container(struct pod_node *p, const struct doc *c)
 {
-	DOC_EACH(e, doc_get(c, STR("env")))
-	{
+	DOC_EACH (e, doc_get(c, STR("env"))) {
 		const struct doc *from = doc_get(e, STR("valueFrom"));
-		ref_add(p, REF_SECRET, doc_get_str(doc_get(from, STR("secretKeyRef")), STR("name")));
+		ref_add(p, REF_SECRET,
+			doc_get_str(doc_get(from, STR("secretKeyRef")), STR("name")));
 		ref_add(p, REF_CONFIGMAP,
 			doc_get_str(doc_get(from, STR("configMapKeyRef")), STR("name")));
 	}
-	DOC_EACH(e, doc_get(c, STR("envFrom")))
-	{
+	DOC_EACH (e, doc_get(c, STR("envFrom"))) {
 		ref_add(p, REF_SECRET, doc_get_str(doc_get(e, STR("secretRef")), STR("name")));
-		ref_add(p, REF_CONFIGMAP, doc_get_str(doc_get(e, STR("configMapRef")), STR("name")));
+		ref_add(p, REF_CONFIGMAP,
+			doc_get_str(doc_get(e, STR("configMapRef")), STR("name")));
 	}
 }
 
@@ -103,15 +102,15 @@ refs_of_pod(struct pod_node *p, const struct doc *pod)
 		STR_INIT("ephemeralContainers")};
 	const struct doc *spec = doc_get(pod, STR("spec"));
 	for (size_t i = 0; i < ARRAY_LEN(containers); i++)
-		DOC_EACH(c, doc_get(spec, containers[i]))
+		DOC_EACH (c, doc_get(spec, containers[i]))
 			refs_of_container(p, c);
-	DOC_EACH(v, doc_get(spec, STR("volumes")))
+	DOC_EACH (v, doc_get(spec, STR("volumes")))
 		refs_of_volume(p, v);
-	DOC_EACH(s, doc_get(spec, STR("imagePullSecrets")))
+	DOC_EACH (s, doc_get(spec, STR("imagePullSecrets")))
 		ref_add(p, REF_SECRET, doc_get_str(s, STR("name")));
-	DOC_EACH(c, doc_get(doc_get(pod, STR("status")), STR("resourceClaimStatuses")))
+	DOC_EACH (c, doc_get(doc_get(pod, STR("status")), STR("resourceClaimStatuses")))
 		ref_add(p, REF_RESOURCE_CLAIM, doc_get_str(c, STR("resourceClaimName")));
-	DOC_EACH(c, doc_get(spec, STR("resourceClaims")))
+	DOC_EACH (c, doc_get(spec, STR("resourceClaims")))
 		ref_add(p, REF_RESOURCE_CLAIM, doc_get_str(c, STR("resourceClaimName")));
 	ref_add(p, REF_ACCOUNT, doc_get_str(spec, STR("serviceAccountName")));
 }
@@ -158,9 +157,11 @@ pod_put(void *arg, struct store_key key, struct str body)
 	struct str k = p ? pod_key(a, key) : STR_NONE;
 	if (p && tmp && doc_parse_json(tmp, body, NULL, &d, NULL) == 0) {
 		pod_forget(g, k);
-		*p = (struct pod_node){.a = a, .ns = arena_str(a, key.ns),
+		*p = (struct pod_node){.a = a,
+			.ns = arena_str(a, key.ns),
 			.name = arena_str(a, key.name),
-			.node = arena_str(a, doc_get_str(doc_get(d, STR("spec")), STR("nodeName")))};
+			.node = arena_str(
+				a, doc_get_str(doc_get(d, STR("spec")), STR("nodeName")))};
 		refs_of_pod(p, d);
 		struct map *of = p->node.n ? map_get(&g->nodes, p->node) : NULL;
 		if (p->node.n && !of && (of = calloc(1, sizeof(*of))) != NULL) {
@@ -261,10 +262,11 @@ node_refers(struct question *q, enum ref_kind kind, struct str ns, struct str na
 }
 
 static int
-read_spec(struct question *q, const char *resource, struct str ns, struct str name, struct doc **ret)
+read_spec(
+	struct question *q, const char *resource, struct str ns, struct str name, struct doc **ret)
 {
-	const struct api_resource *res =
-		api_resource_find(q->w->s, STR(""), STR("v1"), str_c(resource));
+	const struct api_resource *res = api_resource_find(
+		q->w->s, STR(""), STR("v1"), str_c(resource));
 	struct store_value v;
 	if (!res || res->store_res == API_NO_STORE)
 		return -ENOENT;
@@ -307,8 +309,8 @@ volume_secret(struct question *q, struct str ns, struct str name)
 		for (size_t i = 0; i < p->n_refs; i++) {
 			struct doc *pvc = NULL, *pv = NULL;
 			if (p->refs[i].kind != REF_CLAIM ||
-				read_spec(q, "persistentvolumeclaims", p->ns, p->refs[i].name, &pvc) <
-					0 ||
+				read_spec(q, "persistentvolumeclaims", p->ns, p->refs[i].name,
+					&pvc) < 0 ||
 				read_spec(q, "persistentvolumes", STR(""),
 					doc_get_str(pvc, STR("volumeName")), &pv) < 0)
 				continue;
@@ -535,7 +537,8 @@ static const struct {
 	{STR_INIT(""), STR_INIT("pods"), ask_pod, "", ""},
 	{STR_INIT("authentication.k8s.io"), STR_INIT("tokenreviews"), NULL, "create", ""},
 	{STR_INIT("authorization.k8s.io"), STR_INIT("subjectaccessreviews"), NULL, "create", ""},
-	{STR_INIT("authorization.k8s.io"), STR_INIT("localsubjectaccessreviews"), NULL, "create", ""},
+	{STR_INIT("authorization.k8s.io"), STR_INIT("localsubjectaccessreviews"), NULL, "create",
+		""},
 	{STR_INIT(""), STR_INIT("services"), NULL, "get,list,watch", ""},
 	{STR_INIT(""), STR_INIT("events"), NULL, "create,update,patch", ""},
 	{STR_INIT("events.k8s.io"), STR_INIT("events"), NULL, "create,update,patch", ""},
@@ -549,8 +552,8 @@ static const struct {
 };
 
 enum decision
-node_authorize(struct request *r, struct api_worker *w, struct arena *a, const struct authz_attrs *at,
-	struct str node, struct str *ret_why)
+node_authorize(struct request *r, struct api_worker *w, struct arena *a,
+	const struct authz_attrs *at, struct str node, struct str *ret_why)
 {
 	if (!at->is_resource || node.n == 0)
 		return NO_OPINION;

@@ -16,7 +16,7 @@ meta_of(const struct doc *obj)
 bool
 doc_list_has(const struct doc *list, struct str s)
 {
-	DOC_EACH(x, list)
+	DOC_EACH (x, list)
 		if (str_eq(doc_as_str(x), s))
 			return true;
 	return false;
@@ -42,7 +42,7 @@ object_convert(struct arena *a, const struct api_resource *res, struct doc *d, b
 {
 	if (!res->shares)
 		return;
-	DOC_EACH(m, d) {
+	DOC_EACH (m, d) {
 		for (size_t i = 0; i < ARRAY_LEN(event_names); i++) {
 			struct str from = to_stored ? event_names[i].served : event_names[i].stored;
 			if (str_eq(m->key, from)) {
@@ -89,7 +89,8 @@ struct store_key
 request_key(const struct request *r)
 {
 	return (struct store_key){.res = r->res->store_res,
-		.ns = r->res->kind->namespaced ? r->ns : STR(""), .name = r->name};
+		.ns = r->res->kind->namespaced ? r->ns : STR(""),
+		.name = r->name};
 }
 
 int

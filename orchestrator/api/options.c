@@ -106,8 +106,11 @@ invalid_options(struct request *r, const char *kind)
 {
 	struct str msg = schema_errors_message(&r->causes);
 	return request_fail_status(r,
-		&(struct status_spec){.http = 422, .reason = R_INVALID, .group = STR("meta.k8s.io"),
-			.kind = str_c(kind), .errors = &r->causes,
+		&(struct status_spec){.http = 422,
+			.reason = R_INVALID,
+			.group = STR("meta.k8s.io"),
+			.kind = str_c(kind),
+			.errors = &r->causes,
 			.message = arena_fmt(r->a, "%s.meta.k8s.io \"\" is invalid: " STR_FMT, kind,
 				STR_ARG(msg))});
 }
@@ -130,8 +133,8 @@ check_list(struct request *r)
 		return;
 	}
 	if (o->send_initial_events >= 0) {
-		schema_err_forbidden(errs, STR("sendInitialEvents"),
-			"sendInitialEvents is forbidden for list");
+		schema_err_forbidden(
+			errs, STR("sendInitialEvents"), "sendInitialEvents is forbidden for list");
 		return;
 	}
 	if (match.n == 0)
@@ -169,8 +172,8 @@ check_write(struct request *r)
 	if (o->field_manager.n > 128)
 		schema_err_too_long(&r->causes, STR("fieldManager"), 128);
 	if (o->force_set && r->body_media != MEDIA_PATCH_APPLY)
-		schema_err_forbidden(&r->causes, STR("force"),
-			"may not be specified for non-apply patch");
+		schema_err_forbidden(
+			&r->causes, STR("force"), "may not be specified for non-apply patch");
 }
 
 /* meta/v1/validation.ValidateDeleteOptions */
@@ -211,7 +214,7 @@ delete_options_take(struct request *r, const struct doc *d)
 	const struct doc *pre = doc_get(d, STR("preconditions"));
 	o->precondition_uid = doc_get_str(pre, STR("uid"));
 	o->precondition_rv = doc_get_str(pre, STR("resourceVersion"));
-	DOC_EACH(x, doc_get(d, STR("dryRun"))) {
+	DOC_EACH (x, doc_get(d, STR("dryRun"))) {
 		if (str_eq(doc_as_str(x), STR("All")))
 			o->dry_run = true;
 		else
@@ -230,8 +233,8 @@ options_parse_delete(struct request *r)
 		enum schema_media form;
 	} forms[] = {{MEDIA_JSON, SCHEMA_JSON}, {MEDIA_YAML, SCHEMA_YAML},
 		{MEDIA_PROTOBUF, SCHEMA_PROTOBUF}};
-	const struct schema_type *t =
-		schema_type_find(r->server->schema, STR("meta"), STR("v1"), STR("DeleteOptions"));
+	const struct schema_type *t = schema_type_find(
+		r->server->schema, STR("meta"), STR("v1"), STR("DeleteOptions"));
 	for (size_t i = 0; t && i < ARRAY_LEN(forms); i++) {
 		if (forms[i].media != r->body_media)
 			continue;
@@ -272,8 +275,8 @@ include_object(struct request *r)
 	else if (str_eq(inc, STR("None")))
 		n->include = SCHEMA_INCLUDE_NONE;
 	else
-		return request_fail(r, R_BAD_REQUEST, "unrecognized includeObject value: \"" STR_FMT "\"",
-			STR_ARG(inc));
+		return request_fail(r, R_BAD_REQUEST,
+			"unrecognized includeObject value: \"" STR_FMT "\"", STR_ARG(inc));
 	return STEP_NEXT;
 }
 
@@ -282,7 +285,8 @@ stage_options(struct request *r)
 {
 	if (!verb_allowed(r))
 		return request_fail_status(r,
-			&(struct status_spec){.http = 405, .reason = R_METHOD_NOT_ALLOWED,
+			&(struct status_spec){.http = 405,
+				.reason = R_METHOD_NOT_ALLOWED,
 				.message = STR("the server does not allow this method on the "
 					       "requested resource")});
 	struct err e = {0};
@@ -303,9 +307,10 @@ stage_options(struct request *r)
 	if (r->verb == VERB_CREATE || r->verb == VERB_UPDATE || r->verb == VERB_PATCH)
 		check_write(r);
 	if (r->causes.n)
-		return invalid_options(r, r->verb == VERB_CREATE ? "CreateOptions"
-				: r->verb == VERB_UPDATE	 ? "UpdateOptions"
-								 : "PatchOptions");
+		return invalid_options(r,
+			r->verb == VERB_CREATE           ? "CreateOptions"
+				: r->verb == VERB_UPDATE ? "UpdateOptions"
+							 : "PatchOptions");
 	if (include_object(r) == STEP_REPLY)
 		return STEP_REPLY;
 	if (r->verb == VERB_DELETE || r->verb == VERB_DELETECOLLECTION)

@@ -168,7 +168,7 @@ void
 request_client_gone(struct request *r)
 {
 	r->gone = true;
-	void (*fn)(struct request *r) = r->on_gone;
+	void (*fn)(struct request * r) = r->on_gone;
 	r->on_gone = NULL;
 	if (fn)
 		fn(r);

@@ -83,7 +83,8 @@ key_ensure(struct pki_job *j, const char *name, struct str *ret_pem, struct tls_
 
 /* May the certificate that is there be kept? */
 static bool
-cert_good(struct pki_job *j, struct str pem, const struct tls_key *key, const struct x509_spec *want)
+cert_good(
+	struct pki_job *j, struct str pem, const struct tls_key *key, const struct x509_spec *want)
 {
 	struct x509_cert *c = NULL;
 	size_t n = 0;
@@ -92,7 +93,8 @@ cert_good(struct pki_job *j, struct str pem, const struct tls_key *key, const st
 		return false;
 	/* An authority that was brought along is used whatever its name: its key tells. */
 	if (want->ca)
-		return c[0].is_ca && now < c[0].not_after_s && tls_pub_eq(&c[0].pub, tls_key_pub(key));
+		return c[0].is_ca && now < c[0].not_after_s &&
+			tls_pub_eq(&c[0].pub, tls_key_pub(key));
 	if (now > c[0].not_after_s - (c[0].not_after_s - c[0].not_before_s) / 3 ||
 		!tls_pub_eq(&c[0].pub, tls_key_pub(key)) || !str_eq(c[0].subject.cn, want->cn))
 		return false;
@@ -161,8 +163,8 @@ push_name(struct arena *a, struct str **list, size_t *n, struct str s)
 static int
 server_cert(struct pki_job *j)
 {
-	static const char *const names[] = {"kubernetes", "kubernetes.default",
-		"kubernetes.default.svc", "localhost"};
+	static const char *const names[] = {
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"};
 	struct arena *a = j->p->a;
 	struct str *dns = NULL, domain = j->spec->cluster_domain;
 	struct ip_addr *ips = NULL, ip;
@@ -184,8 +186,12 @@ server_cert(struct pki_job *j)
 		if (slot)
 			*slot = ip;
 	}
-	struct x509_spec spec = {.cn = STR("kube-apiserver"), .dns = dns, .n_dns = n_dns, .ips = ips,
-		.n_ips = n_ips, .eku = X509_EKU_SERVER};
+	struct x509_spec spec = {.cn = STR("kube-apiserver"),
+		.dns = dns,
+		.n_dns = n_dns,
+		.ips = ips,
+		.n_ips = n_ips,
+		.eku = X509_EKU_SERVER};
 	return cert_ensure(j, "server", &spec, &j->p->server_cert, &j->p->server_key);
 }
 
@@ -195,8 +201,11 @@ set_ensure(struct pki_job *j)
 	struct api_pki *p = j->p;
 	struct x509_spec ca = {.cn = STR("kubernetes"), .ca = true, .path_len = -1};
 	struct str masters[] = {STR("system:masters")};
-	struct x509_spec kubelet = {.cn = STR("kube-apiserver-kubelet-client"), .eku = X509_EKU_CLIENT};
-	struct x509_spec admin = {.cn = STR("kubernetes-admin"), .orgs = masters, .n_orgs = 1,
+	struct x509_spec kubelet = {
+		.cn = STR("kube-apiserver-kubelet-client"), .eku = X509_EKU_CLIENT};
+	struct x509_spec admin = {.cn = STR("kubernetes-admin"),
+		.orgs = masters,
+		.n_orgs = 1,
 		.eku = X509_EKU_CLIENT};
 	struct tls_key *sa = NULL;
 	struct buf pub;

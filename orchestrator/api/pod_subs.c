@@ -16,7 +16,7 @@ merge_strings(struct request *r, struct doc *meta, const struct doc *from, struc
 	if (doc_len(add) == 0)
 		return;
 	struct doc *to = doc_ensure_map(r->a, meta, key);
-	DOC_EACH(x, add)
+	DOC_EACH (x, add)
 		if (to)
 			doc_set_str(r->a, to, x->key, doc_as_str(x));
 }
@@ -29,7 +29,7 @@ pod_scheduled(struct request *r, struct doc *pod)
 	if (!list)
 		return;
 	struct doc *c = NULL;
-	DOC_EACH(x, list)
+	DOC_EACH (x, list)
 		if (str_eq(doc_get_str(x, STR("type")), STR("PodScheduled")))
 			c = x;
 	if (!c && (c = doc_map(r->a)) != NULL) {
@@ -79,18 +79,23 @@ bind_check(struct request *r, const struct doc *binding, const struct doc *pod, 
 	if (doc_get_str(meta_of(pod), STR("deletionTimestamp")).n)
 		return bind_refused(r,
 			arena_cstr(r->a,
-				arena_fmt(r->a, "pod " STR_FMT " is being deleted, cannot be assigned to a host",
+				arena_fmt(r->a,
+					"pod " STR_FMT
+					" is being deleted, cannot be assigned to a host",
 					STR_ARG(r->name))));
 	struct str now = doc_get_str(spec, STR("nodeName"));
 	if (now.n)
 		return bind_refused(r,
 			arena_cstr(r->a,
-				arena_fmt(r->a, "pod " STR_FMT " is already assigned to node \"" STR_FMT "\"",
+				arena_fmt(r->a,
+					"pod " STR_FMT " is already assigned to node \"" STR_FMT
+					"\"",
 					STR_ARG(r->name), STR_ARG(now))));
 	if (doc_len(doc_get(spec, STR("schedulingGates"))))
 		return bind_refused(r,
 			arena_cstr(r->a,
-				arena_fmt(r->a, "pod " STR_FMT " has non-empty .spec.schedulingGates",
+				arena_fmt(r->a,
+					"pod " STR_FMT " has non-empty .spec.schedulingGates",
 					STR_ARG(r->name))));
 	return STEP_NEXT;
 }
@@ -109,7 +114,8 @@ serve_binding(struct request *r)
 	if (rc == -ENOENT)
 		return request_fail_not_found(r, NULL, r->name);
 	if (rc < 0)
-		return request_fail_err(r, &(struct err){.code = rc, .msg = "reading the store failed"});
+		return request_fail_err(
+			r, &(struct err){.code = rc, .msg = "reading the store failed"});
 	struct str node = doc_get_str(doc_get(binding, STR("target")), STR("name"));
 	enum step st = bind_check(r, binding, pod, node);
 	if (st != STEP_NEXT)
@@ -160,7 +166,7 @@ budget_matches(void *arg, struct doc *pdb)
 static bool
 pod_ready(const struct doc *pod)
 {
-	DOC_EACH(c, doc_get(doc_get(pod, STR("status")), STR("conditions")))
+	DOC_EACH (c, doc_get(doc_get(pod, STR("status")), STR("conditions")))
 		if (str_eq(doc_get_str(c, STR("type")), STR("Ready")))
 			return str_eq(doc_get_str(c, STR("status")), STR("True"));
 	return false;
@@ -195,7 +201,9 @@ budget_refuses(struct request *r, const struct doc *pdb, const char *fmt_known)
 		doc_append(causes, c);
 	}
 	return request_fail_status(r,
-		&(struct status_spec){.http = 429, .reason = R_TOO_MANY_REQUESTS, .causes = causes,
+		&(struct status_spec){.http = 429,
+			.reason = R_TOO_MANY_REQUESTS,
+			.causes = causes,
 			.message = STR(
 				"Cannot evict pod as it would violate the pod's disruption budget.")});
 }
@@ -231,9 +239,14 @@ budget_spend(struct request *r, struct doc *pdb)
 	struct commit_part *p = request_part(r);
 	if (p)
 		*p = (struct commit_part){.group = STR("policy"),
-			.resource = STR("poddisruptionbudgets"), .ns = r->ns,
-			.name = doc_get_str(meta, STR("name")), .has_cond = true,
-			.cond = STORE_REV_IS, .rev = rev, .put = true, .obj = copy};
+			.resource = STR("poddisruptionbudgets"),
+			.ns = r->ns,
+			.name = doc_get_str(meta, STR("name")),
+			.has_cond = true,
+			.cond = STORE_REV_IS,
+			.rev = rev,
+			.put = true,
+			.obj = copy};
 	return STEP_NEXT;
 }
 
@@ -271,7 +284,7 @@ eviction_options(struct request *r, const struct doc *o)
 	r->opt.propagation = doc_get_str(o, STR("propagationPolicy"));
 	r->opt.precondition_uid = doc_get_str(pre, STR("uid"));
 	r->opt.precondition_rv = doc_get_str(pre, STR("resourceVersion"));
-	DOC_EACH(x, doc_get(o, STR("dryRun")))
+	DOC_EACH (x, doc_get(o, STR("dryRun")))
 		if (str_eq(doc_as_str(x), STR("All")))
 			r->opt.dry_run = true;
 }
@@ -281,13 +294,15 @@ serve_eviction(struct request *r)
 {
 	struct str name = doc_get_str(meta_of(r->obj), STR("name"));
 	if (name.n && !str_eq(name, r->name))
-		return request_fail(r, R_BAD_REQUEST, "name in URL does not match name in Eviction object");
+		return request_fail(
+			r, R_BAD_REQUEST, "name in URL does not match name in Eviction object");
 	struct doc *pod = NULL;
 	int rc = object_read(r, r->res, r->ns, r->name, &pod, &r->old_rev);
 	if (rc == -ENOENT)
 		return request_fail_not_found(r, NULL, r->name);
 	if (rc < 0)
-		return request_fail_err(r, &(struct err){.code = rc, .msg = "reading the store failed"});
+		return request_fail_err(
+			r, &(struct err){.code = rc, .msg = "reading the store failed"});
 	eviction_options(r, doc_get(r->obj, STR("deleteOptions")));
 	enum step st = budget_check(r, pod);
 	if (st != STEP_NEXT)

@@ -78,7 +78,7 @@ on_head(void *arg, const struct http_response *resp)
 	struct str type = http_headers_get(&resp->headers, STR("Content-Type"));
 	p->begun = true;
 	p->r->sink->ops->begin(p->r, resp->status,
-		p->text			? STR("text/plain")
+		p->text                    ? STR("text/plain")
 			: str_is_set(type) ? type
 					   : STR("application/octet-stream"));
 }
@@ -116,8 +116,8 @@ refuse(struct proxied *p, const struct err *e)
 		? arena_fmt(r->a, "Internal error occurred: error dialing backend: %s", e->msg)
 		: arena_str(r->a, str_trim(buf_view(&p->error)));
 	request_fail_status(r,
-		&(struct status_spec){.http = http, .reason = reason, .message = msg,
-			.no_details = true});
+		&(struct status_spec){
+			.http = http, .reason = reason, .message = msg, .no_details = true});
 }
 
 static void
@@ -251,8 +251,10 @@ target_closed(void *arg, int error)
 	tunnels_close(p);
 }
 
-static const struct http_tunnel_fns client_fns = {client_data, client_eof, client_drain, client_closed};
-static const struct http_tunnel_fns target_fns = {target_data, target_eof, target_drain, target_closed};
+static const struct http_tunnel_fns client_fns = {
+	client_data, client_eof, client_drain, client_closed};
+static const struct http_tunnel_fns target_fns = {
+	target_data, target_eof, target_drain, target_closed};
 
 /* Headers of the target's 101 that are part of the hand-shake. */
 static const struct str answer_headers[] = {STR_INIT("Sec-WebSocket-Accept"),
@@ -320,8 +322,10 @@ body_drain(void *arg)
 		http_pause_body(p->h, false);
 }
 
-static const struct http_call_fns call_fns = {
-	.head = on_head, .data = on_data, .end = on_end, .upgraded = on_upgraded,
+static const struct http_call_fns call_fns = {.head = on_head,
+	.data = on_data,
+	.end = on_end,
+	.upgraded = on_upgraded,
 	.drain = body_drain};
 
 /* ---- start ----------------------------------------------------------------------------------------- */
@@ -386,8 +390,11 @@ proxy_start(struct request *r, const struct proxy_target *t)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	*p = (struct proxied){.r = r, .h = h, .text = t->text};
 	struct http_header *headers = NULL;
-	struct http_call_spec spec = {.method = h->method, .url = t->url,
-		.tls = r->server->kubelet_tls, .head_ns = HEAD_NS, .body_bytes = -1};
+	struct http_call_spec spec = {.method = h->method,
+		.url = t->url,
+		.tls = r->server->kubelet_tls,
+		.head_ns = HEAD_NS,
+		.body_bytes = -1};
 	spec.n_headers = headers_for(r, h, &headers);
 	spec.headers = headers;
 	struct str upgrade = http_headers_get(&h->headers, STR("Upgrade"));

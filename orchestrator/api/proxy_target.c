@@ -33,12 +33,11 @@ node_address(struct request *r, struct str name, int64_t *ret_port, struct str *
 	if (request_read(r, STR(""), STR("nodes"), STR(""), name, &node) < 0)
 		return request_fail_not_found(r, r->server->nodes, name);
 	const struct doc *st = doc_get(node, STR("status"));
-	*ret_port = doc_get_int(doc_get(doc_get(st, STR("daemonEndpoints")),
-					STR("kubeletEndpoint")),
-		STR("Port"), KUBELET_PORT);
+	*ret_port = doc_get_int(
+		doc_get(doc_get(st, STR("daemonEndpoints")), STR("kubeletEndpoint")), STR("Port"),
+		KUBELET_PORT);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
-		DOC_EACH(x, doc_get(st, STR("addresses")))
-		{
+		DOC_EACH (x, doc_get(st, STR("addresses"))) {
 			if (!str_eq(doc_get_str(x, STR("type")), order[i]))
 				continue;
 			*ret_host = doc_get_str(x, STR("address"));
@@ -52,14 +51,14 @@ node_address(struct request *r, struct str name, int64_t *ret_port, struct str *
 
 /* ---- containers ------------------------------------------------------------------------------------ */
 
-static const struct str container_lists[] = {STR_INIT("initContainers"), STR_INIT("containers"),
-	STR_INIT("ephemeralContainers")};
+static const struct str container_lists[] = {
+	STR_INIT("initContainers"), STR_INIT("containers"), STR_INIT("ephemeralContainers")};
 
 static bool
 has_container(const struct doc *pod, struct str name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(container_lists); i++)
-		DOC_EACH(c, doc_get(doc_get(pod, STR("spec")), container_lists[i]))
+		DOC_EACH (c, doc_get(doc_get(pod, STR("spec")), container_lists[i]))
 			if (str_eq(doc_get_str(c, STR("name")), name))
 				return true;
 	return false;
@@ -73,8 +72,8 @@ container_of(struct request *r, const struct doc *pod, struct str *ret)
 	if (name.n) {
 		if (!has_container(pod, name))
 			return request_fail(r, R_BAD_REQUEST,
-				"container " STR_FMT " is not valid for pod " STR_FMT, STR_ARG(name),
-				STR_ARG(r->name));
+				"container " STR_FMT " is not valid for pod " STR_FMT,
+				STR_ARG(name), STR_ARG(r->name));
 		*ret = name;
 		return STEP_NEXT;
 	}
@@ -90,13 +89,13 @@ container_of(struct request *r, const struct doc *pod, struct str *ret)
 	}
 	struct buf names;
 	buf_init_arena(&names, r->a);
-	DOC_EACH(c, list)
-	{
+	DOC_EACH (c, list) {
 		buf_cstr(&names, names.len ? " " : "");
 		buf_str(&names, doc_get_str(c, STR("name")));
 	}
 	return request_fail(r, R_BAD_REQUEST,
-		"a container name must be specified for pod " STR_FMT ", choose one of: [" STR_FMT "]",
+		"a container name must be specified for pod " STR_FMT ", choose one of: [" STR_FMT
+		"]",
 		STR_ARG(r->name), STR_ARG(buf_view(&names)));
 }
 
@@ -231,8 +230,9 @@ tail_url(struct request *r, bool tls, struct str at)
 	struct buf path;
 	buf_init_arena(&path, r->a);
 	http_url_encode(&path, r->subpath.n ? r->subpath : STR("/"), true);
-	return arena_fmt(r->a, "http%s://" STR_FMT STR_FMT "%s" STR_FMT, tls ? "s" : "", STR_ARG(at),
-		STR_ARG(buf_view(&path)), r->raw_query.n ? "?" : "", STR_ARG(r->raw_query));
+	return arena_fmt(r->a, "http%s://" STR_FMT STR_FMT "%s" STR_FMT, tls ? "s" : "",
+		STR_ARG(at), STR_ARG(buf_view(&path)), r->raw_query.n ? "?" : "",
+		STR_ARG(r->raw_query));
 }
 
 static enum step
@@ -263,7 +263,8 @@ target_pod(struct request *r, struct str scheme, struct str name, struct str por
 	int64_t n = 80;
 	if (host.n == 0)
 		return bad(r, "address not allowed: pod ", name, " has no address");
-	const struct doc *first = doc_index(doc_get(doc_get(pod, STR("spec")), STR("containers")), 0);
+	const struct doc *first = doc_index(
+		doc_get(doc_get(pod, STR("spec")), STR("containers")), 0);
 	const struct doc *p = doc_index(doc_get(first, STR("ports")), 0);
 	if (p)
 		n = doc_get_int(p, STR("containerPort"), 80);
@@ -290,11 +291,10 @@ slice_look(void *arg, struct doc *slice)
 	int64_t port = 0;
 	if (!str_eq(of, e->service))
 		return true;
-	DOC_EACH(p, doc_get(slice, STR("ports")))
+	DOC_EACH (p, doc_get(slice, STR("ports")))
 		if (str_eq(doc_get_str(p, STR("name")), e->port_name))
 			port = doc_get_int(p, STR("port"), 0);
-	DOC_EACH(x, doc_get(slice, STR("endpoints")))
-	{
+	DOC_EACH (x, doc_get(slice, STR("endpoints"))) {
 		struct str ip = doc_as_str(doc_index(doc_get(x, STR("addresses")), 0));
 		if (!port || !ip.n ||
 			!doc_get_bool(doc_get(x, STR("conditions")), STR("ready"), true))
@@ -316,7 +316,7 @@ target_service(struct request *r, struct str scheme, struct str name, struct str
 	const struct doc *use = port.n == 0 && doc_len(ports) == 1 ? doc_index(ports, 0) : NULL;
 	int64_t n = 0;
 	str_to_i64(port, &n);
-	DOC_EACH(p, ports)
+	DOC_EACH (p, ports)
 		if (port.n &&
 			(str_eq(doc_get_str(p, STR("name")), port) ||
 				(n && doc_get_int(p, STR("port"), 0) == n)))
@@ -325,8 +325,7 @@ target_service(struct request *r, struct str scheme, struct str name, struct str
 		return request_fail_retry(r, R_SERVICE_UNAVAILABLE, 1,
 			"no service port \"" STR_FMT "\" found for service \"" STR_FMT "\"",
 			STR_ARG(port), STR_ARG(name));
-	struct endpoints e = {.r = r, .service = name,
-		.port_name = doc_get_str(use, STR("name"))};
+	struct endpoints e = {.r = r, .service = name, .port_name = doc_get_str(use, STR("name"))};
 	request_each(r, STR("discovery.k8s.io"), STR("endpointslices"), r->ns, slice_look, &e);
 	if (e.chosen.n == 0)
 		return request_fail_retry(r, R_SERVICE_UNAVAILABLE, 1,

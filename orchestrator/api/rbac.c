@@ -47,8 +47,7 @@ struct rbac_cache {
 static void
 strings(struct arena *a, const struct doc *list, struct str **ret, size_t *ret_n)
 {
-	DOC_EACH(x, list)
-	{
+	DOC_EACH (x, list) {
 		struct str *slot = ARENA_PUSH(a, *ret, *ret_n);
 		if (slot)
 			*slot = arena_str(a, doc_as_str(x));
@@ -115,7 +114,8 @@ rbac_rule_allows(const struct rbac_rule *rule, const struct authz_attrs *at)
 	if (!has(rule->groups, rule->n_groups, at->group, true) ||
 		!resource_matches(rule, at->resource, at->subresource))
 		return false;
-	return rule->n_names == 0 || (at->name.n && has(rule->names, rule->n_names, at->name, false));
+	return rule->n_names == 0 ||
+		(at->name.n && has(rule->names, rule->n_names, at->name, false));
 }
 
 /* ---- keeping --------------------------------------------------------------------------------------- */
@@ -158,8 +158,7 @@ role_put(struct role_kind *k, struct store_key key, struct arena *a, const struc
 		return;
 	}
 	role->a = a;
-	DOC_EACH(x, doc_get(d, STR("rules")))
-	{
+	DOC_EACH (x, doc_get(d, STR("rules"))) {
 		struct rbac_rule *rule = ARENA_PUSH(a, role->rules, role->n_rules);
 		if (rule)
 			rbac_rule_parse(a, x, rule);
@@ -192,8 +191,7 @@ binding_put(struct role_kind *k, struct store_key key, struct arena *a, const st
 	b->cluster_role = str_eq(doc_get_str(ref, STR("kind")), STR("ClusterRole"));
 	b->role = arena_str(a, doc_get_str(ref, STR("name")));
 	b->key = arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(key.ns), STR_ARG(key.name));
-	DOC_EACH(x, doc_get(d, STR("subjects")))
-	{
+	DOC_EACH (x, doc_get(d, STR("subjects"))) {
 		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 			if (!str_eq(doc_get_str(x, STR("kind")), kinds[i]))
 				continue;
@@ -349,7 +347,8 @@ role_of(const struct rbac_cache *rc, bool cluster, struct str ns, struct str nam
 {
 	char buf[512];
 	struct str key = role_key((struct store_key){0, cluster ? STR("") : ns, name}, buf);
-	return str_is_set(key) ? map_get(&rc->kinds[cluster ? CLUSTER_ROLES : ROLES].map, key) : NULL;
+	return str_is_set(key) ? map_get(&rc->kinds[cluster ? CLUSTER_ROLES : ROLES].map, key)
+			       : NULL;
 }
 
 /* Calls fn for each binding of a list that names u; fn true stops. */
@@ -357,8 +356,8 @@ static bool
 each_binding(const struct rbac_cache *rc, bool cluster, struct str ns, const struct user *u,
 	bool (*fn)(void *arg, const struct binding *b, const struct role *role), void *arg)
 {
-	const struct binding_list *list =
-		map_get(&rc->kinds[cluster ? CLUSTER_BINDINGS : BINDINGS].map, cluster ? STR("") : ns);
+	const struct binding_list *list = map_get(
+		&rc->kinds[cluster ? CLUSTER_BINDINGS : BINDINGS].map, cluster ? STR("") : ns);
 	size_t pos = 0;
 	struct str key;
 	void *v;
@@ -394,21 +393,24 @@ ask_binding(void *arg, const struct binding *b, const struct role *role)
 }
 
 bool
-rbac_allows(struct api_worker *w, struct arena *a, const struct authz_attrs *at, struct str *ret_why)
+rbac_allows(
+	struct api_worker *w, struct arena *a, const struct authz_attrs *at, struct str *ret_why)
 {
 	const struct rbac_cache *rc = rbac_of(w);
 	struct ask q = {.at = at};
 	if (!rc)
 		return false;
 	bool cluster = each_binding(rc, true, STR(""), at->user, ask_binding, &q);
-	if (!cluster && !(at->is_resource && at->ns.n &&
-				each_binding(rc, false, at->ns, at->user, ask_binding, &q)))
+	if (!cluster &&
+		!(at->is_resource && at->ns.n &&
+			each_binding(rc, false, at->ns, at->user, ask_binding, &q)))
 		return false;
 	if (ret_why)
 		*ret_why = arena_fmt(a, "RBAC: allowed by %s \"" STR_FMT "\" of %s \"" STR_FMT "\"",
 			cluster ? "ClusterRoleBinding" : "RoleBinding",
 			STR_ARG(cluster ? str_sub(q.by->key, 1, SIZE_MAX) : q.by->key),
-			q.by->cluster_role || cluster ? "ClusterRole" : "Role", STR_ARG(q.by->role));
+			q.by->cluster_role || cluster ? "ClusterRole" : "Role",
+			STR_ARG(q.by->role));
 	return true;
 }
 

@@ -165,10 +165,9 @@ static bool
 add_missing(struct arena *a, struct doc *have, const struct doc *want, struct str key)
 {
 	bool added = false;
-	DOC_EACH(w, doc_get(want, key))
-	{
+	DOC_EACH (w, doc_get(want, key)) {
 		bool there = false;
-		DOC_EACH(h, doc_get(have, key))
+		DOC_EACH (h, doc_get(have, key))
 			there = there || doc_equal(h, w);
 		struct doc *list = there ? NULL : doc_ensure_list(a, have, key);
 		if (!list)
@@ -182,8 +181,8 @@ add_missing(struct arena *a, struct doc *have, const struct doc *want, struct st
 bool
 rbac_bootstrap_merge(struct arena *a, struct doc *have, const struct doc *want)
 {
-	struct str note =
-		doc_get_str(doc_get(meta_of(have), STR("annotations")), str_c(autoupdate));
+	struct str note = doc_get_str(
+		doc_get(meta_of(have), STR("annotations")), str_c(autoupdate));
 	if (!str_eq(note, STR("true")))
 		return false;
 	if (doc_get(want, STR("roleRef")))

@@ -43,8 +43,16 @@ enum verb {
 /* verb_name: "get", "deletecollection"; static. */
 const char *verb_name(enum verb v);
 
-enum media { MEDIA_JSON, MEDIA_YAML, MEDIA_PROTOBUF, MEDIA_PATCH_JSON, MEDIA_PATCH_MERGE,
-	MEDIA_PATCH_STRATEGIC, MEDIA_PATCH_APPLY, MEDIA_OTHER };
+enum media {
+	MEDIA_JSON,
+	MEDIA_YAML,
+	MEDIA_PROTOBUF,
+	MEDIA_PATCH_JSON,
+	MEDIA_PATCH_MERGE,
+	MEDIA_PATCH_STRATEGIC,
+	MEDIA_PATCH_APPLY,
+	MEDIA_OTHER
+};
 
 /* Who asks. Slices live in the request's arena (direct clients: in the client). */
 struct user_extra {
@@ -83,7 +91,7 @@ struct options {
 	int64_t limit;
 	int64_t timeout_s; /* < 0 = not given */
 	bool watch, allow_bookmarks;
-	int send_initial_events; /* -1 = not given */
+	int send_initial_events;   /* -1 = not given */
 	struct str include_object; /* tables */
 	bool pretty;
 	/* writes */
@@ -92,7 +100,7 @@ struct options {
 	struct str field_validation; /* "Strict", "Warn", "Ignore" */
 	bool force, force_set;
 	/* delete */
-	int64_t grace_s; /* < 0 = not given */
+	int64_t grace_s;        /* < 0 = not given */
 	struct str propagation; /* "", "Orphan", "Background", "Foreground" */
 	bool orphan_dependents_set, orphan_dependents;
 	struct str precondition_uid, precondition_rv;
@@ -103,26 +111,26 @@ struct request {
 	struct api_server *server;
 	struct api_worker *worker;
 	struct loop *loop;
-	int64_t start_ns;      /* monotonic */
-	int64_t wall_ns;       /* "now" for everything this request writes */
+	int64_t start_ns; /* monotonic */
+	int64_t wall_ns;  /* "now" for everything this request writes */
 	char audit_id[37];
 
 	/* as it came in */
-	struct str method;     /* "GET" */
-	struct str path;       /* decoded */
-	struct str raw_query;  /* still encoded, without '?' */
+	struct str method;    /* "GET" */
+	struct str path;      /* decoded */
+	struct str raw_query; /* still encoded, without '?' */
 	struct str user_agent;
-	struct str remote_ip;  /* textual; "" = this process */
+	struct str remote_ip; /* textual; "" = this process */
 	struct str body;
 	enum media body_media;
-	int body_bad;          /* -EFBIG, -EINVAL: it could not be read */
+	int body_bad; /* -EFBIG, -EINVAL: it could not be read */
 
 	/* route */
 	enum verb verb;
-	const struct api_resource *res; /* NULL = non-resource path */
+	const struct api_resource *res;    /* NULL = non-resource path */
 	const struct api_subresource *sub; /* NULL = the object itself */
-	struct str ns, name;            /* "" = none */
-	struct str subpath;             /* behind /proxy/..., with its slash */
+	struct str ns, name;               /* "" = none */
+	struct str subpath;                /* behind /proxy/..., with its slash */
 	struct options opt;
 
 	/* identity */
@@ -130,16 +138,16 @@ struct request {
 	struct user real_user; /* who impersonates; name "" = nobody */
 
 	/* writes */
-	struct doc *obj;       /* what will be stored; NULL on delete of an object that goes at once */
+	struct doc *obj; /* what will be stored; NULL on delete of an object that goes at once */
 	const struct doc *old; /* what is stored; NULL on create */
 	uint64_t old_rev;
-	bool created;          /* answer 201 */
+	bool created; /* answer 201 */
 
 	/* kept by the stage that owns them */
 	struct str *warnings;
 	size_t n_warnings;
 	struct schema_errors causes; /* schema_err_*(&r->causes, ...): any = 422 */
-	struct commit_part *parts; /* further conditions and writes of the same transaction */
+	struct commit_part *parts;   /* further conditions and writes of the same transaction */
 	size_t n_parts;
 
 	/* the pipeline's own: see api_int.h */
@@ -174,7 +182,8 @@ enum step request_fail(struct request *r, enum reason reason, const char *fmt, .
 /* request_fail_err: from a struct err (R_UNKNOWN becomes InternalError). */
 enum step request_fail_err(struct request *r, const struct err *e);
 /* The known texts. `res` NULL = the request's own resource. */
-enum step request_fail_not_found(struct request *r, const struct api_resource *res, struct str name);
+enum step request_fail_not_found(
+	struct request *r, const struct api_resource *res, struct str name);
 enum step request_fail_exists(struct request *r, struct str name);
 enum step request_fail_conflict(struct request *r, struct str name, const char *why);
 /* request_fail_forbidden: `pods "x" is forbidden: why`. */
@@ -183,8 +192,8 @@ enum step request_fail_forbidden(struct request *r, const char *fmt, ...)
 /* request_fail_invalid: 422 with r->causes (there must be some). */
 enum step request_fail_invalid(struct request *r);
 /* request_fail_retry: 429/503/504 with Retry-After and details.retryAfterSeconds. */
-enum step request_fail_retry(struct request *r, enum reason reason, int seconds, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+enum step request_fail_retry(struct request *r, enum reason reason, int seconds, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
 
 /* request_warn: a Warning header (299); duplicates are dropped. */
 void request_warn(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -223,10 +232,10 @@ bool request_authorize(struct request *r, const struct authz_attrs *attrs, struc
 struct commit_part {
 	struct str group, resource, ns, name;
 	enum store_cond_kind cond;
-	uint64_t rev;          /* STORE_REV_IS */
+	uint64_t rev; /* STORE_REV_IS */
 	bool has_cond;
 	bool put, del;
-	struct doc *obj;       /* put: object of a kind (any resource of the schema), or NULL = {} */
+	struct doc *obj; /* put: object of a kind (any resource of the schema), or NULL = {} */
 	/* conflict: called when this part's condition failed; returns NEXT to try the whole write again
 	 * (the pipeline starts at `load` with a fresh tree) or REPLY with an answer. NULL = try again. */
 	enum step (*conflict)(struct request *r, const struct commit_part *p);

@@ -38,7 +38,8 @@ static const struct sub_row {
 
 static const struct kind_virtual virtual_rows[] = {
 	{"", "bindings", V(VERB_CREATE), serve_binding},
-	{"authorization.k8s.io", "subjectaccessreviews", V(VERB_CREATE), serve_subject_access_review},
+	{"authorization.k8s.io", "subjectaccessreviews", V(VERB_CREATE),
+		serve_subject_access_review},
 	{"authorization.k8s.io", "localsubjectaccessreviews", V(VERB_CREATE),
 		serve_subject_access_review},
 	{"authorization.k8s.io", "selfsubjectaccessreviews", V(VERB_CREATE),
@@ -152,11 +153,11 @@ row_fill(struct api_server *s, const struct schema_kind *k, struct api_resource 
 	res->group = str_c(k->group);
 	res->version = str_c(k->version);
 	res->plural = str_c(k->plural);
-	res->group_plural =
-		k->group[0] ? arena_fmt(s->a, "%s.%s", k->plural, k->group) : res->plural;
+	res->group_plural = k->group[0] ? arena_fmt(s->a, "%s.%s", k->plural, k->group)
+					: res->plural;
 	struct str av = schema_api_version(s->a, k->group, k->version);
-	res->head = arena_fmt(s->a, "{\"kind\":\"%s\",\"apiVersion\":\"" STR_FMT "\",", k->kind,
-		STR_ARG(av));
+	res->head = arena_fmt(
+		s->a, "{\"kind\":\"%s\",\"apiVersion\":\"" STR_FMT "\",", k->kind, STR_ARG(av));
 	for (size_t i = 0; i < ARRAY_LEN(verb_bits); i++)
 		if (k->verbs & verb_bits[i].schema)
 			res->verbs |= V(verb_bits[i].verb);
@@ -176,8 +177,8 @@ stored_fill(struct api_server *s, struct api_resource *res)
 	res->stored = res;
 	if (!res->shares)
 		return;
-	const struct api_resource *of =
-		api_resource_find(s, str_c(res->kind->storage_group), STR(""), res->plural);
+	const struct api_resource *of = api_resource_find(
+		s, str_c(res->kind->storage_group), STR(""), res->plural);
 	if (of)
 		res->stored = of;
 }
@@ -201,8 +202,8 @@ api_resources_build(struct api_server *s, struct err *e)
 		struct str any = arena_fmt(s->a, "%s//%s", k->group, k->plural);
 		if (map_put(&s->by_path, full, res, NULL) < 0)
 			return -ENOMEM;
-		const struct schema_kind *best =
-			schema_resource_find(s->schema, res->group, STR(""), res->plural);
+		const struct schema_kind *best = schema_resource_find(
+			s->schema, res->group, STR(""), res->plural);
 		if (best == k && map_put(&s->by_path, any, res, NULL) < 0)
 			return -ENOMEM;
 	}

@@ -68,11 +68,10 @@ enum step
 serve_subject_access_review(struct request *r)
 {
 	const struct doc *spec = doc_get(r->obj, STR("spec"));
-	struct user who = {.name = doc_get_str(spec, STR("user")),
-		.uid = doc_get_str(spec, STR("uid"))};
+	struct user who = {
+		.name = doc_get_str(spec, STR("user")), .uid = doc_get_str(spec, STR("uid"))};
 	struct str *groups = NULL;
-	DOC_EACH(g, doc_get(spec, STR("groups")))
-	{
+	DOC_EACH (g, doc_get(spec, STR("groups"))) {
 		struct str *slot = ARENA_PUSH(r->a, groups, who.n_groups);
 		if (slot)
 			*slot = doc_as_str(g);
@@ -141,7 +140,11 @@ serve_rules_review(struct request *r)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	static struct str star[] = {STR_INIT("*")};
 	static const struct rbac_rule all[] = {
-		{.verbs = star, .n_verbs = 1, .groups = star, .n_groups = 1, .resources = star,
+		{.verbs = star,
+			.n_verbs = 1,
+			.groups = star,
+			.n_groups = 1,
+			.resources = star,
 			.n_resources = 1},
 		{.verbs = star, .n_verbs = 1, .urls = star, .n_urls = 1},
 	};
@@ -198,11 +201,11 @@ serve_token_review(struct request *r)
 	const struct doc *spec = doc_get(r->obj, STR("spec"));
 	struct str token = doc_get_str(spec, STR("token"));
 	if (token.n == 0)
-		return request_fail(r, R_BAD_REQUEST, "token is required for TokenReview in authentication");
+		return request_fail(
+			r, R_BAD_REQUEST, "token is required for TokenReview in authentication");
 	struct str *audiences = NULL, why = STR("");
 	size_t n = 0;
-	DOC_EACH(x, doc_get(spec, STR("audiences")))
-	{
+	DOC_EACH (x, doc_get(spec, STR("audiences"))) {
 		struct str *slot = ARENA_PUSH(r->a, audiences, n);
 		if (slot)
 			*slot = doc_as_str(x);

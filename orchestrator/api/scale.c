@@ -27,8 +27,7 @@ selector_text(struct request *r, const struct doc *obj)
 	}
 	struct str_pair *pairs = NULL;
 	size_t n = 0;
-	DOC_EACH(x, sel)
-	{
+	DOC_EACH (x, sel) {
 		struct str_pair *p = ARENA_PUSH(r->a, pairs, n);
 		if (p)
 			*p = (struct str_pair){x->key, doc_as_str(x)};

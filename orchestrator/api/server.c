@@ -107,8 +107,10 @@ worker_main(struct loop *l, void *arg)
 	struct api_worker *w = api_worker_for(s, l);
 	size_t nth = atomic_fetch_add(&s->n_tasks, 1);
 	for (size_t i = 0; w && i < s->n_listen_fds; i++) {
-		struct http_server_config hc = {.loop = l, .tls = s->tls,
-			.on_request = http_on_request, .arg = w,
+		struct http_server_config hc = {.loop = l,
+			.tls = s->tls,
+			.on_request = http_on_request,
+			.arg = w,
 			.listen_fd = worker_fd(s, i, nth)};
 		if (hc.listen_fd < 0 || http_server_new(&hc, &w->http[w->n_http]) < 0)
 			continue;
@@ -157,7 +159,8 @@ keys_load(struct api_server *s, struct err *e)
 {
 	const struct api_pki *p = s->cfg.pki;
 	if (!p)
-		return s->n_listen_fds ? err_set(e, -EINVAL, R_UNKNOWN, "a listener needs keys") : 0;
+		return s->n_listen_fds ? err_set(e, -EINVAL, R_UNKNOWN, "a listener needs keys")
+				       : 0;
 	int rc = tls_key_parse(p->sa_key, &s->sa_key, e);
 	if (rc < 0)
 		return err_wrap(e, "service account key");
@@ -166,8 +169,11 @@ keys_load(struct api_server *s, struct err *e)
 	tls_pub_kid(tls_key_pub(s->sa_key), &kid);
 	s->sa_kid = buf_view(&kid);
 	struct tls_pair server = {p->server_cert, p->server_key};
-	rc = tls_ctx_new(&(struct tls_config){.server = true, .pairs = &server, .n_pairs = 1,
-				 .ca_pem = p->ca_cert, .client_auth = TLS_CLIENT_OPTIONAL},
+	rc = tls_ctx_new(&(struct tls_config){.server = true,
+				 .pairs = &server,
+				 .n_pairs = 1,
+				 .ca_pem = p->ca_cert,
+				 .client_auth = TLS_CLIENT_OPTIONAL},
 		&s->tls, e);
 	if (rc < 0)
 		return err_wrap(e, "serving certificate");
@@ -211,10 +217,9 @@ config_take(struct api_server *s, const struct api_config *cfg)
 	s->cfg.advertise_ip4 = arena_str(s->a, cfg->advertise_ip4);
 	s->cfg.advertise_ip6 = arena_str(s->a, cfg->advertise_ip6);
 	s->cluster_domain = or_default(s->a, cfg->cluster_domain, "cluster.local");
-	s->sa_issuer = cfg->sa_issuer.n
-		? arena_str(s->a, cfg->sa_issuer)
-		: arena_fmt(s->a, "https://kubernetes.default.svc." STR_FMT,
-			  STR_ARG(s->cluster_domain));
+	s->sa_issuer = cfg->sa_issuer.n ? arena_str(s->a, cfg->sa_issuer)
+					: arena_fmt(s->a, "https://kubernetes.default.svc." STR_FMT,
+						  STR_ARG(s->cluster_domain));
 	ip_prefix_parse(s->cfg.service_cidr4, &s->ranges.service[0]);
 	ip_prefix_parse(s->cfg.service_cidr6, &s->ranges.service[1]);
 	if (!s->cfg.max_readonly_inflight)
@@ -282,8 +287,8 @@ server_serve(struct api_server *s)
 {
 	unsigned n = s->n_listen_fds ? worker_count(s) : 0;
 	for (unsigned i = 0; i < n; i++) {
-		int rc = loop_task_start(s->cfg.world, "api", WORKER_STACK, worker_main, worker_exit,
-			s, &s->task_loops[i]);
+		int rc = loop_task_start(s->cfg.world, "api", WORKER_STACK, worker_main,
+			worker_exit, s, &s->task_loops[i]);
 		if (rc < 0)
 			return rc;
 	}
@@ -363,8 +368,8 @@ api_server_stop(struct api_server *s)
 {
 	api_server_quiesce(s);
 	for (size_t i = 0; i < API_WORKERS_MAX; i++) {
-		struct api_worker *w =
-			s->task_loops[i] ? api_worker_for(s, s->task_loops[i]) : NULL;
+		struct api_worker *w = s->task_loops[i] ? api_worker_for(s, s->task_loops[i])
+							: NULL;
 		if (w && loop_post(w->loop, worker_stop, w) == 0)
 			stop_wait(s);
 	}

@@ -12,8 +12,9 @@ struct server_options {
 	unsigned workers;
 	struct str service_cidr4, service_cidr6, pod_cidr4, pod_cidr6;
 	struct str cluster_dns4, cluster_dns6, cluster_domain;
+	struct str machine; /* name of the node it runs on; "" = an ordinary process */
 	struct str advertise_ip4, advertise_ip6;
-	struct str server_url; /* of the kubeconfig; "" = the listener's */
+	struct str server_url;      /* of the kubeconfig; "" = the listener's */
 	struct str bootstrap_token; /* "" = none: registered at start */
 	const struct str *server_ips, *server_names;
 	size_t n_server_ips, n_server_names;

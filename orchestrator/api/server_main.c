@@ -106,7 +106,10 @@ signals_take(struct server *s, struct err *e)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
 		return err_errno(e, -errno, "blocking signals");
 	s->signals = (struct loop_fd){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-		.events = EPOLLIN, .prio = LOOP_PRIO_SIGNAL, .fn = on_signal, .arg = s};
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_SIGNAL,
+		.fn = on_signal,
+		.arg = s};
 	if (s->signals.fd < 0)
 		return err_errno(e, -errno, "making a signalfd");
 	return loop_fd_add(s->loop, &s->signals);
@@ -126,27 +129,42 @@ static int
 api_start(struct server *s, struct err *e)
 {
 	const struct server_options *o = s->o;
-	struct api_pki_spec spec = {.dir = o->data_dir, .server_ips = o->server_ips,
-		.n_server_ips = o->n_server_ips, .server_names = o->server_names,
-		.n_server_names = o->n_server_names, .cluster_domain = o->cluster_domain};
+	struct api_pki_spec spec = {.dir = o->data_dir,
+		.server_ips = o->server_ips,
+		.n_server_ips = o->n_server_ips,
+		.server_names = o->server_names,
+		.n_server_names = o->n_server_names,
+		.cluster_domain = o->cluster_domain};
 	int rc = api_pki_ensure(&spec, &s->pki, e);
 	if (rc == 0)
 		rc = store_start(s, e);
 	if (rc < 0)
 		return rc;
-	struct api_config cfg = {.store = s->store, .listen = o->listen, .workers = o->workers,
-		.pki = &s->pki, .service_cidr4 = o->service_cidr4, .service_cidr6 = o->service_cidr6,
-		.advertise_ip4 = o->advertise_ip4, .advertise_ip6 = o->advertise_ip6,
-		.cluster_domain = o->cluster_domain, .bootstrap_token = o->bootstrap_token,
+	struct api_config cfg = {.store = s->store,
+		.listen = o->listen,
+		.workers = o->workers,
+		.pki = &s->pki,
+		.service_cidr4 = o->service_cidr4,
+		.service_cidr6 = o->service_cidr6,
+		.advertise_ip4 = o->advertise_ip4,
+		.advertise_ip6 = o->advertise_ip6,
+		.cluster_domain = o->cluster_domain,
+		.bootstrap_token = o->bootstrap_token,
 		.kinds = &kinds_tables};
 	rc = api_server_new(&cfg, &s->api, e);
 	if (rc < 0)
 		return rc;
-	s->ctx = (struct server_context){.api = s->api, .pki = &s->pki, .data_dir = o->data_dir,
-		.service_cidr4 = o->service_cidr4, .service_cidr6 = o->service_cidr6,
-		.pod_cidr4 = o->pod_cidr4, .pod_cidr6 = o->pod_cidr6,
-		.cluster_domain = o->cluster_domain, .cluster_dns4 = o->cluster_dns4,
-		.cluster_dns6 = o->cluster_dns6};
+	s->ctx = (struct server_context){.api = s->api,
+		.pki = &s->pki,
+		.data_dir = o->data_dir,
+		.service_cidr4 = o->service_cidr4,
+		.service_cidr6 = o->service_cidr6,
+		.pod_cidr4 = o->pod_cidr4,
+		.pod_cidr6 = o->pod_cidr6,
+		.cluster_domain = o->cluster_domain,
+		.cluster_dns4 = o->cluster_dns4,
+		.cluster_dns6 = o->cluster_dns6,
+		.machine = o->machine};
 	return api_server_start(s->api, s->loop, on_ready, s);
 }
 
@@ -213,13 +231,15 @@ static const struct {
 	enum option_form form;
 	size_t offset;
 } options[] = {
-	{"--data-dir", "DIR", "where keys and objects live; made when missing", OPT_CSTR, O(data_dir)},
+	{"--data-dir", "DIR", "where keys and objects live; made when missing", OPT_CSTR,
+		O(data_dir)},
 	{"--listen", "ADDR:PORT", "address to serve on [127.0.0.1:6443]; port 0 = any", OPT_CSTR,
 		O(listen)},
 	{"--workers", "N", "serving threads [one a processor, at most 8]", OPT_UINT, O(workers)},
 	{"--service-cidr", "CIDR", "addresses of services, IPv4 [10.96.0.0/16]", OPT_TEXT,
 		O(service_cidr4)},
-	{"--service-cidr6", "CIDR", "the same, IPv6 [fd00:10:96::/112]", OPT_TEXT, O(service_cidr6)},
+	{"--service-cidr6", "CIDR", "the same, IPv6 [fd00:10:96::/112]", OPT_TEXT,
+		O(service_cidr6)},
 	{"--pod-cidr", "CIDR", "addresses of pods, IPv4 [10.244.0.0/16]", OPT_TEXT, O(pod_cidr4)},
 	{"--pod-cidr6", "CIDR", "the same, IPv6 [fd00:10:244::/48]", OPT_TEXT, O(pod_cidr6)},
 	{"--cluster-dns", "IP", "address of the cluster's name server [10.96.0.10]", OPT_TEXT,
@@ -241,7 +261,8 @@ usage(FILE *to)
 		"A Kubernetes API server with its controllers and scheduler, as one ordinary process.\n"
 		"Writes DIR/kubeconfig and logs one line when it is ready.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		fprintf(to, "  %-17s %-10s %s\n", options[i].name, options[i].value, options[i].help);
+		fprintf(to, "  %-17s %-10s %s\n", options[i].name, options[i].value,
+			options[i].help);
 }
 
 static int

@@ -56,9 +56,9 @@ status_json(struct arena *a, const struct status_spec *st)
 		buf_cstr(&b, ",\"message\":");
 		doc_json_string(&b, st->message);
 	}
-	const char *reason = st->reason_text
-		? st->reason_text
-		: st->reason != R_UNKNOWN ? reason_name(st->reason) : "";
+	const char *reason = st->reason_text ? st->reason_text
+		: st->reason != R_UNKNOWN    ? reason_name(st->reason)
+					     : "";
 	if (reason[0] && !st->success)
 		buf_fmt(&b, ",\"reason\":\"%s\"", reason);
 	if (!st->no_details)
@@ -66,9 +66,10 @@ status_json(struct arena *a, const struct status_spec *st)
 	if (!st->success || st->http == 201)
 		buf_fmt(&b, ",\"code\":%d", st->http);
 	buf_cstr(&b, "}\n");
-	return b.failed ? STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
-			      "\"Failure\",\"reason\":\"RequestEntityTooLarge\",\"code\":413}\n")
-			: buf_view(&b);
+	return b.failed
+		? STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+		      "\"Failure\",\"reason\":\"RequestEntityTooLarge\",\"code\":413}\n")
+		: buf_view(&b);
 }
 
 /* ---- the reply path ------------------------------------------------------------------------------ */
@@ -100,9 +101,10 @@ request_reply_bytes(struct request *r, int http, struct str media_type, struct s
 	if (arena_failed(r->a) && http < 400) {
 		http = 413;
 		media_type = STR("application/json");
-		body = STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
-			   "\"Failure\",\"message\":\"the request needs too much memory\",\"reason\":"
-			   "\"RequestEntityTooLarge\",\"code\":413}\n");
+		body = STR(
+			"{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+			"\"Failure\",\"message\":\"the request needs too much memory\",\"reason\":"
+			"\"RequestEntityTooLarge\",\"code\":413}\n");
 	}
 	request_over(r, http);
 	r->sink->ops->reply(r, http, media_type, body);
@@ -113,8 +115,7 @@ enum step
 request_fail_status(struct request *r, const struct status_spec *st)
 {
 	if (st->retry_s > 0)
-		r->sink->ops->header(
-			r, STR("Retry-After"), arena_fmt(r->a, "%d", st->retry_s));
+		r->sink->ops->header(r, STR("Retry-After"), arena_fmt(r->a, "%d", st->retry_s));
 	struct str body = status_json(r->a, st);
 	struct doc *d = NULL;
 	if (r->accept->media == MEDIA_YAML && doc_parse_json(r->a, body, NULL, &d, NULL) == 0) {
@@ -122,7 +123,8 @@ request_fail_status(struct request *r, const struct status_spec *st)
 		buf_init_arena(&b, r->a);
 		doc_write_yaml(&b, d);
 		if (!b.failed)
-			return request_reply_bytes(r, st->http, STR("application/yaml"), buf_view(&b));
+			return request_reply_bytes(
+				r, st->http, STR("application/yaml"), buf_view(&b));
 	}
 	return request_reply_bytes(r, st->http, STR("application/json"), body);
 }
@@ -131,7 +133,9 @@ static enum step
 fail_simple(struct request *r, enum reason reason, struct str msg)
 {
 	return request_fail_status(r,
-		&(struct status_spec){.http = reason_http(reason), .reason = reason, .message = msg,
+		&(struct status_spec){.http = reason_http(reason),
+			.reason = reason,
+			.message = msg,
 			.no_details = true});
 }
 
@@ -175,8 +179,8 @@ request_fail_not_found(struct request *r, const struct api_resource *res, struct
 {
 	struct status_spec st = spec_for(r, res, R_NOT_FOUND, name);
 	const struct api_resource *of = res ? res : r->res;
-	st.message = arena_fmt(
-		r->a, STR_FMT " \"" STR_FMT "\" not found", STR_ARG(of->group_plural), STR_ARG(name));
+	st.message = arena_fmt(r->a, STR_FMT " \"" STR_FMT "\" not found",
+		STR_ARG(of->group_plural), STR_ARG(name));
 	return request_fail_status(r, &st);
 }
 
@@ -184,7 +188,8 @@ enum step
 request_not_found_path(struct request *r)
 {
 	return request_fail_status(r,
-		&(struct status_spec){.http = 404, .reason = R_NOT_FOUND,
+		&(struct status_spec){.http = 404,
+			.reason = R_NOT_FOUND,
 			.message = STR("the server could not find the requested resource")});
 }
 
@@ -237,8 +242,12 @@ request_fail_invalid(struct request *r)
 		name = doc_get_str(meta_of(r->obj), STR("name"));
 	if (name.n == 0)
 		name = r->name;
-	struct status_spec st = {.http = 422, .reason = R_INVALID, .name = name,
-		.group = r->res->group, .kind = str_c(r->res->kind->kind), .errors = &r->causes};
+	struct status_spec st = {.http = 422,
+		.reason = R_INVALID,
+		.name = name,
+		.group = r->res->group,
+		.kind = str_c(r->res->kind->kind),
+		.errors = &r->causes};
 	if (r->sub && r->sub->schema && !r->sub->main_object) {
 		st.group = str_c(r->sub->schema->group);
 		st.kind = str_c(r->sub->schema->kind);
@@ -260,7 +269,9 @@ request_fail_retry(struct request *r, enum reason reason, int seconds, const cha
 	struct str msg = arena_vfmt(r->a, fmt, ap);
 	va_end(ap);
 	return request_fail_status(r,
-		&(struct status_spec){.http = reason_http(reason), .reason = reason, .message = msg,
+		&(struct status_spec){.http = reason_http(reason),
+			.reason = reason,
+			.message = msg,
 			.retry_s = seconds});
 }
 

@@ -139,7 +139,8 @@ extra_add(struct request *r, struct user *u, const char *key, struct str value)
 {
 	if (value.n == 0)
 		return;
-	struct user_extra *x = ARENA_PUSH(r->a, *(struct user_extra **)(void *)&u->extra, u->n_extra);
+	struct user_extra *x = ARENA_PUSH(
+		r->a, *(struct user_extra **)(void *)&u->extra, u->n_extra);
 	struct str *v = ARENA_NEW(r->a, struct str);
 	if (!x || !v)
 		return;
@@ -158,7 +159,8 @@ account_user(struct request *r, const struct doc *claims, struct user *ret, stru
 	*ret_why = STR("service account token has been invalidated");
 	if (ns.n == 0 || name.n == 0 || !str_eq(doc_get_str(claims, STR("sub")), sub) ||
 		!bound_there(r, k, "serviceaccount", "serviceaccounts", ns) ||
-		!bound_there(r, k, "pod", "pods", ns) || !bound_there(r, k, "secret", "secrets", ns))
+		!bound_there(r, k, "pod", "pods", ns) ||
+		!bound_there(r, k, "secret", "secrets", ns))
 		return -EACCES;
 	/* a token of a pod says its node for information; one bound to a node alone ends with it */
 	if (!doc_get(k, STR("pod")) && !bound_there(r, k, "node", "nodes", STR("")))
@@ -169,8 +171,8 @@ account_user(struct request *r, const struct doc *claims, struct user *ret, stru
 	groups[0] = STR("system:serviceaccounts");
 	groups[1] = arena_fmt(r->a, "system:serviceaccounts:" STR_FMT, STR_ARG(ns));
 	groups[2] = STR("system:authenticated");
-	*ret = (struct user){.name = sub, .uid = doc_get_str(sa, STR("uid")), .groups = groups,
-		.n_groups = 3};
+	*ret = (struct user){
+		.name = sub, .uid = doc_get_str(sa, STR("uid")), .groups = groups, .n_groups = 3};
 	const struct doc *pod = doc_get(k, STR("pod")), *node = doc_get(k, STR("node"));
 	struct str jti = doc_get_str(claims, STR("jti"));
 	if (jti.n)
@@ -281,7 +283,8 @@ bootstrap_check(struct request *r, struct str id, struct str secret, struct user
 			*g = part;
 	}
 	*ret = (struct user){.name = arena_fmt(r->a, "system:bootstrap:" STR_FMT, STR_ARG(id)),
-		.groups = groups, .n_groups = n};
+		.groups = groups,
+		.n_groups = n};
 	return 0;
 }
 

@@ -48,9 +48,10 @@ bound_find(struct request *r, const struct doc *ref, struct bound *ret)
 		struct doc *obj = NULL;
 		if (!str_eq(kind, kinds[i].kind))
 			continue;
-		const struct api_resource *res =
-			api_resource_find(r->server, STR(""), STR("v1"), kinds[i].resource);
-		if (object_read(r, res, kinds[i].namespaced ? r->ns : STR(""), name, &obj, NULL) < 0)
+		const struct api_resource *res = api_resource_find(
+			r->server, STR(""), STR("v1"), kinds[i].resource);
+		if (object_read(r, res, kinds[i].namespaced ? r->ns : STR(""), name, &obj, NULL) <
+			0)
 			return request_fail_not_found(r, res ? res : r->res, name);
 		struct str real = doc_get_str(meta_of(obj), STR("uid"));
 		if (uid.n && !str_eq(uid, real))
@@ -73,13 +74,14 @@ bound_find(struct request *r, const struct doc *ref, struct bound *ret)
 			ret->node = doc_get_str(doc_get(obj, STR("spec")), STR("nodeName"));
 			struct doc *node = NULL;
 			if (ret->node.n &&
-				request_read(r, STR(""), STR("nodes"), STR(""), ret->node, &node) == 0)
+				request_read(r, STR(""), STR("nodes"), STR(""), ret->node, &node) ==
+					0)
 				ret->node_uid = doc_get_str(meta_of(node), STR("uid"));
 		}
 		return STEP_NEXT;
 	}
-	return request_fail(r, R_BAD_REQUEST,
-		"cannot bind token to object of type " STR_FMT, STR_ARG(kind));
+	return request_fail(
+		r, R_BAD_REQUEST, "cannot bind token to object of type " STR_FMT, STR_ARG(kind));
 }
 
 static struct str
@@ -143,15 +145,16 @@ serve_token(struct request *r)
 	if (rc == -ENOENT)
 		return request_fail_not_found(r, NULL, r->name);
 	if (rc < 0 || !spec)
-		return request_fail_err(r, &(struct err){.code = -EIO, .msg = "reading the store failed"});
+		return request_fail_err(
+			r, &(struct err){.code = -EIO, .msg = "reading the store failed"});
 	enum step st = check_spec(r, spec, &seconds);
 	if (st == STEP_NEXT)
 		st = bound_find(r, doc_get(spec, STR("boundObjectRef")), &bo);
 	if (st != STEP_NEXT)
 		return st;
 	struct doc *audiences = doc_get(spec, STR("audiences"));
-	struct str token =
-		token_sign(r->server, r->a, claims_write(r, sa, audiences, &bo, seconds));
+	struct str token = token_sign(
+		r->server, r->a, claims_write(r, sa, audiences, &bo, seconds));
 	if (!str_is_set(token))
 		return request_fail(r, R_INTERNAL_ERROR,
 			"Internal error occurred: this server has no key to sign tokens with");

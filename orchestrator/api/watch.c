@@ -28,11 +28,11 @@ struct watch_state {
 	struct store_watch *sw;
 	enum watch_phase phase;
 	struct arena *scratch;
-	struct buf buf;       /* heap; one event */
-	struct buf piece;     /* heap; encoded objects of the initial list, each behind its length */
+	struct buf buf;   /* heap; one event */
+	struct buf piece; /* heap; encoded objects of the initial list, each behind its length */
 	struct str list_next;
 	uint64_t list_rev;
-	bool headers_sent;    /* table: columns are in the first event only */
+	bool headers_sent; /* table: columns are in the first event only */
 	bool blocked, over, taking, initial_bookmark;
 	struct loop_work work;
 	struct loop_timer end, bookmark;
@@ -93,10 +93,12 @@ watch_error(struct watch_state *ws, const struct status_spec *st)
 static void
 watch_expired(struct watch_state *ws, uint64_t from)
 {
-	struct str msg = arena_fmt(ws->scratch, "too old resource version: %" PRIu64 " (%" PRIu64 ")",
-		from, store_oldest(ws->r->server->store));
-	watch_error(ws, &(struct status_spec){.http = 410, .reason = R_EXPIRED, .message = msg,
-				.no_details = true});
+	struct str msg = arena_fmt(ws->scratch,
+		"too old resource version: %" PRIu64 " (%" PRIu64 ")", from,
+		store_oldest(ws->r->server->store));
+	watch_error(ws,
+		&(struct status_spec){
+			.http = 410, .reason = R_EXPIRED, .message = msg, .no_details = true});
 }
 
 /* ---- one event ------------------------------------------------------------------------------------- */
@@ -190,7 +192,9 @@ watch_event(struct watch_state *ws, const struct store_event *ev)
 		if (!after && !before)
 			return 0;
 		if (ev->kind == STORE_MODIFIED) {
-			kind = after && before ? STORE_MODIFIED : after ? STORE_ADDED : STORE_DELETED;
+			kind = after && before ? STORE_MODIFIED
+				: after        ? STORE_ADDED
+					       : STORE_DELETED;
 			use_prev = !after;
 		}
 	}
@@ -208,9 +212,8 @@ watch_event(struct watch_state *ws, const struct store_event *ev)
 	if (use_prev)
 		v.body = prev_with_rev(ws, ev);
 	struct str body = value_body(ws->scratch, r->res, &v);
-	size_t q = str_is_set(body)
-		? watch_emit(ws, event_types[kind], watch_form(ws, body, plain))
-		: 0;
+	size_t q = str_is_set(body) ? watch_emit(ws, event_types[kind], watch_form(ws, body, plain))
+				    : 0;
 	arena_clear(ws->scratch);
 	return q;
 }
@@ -223,11 +226,13 @@ watch_bookmark(struct watch_state *ws, uint64_t rev, bool initial_end)
 	const struct api_resource *res = ws->r->res;
 	const struct negotiated *n = ws->r->accept;
 	if (n->as == AS_PARTIAL || n->as == AS_PARTIAL_LIST)
-		buf_fmt(&b, "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/%s\",",
+		buf_fmt(&b,
+			"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/%s\",",
 			n->as_version);
 	else
 		buf_str(&b, res->head);
-	buf_fmt(&b, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\",\"creationTimestamp\":null%s}}",
+	buf_fmt(&b,
+		"\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\",\"creationTimestamp\":null%s}}",
 		rev,
 		initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 	struct str obj = buf_view(&b);
@@ -281,8 +286,7 @@ initial_emit(struct watch_state *ws)
 	}
 }
 
-static int
-watch_open(struct watch_state *ws, uint64_t from);
+static int watch_open(struct watch_state *ws, uint64_t from);
 
 /* A piece of what is there now. The store watch is opened at the list's revision with the first. */
 static void
@@ -290,8 +294,10 @@ initial_piece(struct watch_state *ws)
 {
 	struct request *r = ws->r;
 	struct store_range range = {.res = r->res->store_res,
-		.ns = r->res->kind->namespaced ? r->ns : STR(""), .rev = ws->list_rev,
-		.start = ws->list_next, .max_bytes = PIECE_BYTES};
+		.ns = r->res->kind->namespaced ? r->ns : STR(""),
+		.rev = ws->list_rev,
+		.start = ws->list_next,
+		.max_bytes = PIECE_BYTES};
 	struct str next = STR_NONE;
 	uint64_t rev = 0;
 	buf_clear(&ws->piece);
@@ -417,8 +423,14 @@ watch_open(struct watch_state *ws, uint64_t from)
 {
 	struct request *r = ws->r;
 	struct store_watch_spec spec = {.res = r->res->store_res,
-		.ns = r->res->kind->namespaced ? r->ns : STR(""), .from_rev = from, .loop = r->loop,
-		.wake = watch_wake, .arg = ws, .name = STR(""), .field = STR(""), .value = STR("")};
+		.ns = r->res->kind->namespaced ? r->ns : STR(""),
+		.from_rev = from,
+		.loop = r->loop,
+		.wake = watch_wake,
+		.arg = ws,
+		.name = STR(""),
+		.field = STR(""),
+		.value = STR("")};
 	struct str name = selector_single(&ws->sel.fields, STR("metadata.name"));
 	struct str node = selector_single(&ws->sel.fields, STR("spec.nodeName"));
 	if (str_is_set(name)) {
@@ -493,7 +505,8 @@ stage_watch(struct request *r)
 	if (r->res->store_res == API_NO_STORE)
 		return request_not_found_path(r);
 	if (!(r->res->verbs & VERB_BIT(VERB_WATCH)))
-		return request_fail(r, R_METHOD_NOT_ALLOWED, "watch is not supported on this resource");
+		return request_fail(
+			r, R_METHOD_NOT_ALLOWED, "watch is not supported on this resource");
 	struct watch_state *ws = watch_new(r);
 	if (!ws)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
@@ -507,10 +520,12 @@ stage_watch(struct request *r)
 		int rc = watch_open(ws, from);
 		if (rc == -ESTALE)
 			return request_fail_status(r,
-				&(struct status_spec){.http = 410, .reason = R_EXPIRED,
+				&(struct status_spec){.http = 410,
+					.reason = R_EXPIRED,
 					.no_details = true,
 					.message = arena_fmt(r->a,
-						"too old resource version: %" PRIu64 " (%" PRIu64 ")",
+						"too old resource version: %" PRIu64 " (%" PRIu64
+						")",
 						from, store_oldest(r->server->store))});
 		if (rc < 0)
 			return request_fail_err(

@@ -195,5 +195,5 @@ for k in ${KUBECTL:-$(programs)}; do
 	start
 	url=$(sed -n 's/.* ready on //p' "$tmp/log")
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, 0 skipped"
 [ $failed -eq 0 ]

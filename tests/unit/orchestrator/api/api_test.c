@@ -46,7 +46,8 @@ client_as(struct fixture *f, const char *user, const char *group)
 	struct str groups[] = {str_c(group)};
 	struct client *c = NULL;
 	CHECK_INT(api_client_new(f->s, f->loop,
-			  &(struct api_identity){.user = str_c(user), .groups = groups,
+			  &(struct api_identity){.user = str_c(user),
+				  .groups = groups,
 				  .n_groups = group[0] ? 1 : 0},
 			  &c),
 		0);
@@ -66,7 +67,8 @@ fx_open(struct fixture *f, uint64_t seed)
 	CHECK_INT(store_open(&(struct store_config){.dir = dir, .world = f->w, .no_sync = true},
 			  &f->store, &e),
 		0);
-	CHECK_INT(api_server_new(&(struct api_config){.store = f->store, .world = f->w,
+	CHECK_INT(api_server_new(&(struct api_config){.store = f->store,
+					 .world = f->w,
 					 .service_cidr4 = STR("10.96.0.0/16")},
 			  &f->s, &e),
 		0);
@@ -127,7 +129,8 @@ create_cm(struct fixture *f, const char *meta)
 {
 	char body[512];
 	snprintf(body, sizeof(body), "{\"metadata\":{%s}}", meta);
-	return call(f, f->admin, &(struct client_req){CM, .verb = CLIENT_CREATE, .body = str_c(body)});
+	return call(
+		f, f->admin, &(struct client_req){CM, .verb = CLIENT_CREATE, .body = str_c(body)});
 }
 
 TEST(first_objects_are_there)
@@ -135,13 +138,16 @@ TEST(first_objects_are_there)
 	struct fixture f;
 	fx_open(&f, 1);
 	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CORE, .verb = CLIENT_LIST, .resource = STR("namespaces")}),
+			  &(struct client_req){
+				  CORE, .verb = CLIENT_LIST, .resource = STR("namespaces")}),
 		200);
 	CHECK(says(&f, "\"kube-node-lease\""));
 	CHECK_INT(call(&f, f.admin,
 			  &(struct client_req){.group = STR("rbac.authorization.k8s.io"),
-				  .version = STR("v1"), .verb = CLIENT_GET,
-				  .resource = STR("clusterroles"), .name = STR("system:node-proxier")}),
+				  .version = STR("v1"),
+				  .verb = CLIENT_GET,
+				  .resource = STR("clusterroles"),
+				  .name = STR("system:node-proxier")}),
 		200);
 	CHECK(says(&f, "\"endpointslices\""));
 	fx_close(&f);
@@ -156,9 +162,11 @@ TEST(create_get_update_conflict_delete)
 	CHECK(says(&f, "\"uid\":\""));
 	CHECK_INT(create_cm(&f, "\"name\":\"a\""), 409);
 	CHECK(says(&f, "configmaps \\\"a\\\" already exists"));
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CM, .verb = CLIENT_UPDATE, .name = STR("a"),
-				  .body = STR("{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"1\"}}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){CM, .verb = CLIENT_UPDATE, .name = STR("a"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"1\"}}")}),
 		409);
 	CHECK(says(&f, "the object has been modified"));
 	CHECK_INT(call(&f, f.admin,
@@ -166,9 +174,11 @@ TEST(create_get_update_conflict_delete)
 				  .body = STR("{\"data\":{\"k\":\"v\"}}")}),
 		200);
 	CHECK(says(&f, "\"data\":{\"k\":\"v\"}"));
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CM, .verb = CLIENT_PATCH_JSON, .name = STR("a"),
-				  .body = STR("[{\"op\":\"test\",\"path\":\"/data/k\",\"value\":\"w\"}]")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){CM, .verb = CLIENT_PATCH_JSON, .name = STR("a"),
+				.body = STR(
+					"[{\"op\":\"test\",\"path\":\"/data/k\",\"value\":\"w\"}]")}),
 		422);
 	CHECK_INT(call(&f, f.admin,
 			  &(struct client_req){CM, .verb = CLIENT_DELETE, .name = STR("a")}),
@@ -221,12 +231,14 @@ TEST(pages_are_of_one_revision)
 	fx_open(&f, 5);
 	for (int i = 0; i < 5; i++) {
 		char meta[64];
-		snprintf(meta, sizeof(meta), "\"name\":\"c%d\",\"labels\":{\"n\":\"%d\"}", i, i % 2);
+		snprintf(
+			meta, sizeof(meta), "\"name\":\"c%d\",\"labels\":{\"n\":\"%d\"}", i, i % 2);
 		CHECK_INT(create_cm(&f, meta), 201);
 	}
 	struct arena *a = arena_new(0);
 	struct doc *d = NULL;
-	CHECK_INT(call(&f, f.admin, &(struct client_req){CM, .verb = CLIENT_LIST, .limit = 2}), 200);
+	CHECK_INT(
+		call(&f, f.admin, &(struct client_req){CM, .verb = CLIENT_LIST, .limit = 2}), 200);
 	CHECK_INT(doc_parse_json(a, arena_str(a, str_c(f.body.data)), NULL, &d, NULL), 0);
 	CHECK_INT(doc_len(doc_get(d, STR("items"))), 2);
 	CHECK_INT(doc_get_int(doc_get(d, STR("metadata")), STR("remainingItemCount"), 0), 3);
@@ -234,21 +246,24 @@ TEST(pages_are_of_one_revision)
 	struct str rv = doc_get_str(doc_get(d, STR("metadata")), STR("resourceVersion"));
 	CHECK_INT(create_cm(&f, "\"name\":\"c9\""), 201);
 	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CM, .verb = CLIENT_LIST, .limit = 10, .continue_token = token}),
+			  &(struct client_req){
+				  CM, .verb = CLIENT_LIST, .limit = 10, .continue_token = token}),
 		200);
 	CHECK_INT(doc_parse_json(a, arena_str(a, str_c(f.body.data)), NULL, &d, NULL), 0);
 	CHECK_INT(doc_len(doc_get(d, STR("items"))), 3);
 	CHECK_STR(doc_get_str(doc_get(d, STR("metadata")), STR("resourceVersion")), rv);
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CM, .verb = CLIENT_LIST, .continue_token = STR("x!")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){CM, .verb = CLIENT_LIST, .continue_token = STR("x!")}),
 		400);
 	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CM, .verb = CLIENT_LIST, .label_selector = STR("n=1")}),
+			  &(struct client_req){
+				  CM, .verb = CLIENT_LIST, .label_selector = STR("n=1")}),
 		200);
 	CHECK(says(&f, "\"c1\"") && !strstr(f.body.data, "\"c0\""));
 	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CM, .verb = CLIENT_LIST,
-				  .resource_version = STR("999999")}),
+			  &(struct client_req){
+				  CM, .verb = CLIENT_LIST, .resource_version = STR("999999")}),
 		504);
 	CHECK_INT(f.e.reason, R_TIMEOUT);
 	arena_free(a);
@@ -317,7 +332,8 @@ TEST(a_selector_sees_objects_enter_and_leave)
 	CHECK_INT(create_cm(&f, "\"name\":\"b\""), 201);
 	CHECK_INT(client_watch_start(f.admin,
 			  &(struct client_req){CM, .label_selector = STR("x=1"),
-				  .send_initial_events = true, .allow_bookmarks = true, .timeout_s = 30},
+				  .send_initial_events = true, .allow_bookmarks = true,
+				  .timeout_s = 30},
 			  &log_fns, &l, &w),
 		0);
 	CHECK_INT(world_run(f.w, INT64_MAX, log_has_bookmark, &l), 0);
@@ -330,7 +346,8 @@ TEST(a_selector_sees_objects_enter_and_leave)
 	for (size_t i = 0; i < ARRAY_LEN(patches); i++)
 		CHECK_INT(call(&f, f.admin,
 				  &(struct client_req){CM, .verb = CLIENT_PATCH_MERGE,
-					  .name = str_c(patches[i][0]), .body = str_c(patches[i][1])}),
+					  .name = str_c(patches[i][0]),
+					  .body = str_c(patches[i][1])}),
 			200);
 	CHECK_INT(call(&f, f.admin,
 			  &(struct client_req){CM, .verb = CLIENT_DELETE, .name = STR("b")}),
@@ -352,8 +369,8 @@ TEST(a_watch_from_before_the_window_is_410)
 	CHECK_INT(create_cm(&f, "\"name\":\"a\""), 201);
 	world_run(f.w, clock_mono_ns() + 3600 * NS_PER_SEC, NULL, NULL);
 	CHECK_INT(create_cm(&f, "\"name\":\"b\""), 201);
-	CHECK_INT(client_watch_start(f.admin, &(struct client_req){CM, .resource_version = STR("2")},
-			  &log_fns, &l, &w),
+	CHECK_INT(client_watch_start(f.admin,
+			  &(struct client_req){CM, .resource_version = STR("2")}, &log_fns, &l, &w),
 		0);
 	CHECK_INT(world_run(f.w, INT64_MAX, log_ended, &l), 0);
 	CHECK_INT(l.http, 410);
@@ -398,15 +415,16 @@ TEST(a_collection_goes_by_its_selector)
 	fx_open(&f, 9);
 	for (int i = 0; i < 40; i++) {
 		char meta[64];
-		snprintf(meta, sizeof(meta), "\"name\":\"c%d\",\"labels\":{\"n\":\"%d\"}", i, i % 2);
+		snprintf(
+			meta, sizeof(meta), "\"name\":\"c%d\",\"labels\":{\"n\":\"%d\"}", i, i % 2);
 		CHECK_INT(create_cm(&f, meta), 201);
 	}
 	CHECK_INT(call(&f, f.admin,
 			  &(struct client_req){CM, .verb = CLIENT_DELETE_COLLECTION,
 				  .label_selector = STR("n=0")}),
 		200);
-	const struct api_resource *res =
-		api_resource_find(f.s, STR(""), STR("v1"), STR("configmaps"));
+	const struct api_resource *res = api_resource_find(
+		f.s, STR(""), STR("v1"), STR("configmaps"));
 	CHECK_INT(store_count(f.store, res->store_res, STR("default")), 20);
 	fx_close(&f);
 }
@@ -422,28 +440,33 @@ TEST(rights_follow_bindings_at_once)
 	struct client *bob = client_as(&f, "bob", "");
 	struct client_req get = {CM, .verb = CLIENT_LIST};
 	CHECK_INT(call(&f, bob, &get), 403);
-	CHECK(says(&f, "configmaps is forbidden: User \\\"bob\\\" cannot list resource "
-		       "\\\"configmaps\\\" in API group \\\"\\\" in the namespace \\\"default\\\""));
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){RBAC, .verb = CLIENT_CREATE,
-				  .resource = STR("rolebindings"), .ns = STR("default"),
-				  .body = STR("{\"metadata\":{\"name\":\"b\"},\"roleRef\":{\"apiGroup\":"
-					      "\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\","
-					      "\"name\":\"edit\"},\"subjects\":[{\"kind\":\"User\","
-					      "\"apiGroup\":\"rbac.authorization.k8s.io\",\"name\":"
-					      "\"bob\"}]}")}),
+	CHECK(says(&f,
+		"configmaps is forbidden: User \\\"bob\\\" cannot list resource "
+		"\\\"configmaps\\\" in API group \\\"\\\" in the namespace \\\"default\\\""));
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){RBAC, .verb = CLIENT_CREATE,
+				.resource = STR("rolebindings"), .ns = STR("default"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"b\"},\"roleRef\":{\"apiGroup\":"
+					"\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\","
+					"\"name\":\"edit\"},\"subjects\":[{\"kind\":\"User\","
+					"\"apiGroup\":\"rbac.authorization.k8s.io\",\"name\":"
+					"\"bob\"}]}")}),
 		201);
 	/* edit is aggregated by the controller that started with the server */
 	for (int i = 0; i < 100 && call(&f, bob, &get) != 200; i++)
 		world_run(f.w, clock_mono_ns() + NS_PER_SEC / 10, NULL, NULL);
 	CHECK_INT(f.http, 200);
 	CHECK_INT(call(&f, bob,
-			  &(struct client_req){RBAC, .verb = CLIENT_CREATE, .resource = STR("roles"),
-				  .ns = STR("default"), .body = STR("{\"metadata\":{\"name\":\"r\"}}")}),
+			  &(struct client_req){RBAC, .verb = CLIENT_CREATE,
+				  .resource = STR("roles"), .ns = STR("default"),
+				  .body = STR("{\"metadata\":{\"name\":\"r\"}}")}),
 		403);
 	CHECK_INT(call(&f, f.admin,
 			  &(struct client_req){RBAC, .verb = CLIENT_DELETE,
-				  .resource = STR("rolebindings"), .ns = STR("default"), .name = STR("b")}),
+				  .resource = STR("rolebindings"), .ns = STR("default"),
+				  .name = STR("b")}),
 		200);
 	CHECK_INT(call(&f, bob, &get), 403);
 	client_free(bob);
@@ -454,28 +477,34 @@ TEST(nobody_grants_what_he_has_not)
 {
 	struct fixture f;
 	fx_open(&f, 11);
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){RBAC, .verb = CLIENT_CREATE,
-				  .resource = STR("clusterroles"),
-				  .body = STR("{\"metadata\":{\"name\":\"w\"},\"rules\":[{\"verbs\":[\"*\"],"
-					      "\"apiGroups\":[\"rbac.authorization.k8s.io\"],"
-					      "\"resources\":[\"roles\"]},{\"verbs\":[\"get\"],"
-					      "\"apiGroups\":[\"\"],\"resources\":[\"pods\"]}]}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){RBAC, .verb = CLIENT_CREATE,
+				.resource = STR("clusterroles"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"w\"},\"rules\":[{\"verbs\":[\"*\"],"
+					"\"apiGroups\":[\"rbac.authorization.k8s.io\"],"
+					"\"resources\":[\"roles\"]},{\"verbs\":[\"get\"],"
+					"\"apiGroups\":[\"\"],\"resources\":[\"pods\"]}]}")}),
 		201);
 	/* verb "*" holds escalate too: so take one without */
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){RBAC, .verb = CLIENT_PATCH_JSON,
-				  .resource = STR("clusterroles"), .name = STR("w"),
-				  .body = STR("[{\"op\":\"replace\",\"path\":\"/rules/0/verbs\",\"value\":"
-					      "[\"create\"]}]")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){RBAC, .verb = CLIENT_PATCH_JSON,
+				.resource = STR("clusterroles"), .name = STR("w"),
+				.body = STR(
+					"[{\"op\":\"replace\",\"path\":\"/rules/0/verbs\",\"value\":"
+					"[\"create\"]}]")}),
 		200);
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){RBAC, .verb = CLIENT_CREATE,
-				  .resource = STR("clusterrolebindings"),
-				  .body = STR("{\"metadata\":{\"name\":\"w\"},\"roleRef\":{\"apiGroup\":"
-					      "\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\","
-					      "\"name\":\"w\"},\"subjects\":[{\"kind\":\"User\",\"name\":"
-					      "\"eve\",\"apiGroup\":\"rbac.authorization.k8s.io\"}]}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){RBAC, .verb = CLIENT_CREATE,
+				.resource = STR("clusterrolebindings"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"w\"},\"roleRef\":{\"apiGroup\":"
+					"\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\","
+					"\"name\":\"w\"},\"subjects\":[{\"kind\":\"User\",\"name\":"
+					"\"eve\",\"apiGroup\":\"rbac.authorization.k8s.io\"}]}")}),
 		201);
 	struct client *eve = client_as(&f, "eve", "");
 	const char *const rules[] = {"get", "delete"};
@@ -568,29 +597,41 @@ TEST(binding_and_eviction)
 	CHECK_INT(call(&f, f.admin, &bind), 201);
 	CHECK_INT(call(&f, f.admin, &bind), 409);
 	CHECK(says(&f, "already assigned to node"));
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CORE, .verb = CLIENT_PATCH_MERGE,
-				  .resource = STR("pods"), .ns = STR("default"), .name = STR("p"),
-				  .subresource = STR("status"),
-				  .body = STR("{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"nodeName\":"
-					      "\"n2\"},\"status\":{\"phase\":\"Running\",\"conditions\":[{"
-					      "\"type\":\"Ready\",\"status\":\"True\"}]}}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){CORE, .verb = CLIENT_PATCH_MERGE,
+				.resource = STR("pods"), .ns = STR("default"), .name = STR("p"),
+				.subresource = STR("status"),
+				.body = STR(
+					"{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"nodeName\":"
+					"\"n2\"},\"status\":{\"phase\":\"Running\",\"conditions\":[{"
+					"\"type\":\"Ready\",\"status\":\"True\"}]}}")}),
 		200);
 	CHECK(says(&f, "\"nodeName\":\"n1\"") && says(&f, "\"phase\":\"Running\""));
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){.group = STR("policy"), .version = STR("v1"),
-				  .verb = CLIENT_CREATE, .resource = STR("poddisruptionbudgets"),
-				  .ns = STR("default"),
-				  .body = STR("{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":1,"
-					      "\"selector\":{\"matchLabels\":{\"a\":\"b\"}}}}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){.group = STR("policy"),
+				.version = STR("v1"),
+				.verb = CLIENT_CREATE,
+				.resource = STR("poddisruptionbudgets"),
+				.ns = STR("default"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":1,"
+					"\"selector\":{\"matchLabels\":{\"a\":\"b\"}}}}")}),
 		201);
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){.group = STR("policy"), .version = STR("v1"),
-				  .verb = CLIENT_PATCH_MERGE, .resource = STR("poddisruptionbudgets"),
-				  .ns = STR("default"), .name = STR("b"), .subresource = STR("status"),
-				  .body = STR("{\"status\":{\"observedGeneration\":1,\"desiredHealthy\":1,"
-					      "\"currentHealthy\":1,\"expectedPods\":1,"
-					      "\"disruptionsAllowed\":0}}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){.group = STR("policy"),
+				.version = STR("v1"),
+				.verb = CLIENT_PATCH_MERGE,
+				.resource = STR("poddisruptionbudgets"),
+				.ns = STR("default"),
+				.name = STR("b"),
+				.subresource = STR("status"),
+				.body = STR(
+					"{\"status\":{\"observedGeneration\":1,\"desiredHealthy\":1,"
+					"\"currentHealthy\":1,\"expectedPods\":1,"
+					"\"disruptionsAllowed\":0}}")}),
 		200);
 	struct client_req evict = {CORE, .verb = CLIENT_CREATE, .resource = STR("pods"),
 		.ns = STR("default"), .name = STR("p"), .subresource = STR("eviction"),
@@ -598,9 +639,13 @@ TEST(binding_and_eviction)
 	CHECK_INT(call(&f, f.admin, &evict), 429);
 	CHECK(says(&f, "The disruption budget b needs 1 healthy pods and has 1 currently"));
 	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){.group = STR("policy"), .version = STR("v1"),
-				  .verb = CLIENT_PATCH_MERGE, .resource = STR("poddisruptionbudgets"),
-				  .ns = STR("default"), .name = STR("b"), .subresource = STR("status"),
+			  &(struct client_req){.group = STR("policy"),
+				  .version = STR("v1"),
+				  .verb = CLIENT_PATCH_MERGE,
+				  .resource = STR("poddisruptionbudgets"),
+				  .ns = STR("default"),
+				  .name = STR("b"),
+				  .subresource = STR("status"),
 				  .body = STR("{\"status\":{\"disruptionsAllowed\":1}}")}),
 		200);
 	CHECK_INT(call(&f, f.admin, &evict), 201);
