@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define RETRY_NS (2 * NS_PER_SEC)
+#define LABEL_RETRY_NS (NS_PER_SEC / 2)
 #define RBAC "rbac.authorization.k8s.io"
 #define BINDING(name, role, subject)                                                               \
 	{                                                                                          \
@@ -112,6 +113,29 @@ fill(const struct server_context *ctx, struct str body, struct buf *out)
 }
 
 static void
+on_labelled(void *arg, const struct client_result *r)
+{
+	struct addons *x = arg;
+	x->call = NULL;
+	if (r->e.code) /* it has not joined yet */
+		loop_timer_after(x->c->loop, &x->retry, LABEL_RETRY_NS);
+}
+
+/* label_machine: the node of this control plane is labelled as one: a node may not say so of itself. */
+static void
+label_machine(struct addons *x)
+{
+	struct client_req req = {.verb = CLIENT_PATCH_MERGE,
+		.version = STR("v1"),
+		.resource = STR("nodes"),
+		.name = x->ctx->machine,
+		.body = STR(
+			"{\"metadata\":{\"labels\":{\"node-role.kubernetes.io/control-plane\":\"\"}}}")};
+	if (client_call_start(x->c, &req, on_labelled, x, &x->call) < 0)
+		loop_timer_after(x->c->loop, &x->retry, RETRY_NS);
+}
+
+static void
 on_done(void *arg, const struct client_result *r)
 {
 	struct addons *x = arg;
@@ -143,6 +167,8 @@ addons_next(struct addons *x)
 			loop_timer_after(x->c->loop, &x->retry, RETRY_NS);
 		return;
 	}
+	if (x->ctx->machine.n)
+		label_machine(x);
 }
 
 static void
