@@ -63,8 +63,6 @@ put_labels(struct node *n, struct buf *b, bool all)
 	put_member(b, &first, STR("kubernetes.io/arch"), STR("amd64"));
 	put_member(b, &first, STR("beta.kubernetes.io/os"), STR("linux"));
 	put_member(b, &first, STR("beta.kubernetes.io/arch"), STR("amd64"));
-	if (n->cfg->control && all)
-		put_member(b, &first, STR("node-role.kubernetes.io/control-plane"), STR(""));
 	for (size_t i = 0; all && i < n->cfg->n_labels; i++)
 		put_member(b, &first, n->cfg->labels[i].key, n->cfg->labels[i].value);
 	buf_char(b, '}');
