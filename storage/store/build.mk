@@ -7,4 +7,4 @@ SRC_storage/store := storage/store/backup.c storage/store/engine_local.c storage
 DEPS_storage/store := base
 UNIT_storage/store := tests/unit/storage/store/key_test.c tests/unit/storage/store/value_test.c \
 	tests/unit/storage/store/store_test.c tests/unit/storage/store/watch_test.c \
-	tests/unit/storage/store/fault_test.c
+	tests/unit/storage/store/fault_test.c tests/unit/storage/store/sim_test.c

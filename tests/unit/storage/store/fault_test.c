@@ -239,7 +239,7 @@ TEST(killed_writer_with_a_small_ring)
 		fx_reopen(&f);
 		uint64_t oldest = store_oldest(f.s);
 		CHECK(oldest < store_rev(f.s));
-		CHECK(round < 5 || oldest > 1);
+		CHECK(round < 12 || oldest > 1);
 		verify(&f, l, oldest);
 	}
 	fx_close(&f);
@@ -412,7 +412,7 @@ TEST(power_cut_loses_nothing_acknowledged)
 {
 	struct fixture f;
 	struct ledger *l = ledger_new();
-	char boot[16];
+	char boot[32];
 	uint64_t last = 0;
 	fx_open(&f, (struct store_config){.history_bytes = 8 * 4096});
 	srand(21);
