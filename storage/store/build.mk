@@ -8,3 +8,4 @@ DEPS_storage/store := base
 UNIT_storage/store := tests/unit/storage/store/key_test.c tests/unit/storage/store/value_test.c \
 	tests/unit/storage/store/store_test.c tests/unit/storage/store/watch_test.c \
 	tests/unit/storage/store/fault_test.c tests/unit/storage/store/sim_test.c
+BENCH_storage/store := tests/bench/store_bench.c
