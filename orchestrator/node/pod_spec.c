@@ -286,7 +286,10 @@ on_started(void *arg, const struct err *e)
 	struct pod *p = c->pod;
 	const struct core_v1_container *s = ctr_spec(c);
 	c->op = CTR_IDLE;
-	c->restart_delay_ns = c->restart_delay_ns ? c->restart_delay_ns * 2 : BACKOFF_BASE_NS;
+	/* The first restart comes at once, the next after 10 s, 20 s ... */
+	if (c->attempt > 1)
+		c->restart_delay_ns = c->restart_delay_ns ? c->restart_delay_ns * 2
+							  : BACKOFF_BASE_NS;
 	if (c->restart_delay_ns > BACKOFF_MAX_NS)
 		c->restart_delay_ns = BACKOFF_MAX_NS;
 	c->backoff_told = false;

@@ -303,7 +303,10 @@ put_cond(struct buf *b, struct pod *p, size_t k, bool is, const char *reason, st
 	put_time(b, "lastTransitionTime", c->since_ns);
 	if (!is && reason) {
 		put_text(b, "reason", str_c(reason));
-		put_text(b, "message", message);
+		if (message.n)
+			put_text(b, "message", message);
+		else
+			buf_cstr(b, ",\"message\":null");
 	} else {
 		/* A member that is not named would keep its old value. */
 		buf_cstr(b, ",\"reason\":null,\"message\":null");
