@@ -34,7 +34,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' '$1' '$2')
 
 CCACHE := $(shell command -v ccache 2>/dev/null)
 HOSTCC := $(CCACHE) gcc
-ifeq ($(origin CC),default)
+ifneq ($(filter default undefined,$(origin CC)),)
 CC := $(CCACHE) musl-gcc
 endif
 LIBC_musl := musl
