@@ -21,8 +21,8 @@ struct world;
 /* Priorities of descriptors in one turn, lower first, with the race each prevents. */
 enum loop_prio {
 	LOOP_PRIO_SIGNAL, /* shutdown before new work */
-	LOOP_PRIO_CHILD,  /* child exit before cgroup-empty and log EOF: the status is known first */
-	LOOP_PRIO_IO,     /* all else */
+	LOOP_PRIO_CHILD, /* child exit before cgroup-empty and log EOF: the status is known first */
+	LOOP_PRIO_IO,    /* all else */
 	LOOP_PRIO_ACCEPT, /* new connections after the work of those that are here */
 	LOOP_PRIO__COUNT
 };

@@ -55,7 +55,8 @@ const struct role roles[ROLE__COUNT] = {
 			.restart = ROLE_ALWAYS,
 			.may = MAY_SERVE | MAY_KEEP,
 			.caps = CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETPCAP) |
-				CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE), /* until the fence */
+				CAP_BIT(CAP_CHOWN) |
+				CAP_BIT(CAP_DAC_OVERRIDE), /* until the fence */
 			.oom_score_adj = -998,
 		},
 	[ROLE_NODE] =

@@ -32,17 +32,17 @@ static const int common_calls[] = {SYS_read, SYS_write, SYS_readv, SYS_writev, S
 	SYS_faccessat, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_fchmod,
 	SYS_chmod, SYS_flock, SYS_dup, SYS_dup3, SYS_pipe2, SYS_mmap, SYS_munmap, SYS_mprotect,
 	SYS_mremap, SYS_madvise, SYS_msync, SYS_brk, SYS_epoll_create1, SYS_epoll_ctl,
-	SYS_epoll_wait, SYS_epoll_pwait, NR_epoll_pwait2, SYS_statfs, SYS_fstatfs, SYS_poll, SYS_ppoll, SYS_eventfd2, SYS_timerfd_create,
-	SYS_timerfd_settime, SYS_signalfd4, SYS_accept4, SYS_listen, SYS_recvfrom, SYS_sendto,
-	SYS_recvmsg, SYS_sendmsg, SYS_recvmmsg, SYS_sendmmsg, SYS_getsockopt, SYS_setsockopt,
-	SYS_getsockname, SYS_getpeername, SYS_shutdown, SYS_socketpair, SYS_ioctl, SYS_futex,
-	SYS_set_robust_list, SYS_get_robust_list, SYS_set_tid_address, SYS_rseq, SYS_membarrier,
-	SYS_sched_yield, SYS_sched_getaffinity, SYS_getcpu, SYS_gettid, SYS_getpid, SYS_getuid,
-	SYS_geteuid, SYS_getgid, SYS_getegid, SYS_tgkill, SYS_tkill, SYS_clock_gettime,
-	SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_getrandom,
-	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack,
-	SYS_restart_syscall, SYS_getrusage, SYS_sysinfo, SYS_uname, SYS_prctl, SYS_prlimit64,
-	SYS_getrlimit, SYS_exit, SYS_exit_group};
+	SYS_epoll_wait, SYS_epoll_pwait, NR_epoll_pwait2, SYS_statfs, SYS_fstatfs, SYS_poll,
+	SYS_ppoll, SYS_eventfd2, SYS_timerfd_create, SYS_timerfd_settime, SYS_signalfd4,
+	SYS_accept4, SYS_listen, SYS_recvfrom, SYS_sendto, SYS_recvmsg, SYS_sendmsg, SYS_recvmmsg,
+	SYS_sendmmsg, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername,
+	SYS_shutdown, SYS_socketpair, SYS_ioctl, SYS_futex, SYS_set_robust_list,
+	SYS_get_robust_list, SYS_set_tid_address, SYS_rseq, SYS_membarrier, SYS_sched_yield,
+	SYS_sched_getaffinity, SYS_getcpu, SYS_gettid, SYS_getpid, SYS_getuid, SYS_geteuid,
+	SYS_getgid, SYS_getegid, SYS_tgkill, SYS_tkill, SYS_clock_gettime, SYS_clock_getres,
+	SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_getrandom, SYS_rt_sigaction,
+	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_restart_syscall, SYS_getrusage,
+	SYS_sysinfo, SYS_uname, SYS_prctl, SYS_prlimit64, SYS_getrlimit, SYS_exit, SYS_exit_group};
 
 int
 sandbox_caps_keep(uint64_t caps)

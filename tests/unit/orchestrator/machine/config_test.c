@@ -99,7 +99,8 @@ TEST(wrong_documents_are_refused_by_name)
 		{NODE "registries: [{prefix: a, url: x}]\n", "prefix, ca, plainHTTP"},
 		{HEAD "name: Node\nroles: [node]\n", "lower case"},
 		{HEAD "name: m1\nroles: [worker]\n", "'control' and 'node'"},
-		{HEAD "name: m1\nroles: [node]\ncluster: {endpoint: 'http://x', ca: yy}\n", "https"},
+		{HEAD "name: m1\nroles: [node]\ncluster: {endpoint: 'http://x', ca: yy}\n",
+			"https"},
 		{HEAD "name: m1\nroles: [control]\ncluster: {ca: yy}\n", "caKey"},
 		{"kind: Machine\n", "MachineConfig"},
 	};
