@@ -56,6 +56,7 @@ static void
 on_removed(void *arg, const struct err *e)
 {
 	struct pod *p = arg;
+	p->sandbox_busy = false;
 	if (e && e->code)
 		log_warn("removing a sandbox of pod %s/%s: %s", p->ns, p->name, e->msg);
 	pod_op_end(p);
@@ -77,8 +78,11 @@ sandbox_lost(struct pod *p)
 	podnet_pod_release(p->node->net, p->uid, NULL);
 	p->net_up = p->files_ready = false;
 	p->n_ips = 0;
-	if (runtime_sandbox_remove(p->node->rt, str_c(p->sandbox), on_removed, p) == 0)
+	if (runtime_sandbox_remove(p->node->rt, str_c(p->sandbox), on_removed, p) == 0) {
+		p->sandbox_busy =
+			true; /* the next one has the same cgroup: not before this is gone */
 		pod_op_begin(p);
+	}
 	p->sandbox[0] = 0;
 	p->sandbox_attempt++;
 	pod_event(p, NULL, "Normal", "SandboxChanged",
@@ -184,7 +188,7 @@ ctr_start_if_wanted(struct ctr *c)
 			    c->kind == CTR_INIT, rc.exit_code) &&
 			!c->kill)
 			return;
-		if (rc.finished_ns - rc.started_ns > BACKOFF_RESET_NS)
+		if (rc.started_ns && rc.finished_ns - rc.started_ns > BACKOFF_RESET_NS)
 			c->restart_delay_ns = 0;
 		int64_t left_ns = rc.finished_ns + c->restart_delay_ns - now_ns;
 		if (c->restart_delay_ns && left_ns > 0) {
@@ -294,7 +298,8 @@ pod_run(struct pod *p)
 	if (!p->sandbox_busy && !sandbox_ready(p) && wants_sandbox(p)) {
 		if (p->sandbox[0])
 			sandbox_lost(p);
-		sandbox_make(p);
+		if (!p->sandbox_busy)
+			sandbox_make(p);
 	}
 	if (!pod_objects_synced(p))
 		return;
