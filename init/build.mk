@@ -10,6 +10,6 @@ UNIT_init := tests/unit/init/keeper_test.c tests/unit/init/sandbox_test.c \
 PROGS += keelson
 MAIN_keelson := init/main.c
 PARTS_keelson ?= orchestrator/api orchestrator/control orchestrator/schedule orchestrator/node \
-	orchestrator/runtime netstack/dns
+	orchestrator/runtime orchestrator/nodenet
 DEPS_keelson := init $(PARTS_keelson)
 WHOLE_keelson := $(PARTS_keelson)

@@ -6,6 +6,7 @@
 
 #include "base/disk.h"
 #include "orchestrator/node/node_int.h"
+#include "orchestrator/nodenet/nodenet.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -150,6 +151,14 @@ on_joined(struct node *n)
 	join_serving(n);
 	if (pods_start(n) < 0)
 		log_error("watching pods: no memory");
+	struct err e = {0};
+	struct nodenet_config net = {.client = n->api,
+		.cfg = n->cfg,
+		.net = n->net,
+		.node_ips = n->facts.ips,
+		.n_node_ips = n->facts.n_ips};
+	if (!n->nodenet && nodenet_new(&net, &n->nodenet, &e) < 0)
+		log_error("services and routes: %s", e.msg);
 }
 
 static int
@@ -186,7 +195,8 @@ node_role_main(const struct machine_config *c)
 	static struct node node;
 	struct node *n = &node;
 	struct err e = {0};
-	signal(SIGPIPE, SIG_IGN);
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigaction(SIGPIPE, &ignore, NULL);
 	n->cfg = c;
 	n->name = c->name;
 	n->loop = loop_new(NULL, "node");

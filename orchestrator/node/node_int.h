@@ -26,6 +26,7 @@
 
 struct join;
 struct serve;
+struct nodenet;
 struct object_watch;
 struct pod;
 struct ctr;
@@ -57,6 +58,7 @@ struct node {
 	struct map pods;    /* uid -> struct pod */
 	struct map objects; /* "secrets/ns/name" -> struct object_watch */
 	struct serve *serve;
+	struct nodenet *nodenet;
 	/* register.c */
 	struct loop_timer beat, status_timer;
 	struct loop_work status_work;

@@ -118,6 +118,7 @@ check_banned() {
 	needs
 	table banned | awk 'NR == FNR { why[$1] = $0; next }
 		/^(tests\/unit\/)?base\/.* strto/ { next } # str_to_* themselves
+		/^orchestrator\/node\/.* getaddrinfo/ { next } # names of registries, on a helper thread
 		$2 in why { print $1 ": " why[$2] }' - "$out/needs"
 }
 
