@@ -4,6 +4,7 @@
  * any unsynced sector may be lost, a damaged ring file. What was acknowledged is there; what was not is
  * whole or absent; a watch from before sees everything once, or is told that it cannot (410). */
 #include "base/disk_sim.c"
+#include "base/rand.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -188,11 +189,12 @@ TEST(killed_writer_loses_nothing_and_history_goes_on)
 	struct fixture f;
 	struct ledger *l = ledger_new();
 	uint64_t from[3] = {1, 1, 1};
-	srand(11);
+	rand_set_seed((uint64_t)(11));
 	fx_open(&f, (struct store_config){.history_bytes = 64 << 20});
 	for (int round = 0; round < 25; round++) {
 		store_close(f.s);
-		uint64_t goal = atomic_load(&l->acked) + (uint64_t)rand() % 300 + 1;
+		uint64_t goal = atomic_load(&l->acked) + (uint64_t)(int)rand_below(1u << 30) % 300 +
+			1;
 		fflush(stdout);
 		pid_t pid = fork();
 		CHECK(pid >= 0);
@@ -221,11 +223,12 @@ TEST(killed_writer_with_a_small_ring)
 {
 	struct fixture f;
 	struct ledger *l = ledger_new();
-	srand(12);
+	rand_set_seed((uint64_t)(12));
 	fx_open(&f, (struct store_config){.history_bytes = 8 * 4096});
 	for (int round = 0; round < 25; round++) {
 		store_close(f.s);
-		uint64_t goal = atomic_load(&l->acked) + (uint64_t)rand() % 300 + 1;
+		uint64_t goal = atomic_load(&l->acked) + (uint64_t)(int)rand_below(1u << 30) % 300 +
+			1;
 		fflush(stdout);
 		pid_t pid = fork();
 		CHECK(pid >= 0);
@@ -415,12 +418,12 @@ TEST(power_cut_loses_nothing_acknowledged)
 	char boot[32];
 	uint64_t last = 0;
 	fx_open(&f, (struct store_config){.history_bytes = 8 * 4096});
-	srand(21);
+	rand_set_seed((uint64_t)(21));
 	for (int round = 0; round < 80; round++) {
 		store_close(f.s);
 		snprintf(boot, sizeof(boot), "boot %d", round);
 		f.cfg.boot_id = boot;
-		long at = rand() % (round % 2 ? 30 : 200);
+		long at = (int)rand_below(1u << 30) % (round % 2 ? 30 : 200);
 		fflush(stdout);
 		pid_t pid = fork();
 		CHECK(pid >= 0);
@@ -468,11 +471,11 @@ TEST(damaged_ring_is_never_believed)
 	snprintf(path, sizeof(path), "%s/history", f.dir);
 	struct buf good = BUF_INIT;
 	CHECK_INT(disk_read_file(path, 1 << 28, &good), 0);
-	srand(22);
+	rand_set_seed((uint64_t)(22));
 	for (int round = 0; round < 150; round++) {
 		_cleanup_fd_ int fd = open(path, O_RDWR);
-		size_t where = SEG + (size_t)rand() % (good.len - SEG);
-		char bad = (char)(good.data[where] ^ (1 << rand() % 8));
+		size_t where = SEG + (size_t)(int)rand_below(1u << 30) % (good.len - SEG);
+		char bad = (char)(good.data[where] ^ (1 << (int)rand_below(1u << 30) % 8));
 		CHECK(fd >= 0 && pwrite(fd, good.data, good.len, 0) == (ssize_t)good.len);
 		CHECK(pwrite(fd, &bad, 1, (off_t)where) == 1);
 		if (round == 0)

@@ -514,8 +514,12 @@ TEST(window_of_time)
 	struct buf then = fx_list(&f, f.maps, "", a, 0);
 	CHECK_STR(trimmed(&then), "ns/a={}");
 	buf_release(&then);
-	world_run(w, t0 + 250 * NS_PER_SEC, NULL, NULL);
-	CHECK_INT(store_oldest(f.s), b);
+	uint64_t c = put_in_world(w, &f, "a"), d = put_in_world(w, &f, "a");
+	CHECK_INT(world_run(w, t0 + 225 * NS_PER_SEC, NULL, NULL), -ETIME);
+	CHECK_INT(store_oldest(f.s), c); /* b's end is more than the window ago */
+	CHECK(b < c);
+	CHECK_INT(world_run(w, t0 + 400 * NS_PER_SEC, NULL, NULL), 0);
+	CHECK_INT(store_oldest(f.s), d);
 	struct listing l = {0};
 	uint64_t rev = a;
 	CHECK_INT(fx_list_pages(&f, f.maps, "", &rev, 0, &l), -ESTALE);

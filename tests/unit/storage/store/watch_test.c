@@ -77,6 +77,43 @@ TEST(chains_see_what_is_theirs)
 	fx_close(&f);
 }
 
+/* A chain is made when its first watcher comes; what it missed is taken from the ring, or from history
+ * when that is short. */
+TEST(chains_opened_behind)
+{
+	for (size_t events = 0; events <= 3; events += 3) {
+		struct fixture f;
+		struct collector name, ns, node;
+		fx_open(&f, (struct store_config){.no_sync = true, .hub_events = events});
+		fx_put_field(&f, key(f.pods, "a", "x"), "", "node", "n1"); /* 2 */
+		fx_put_field(&f, key(f.pods, "b", "x"), "", "node", "n1"); /* 3 */
+		fx_put_field(&f, key(f.pods, "a", "y"), "", "node", "n2"); /* 4 */
+		fx_put_field(&f, key(f.pods, "a", "x"), "", "node", "n2"); /* 5 */
+		fx_delete(&f, key(f.pods, "b", "x"));                      /* 6 */
+		struct store_watch_spec spec = {.res = f.pods, .from_rev = 2, .name = STR("x")};
+		CHECK_INT(collect_open(&f, &name, spec), 0);
+		spec = (struct store_watch_spec){.res = f.pods, .from_rev = 2, .ns = STR("a")};
+		CHECK_INT(collect_open(&f, &ns, spec), 0);
+		spec = (struct store_watch_spec){
+			.res = f.pods, .from_rev = 2, .field = STR("node"), .value = STR("n1")};
+		CHECK_INT(collect_open(&f, &node, spec), 0);
+		collect_wait(&f, &node, 3); /* woken, without anything new */
+		CHECK_STR(trimmed(&name.text), "+b/x=3 ~a/x=5 -b/x=6");
+		CHECK_STR(trimmed(&ns.text), "+a/y=4 ~a/x=5");
+		CHECK_STR(trimmed(&node.text), "+b/x=3 ~a/x=5 -b/x=6");
+		fx_delete(&f, key(f.pods, "a", "x")); /* 7: was n2 before and after */
+		collect_wait(&f, &name, 4);
+		CHECK_STR(trimmed(&name.text), "+b/x=3 ~a/x=5 -b/x=6 -a/x=7");
+		CHECK_STR(trimmed(&ns.text), "+a/y=4 ~a/x=5 -a/x=7");
+		CHECK_INT(node.n, 3);
+		CHECK_INT(store_watch_cursor(node.w), 7);
+		collect_close(&name);
+		collect_close(&ns);
+		collect_close(&node);
+		fx_close(&f);
+	}
+}
+
 TEST(nobody_is_woken_for_what_is_not_theirs)
 {
 	enum { N = 500 };
