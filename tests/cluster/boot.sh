@@ -1,0 +1,75 @@
+#!/bin/sh
+# Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+#
+# tests/cluster/boot.sh O: three machines in QEMU, from power-on to a cluster that keeps what it was told:
+# join, certificates, labels, a pod's way as far as it needs no image, power-off and power-cut.
+# Closes with "N passed, N failed, N skipped". Leaves nothing running. Waits are keelctl's and kubectl's
+# own, each with a deadline.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+O=$1
+tmp=$(mktemp -d)
+passed=0 failed=0
+ctl="$O/bin/keelctl"
+
+finish() {
+	"$ctl" cluster down --dir "$tmp/c" --grace 0 --forget >/dev/null 2>&1
+	rm -rf "$tmp"
+}
+trap finish EXIT INT TERM
+
+row=kubectl-1.36
+deb=$("$top/deps/fetch.sh" $row) || exit 1
+dir=$("$top/deps/fetch.sh" --cache)/$row-$(basename "$deb" | cut -c1-12)
+[ -x "$dir/usr/bin/kubectl" ] || dpkg-deb -x "$deb" "$dir"
+export KUBECONFIG="$tmp/kubeconfig" HOME="$tmp"
+k() { timeout 60 "$dir/usr/bin/kubectl" "$@"; }
+
+# check WHAT EXPECTED COMMAND...: its output must contain EXPECTED (grep -E).
+check() {
+	what=$1 want=$2
+	shift 2
+	if out=$("$@" 2>&1) && printf '%s\n' "$out" | grep -qE -- "$want"; then
+		passed=$((passed + 1))
+		echo "ok   $what"
+	else
+		failed=$((failed + 1))
+		echo "FAIL $what: want /$want/ from: $*"
+		printf '%s\n' "$out" | sed 's/^/     /' | tail -20
+	fi
+}
+
+up() {
+	"$ctl" cluster up --dir "$tmp/c" --kernel "$O/image/vmlinuz" --initramfs "$O/image/initramfs" \
+		--kubeconfig "$KUBECONFIG" --timeout 120 "$@"
+}
+
+ready() { k wait --for=condition=Ready node --all --timeout=60s; }
+versions() { k get nodes --no-headers | awk '$2 == "Ready" { print $5 }' | sort | uniq -c; }
+consoles() { grep -hE 'ended with|killed by' "$tmp"/c/*/console.log || echo none; }
+
+check 'three machines become Ready' '3 of 3 nodes are Ready' up --nodes 3
+check 'their version' '3 v1\.37\.' versions
+check 'the control node is labelled' 'node-1 .*control-plane' k get nodes
+check 'no node has a taint' '^\[\]$|^$|none' k get nodes -o jsonpath='{.items[*].spec.taints}'
+check 'each has its pod ranges' 'node-3 10\.244\.[0-9]+\.0/24 fd00:10:244:' k get nodes \
+	-o 'jsonpath={range .items[*]}{.metadata.name} {.spec.podCIDRs[0]} {.spec.podCIDRs[1]}{"\n"}{end}'
+check 'client and serving certificates were signed' '^6$' sh -c \
+	"'$dir/usr/bin/kubectl' get csr --no-headers | grep -c 'Approved,Issued'"
+check 'the name server has its Service' '10\.96\.0\.10' k -n kube-system get svc kube-dns
+check 'a write' 'created' k create configmap kept --from-literal=a=b
+check 'a pod is placed' 'condition met' sh -c \
+	"'$dir/usr/bin/kubectl' run p --image=none.invalid/x >/dev/null && '$dir/usr/bin/kubectl' wait \
+	--for=condition=PodScheduled pod/p --timeout=30s"
+check 'no role ended' 'none' consoles
+check 'power button and power-on' '3 of 3 nodes are Ready' sh -c \
+	"'$ctl' cluster down --dir '$tmp/c' && '$ctl' cluster up --dir '$tmp/c' --kernel '$O/image/vmlinuz' \
+	--initramfs '$O/image/initramfs' --kubeconfig '$KUBECONFIG' --timeout 120"
+check 'what was written is there' 'kept' k get configmap kept
+check 'a power cut of the control node' 'kept' sh -c \
+	"'$ctl' cluster kill node-1 --dir '$tmp/c' && '$ctl' cluster up --dir '$tmp/c' --kernel '$O/image/vmlinuz' \
+	--initramfs '$O/image/initramfs' --kubeconfig '$KUBECONFIG' --timeout 120 >/dev/null &&
+	'$dir/usr/bin/kubectl' get configmap kept"
+check 'all nodes are Ready again' 'condition met' ready
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed -eq 0 ]
