@@ -166,8 +166,11 @@ suite() {
 	say "rules" 'selfsubjectreviews' $k auth can-i --list --as=bob
 	say "node: other secret" '^no' $k auth can-i get secret/x -n t --as=system:node:n1 --as-group=system:nodes
 	say "node: all pods" '^no' $k auth can-i list pods -A --as=system:node:n1 --as-group=system:nodes
-	say "watch" 'w1 .*w1 ' sh -c "$k get cm -n t -w --request-timeout=3s & w=\$!
-		$k create cm w1 -n t >/dev/null; $k patch cm w1 -n t -p '{\"data\":{\"a\":\"b\"}}' >/dev/null; wait \$w"
+	# The list is printed before the first write, so that both events come by the watch.
+	say "watch" 'w1 .*w1 ' sh -c "$k get cm -n t -w --request-timeout=5s >'$tmp/watch' 2>&1 & w=\$!
+		n=0; until grep -q NAME '$tmp/watch' || [ \$n -gt 100 ]; do n=\$((n + 1)); sleep 0.1; done
+		$k create cm w1 -n t >/dev/null; $k patch cm w1 -n t -p '{\"data\":{\"a\":\"b\"}}' >/dev/null; wait \$w
+		cat '$tmp/watch'"
 	say "wait" 'condition met|deleted' sh -c "$k delete cm w1 -n t --wait=false;
 		$k wait --for=delete cm/w1 -n t --timeout=10s"
 	say "server-side apply says so" 'not available|unknown format' $k apply --server-side -n t -f "$tmp/in"
