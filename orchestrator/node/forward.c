@@ -1,184 +1,260 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * forward: port-forward of the node API: SPDY streams in pairs (error, data) of one requestid, each data
- * stream joined to a connection inside the pod's network; on plain SPDY/3.1 or inside a WebSocket.
- * Source: Kubernetes port-forward protocol; KEP-4006. */
+ * forward: port-forward of the node API: SPDY streams in pairs (error, data) of one request id, each data
+ * stream joined to a TCP connection inside the pod's network; on plain SPDY/3.1 or inside a WebSocket.
+ *
+ *   client --data--> out --send--> pod        too much waiting in any out: the client is not read
+ *   client <--data-- spdy <--recv-- pod        too much queued in the transport: no pod is read
+ *
+ * A pair is over when the pod has closed, when the client has reset its stream, or on an error, whose text goes to
+ * the error stream. The client's FIN only closes the pod's input. The error stream is always ended: clients wait for it.
+ * Source: Kubernetes portforward.k8s.io (KEP-4006); containerd's port-forward for the order of the end. */
 #include "orchestrator/node/node_int.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_BYTES 4096
+#define READS_PER_TURN 4
+#define PAIRS_MAX 512
+#define RST_PROTOCOL_ERROR 1
 
 struct forward {
 	struct node *n;
 	struct spdy *spdy;
+	struct pair *pairs;
+	size_t n_pairs;
 	char sandbox[RUNTIME_ID_LEN + 1];
-	struct joint *joints;
-	bool over;
+	bool paused; /* the client is not read */
+	bool choked; /* pods are not read */
 };
 
-/* One local connection of the client. */
-struct joint {
-	struct forward *f;
-	struct joint *next;
+struct pair {
+	struct forward *f; /* NULL: over, a connect is still under way */
+	struct pair *next;
 	char id[40];
 	uint16_t port;
 	struct spdy_stream *error, *data;
 	struct loop_fd sock;
-	struct buf out; /* for the pod */
-	bool out_eof, in_eof, connecting, shut;
+	struct buf out;
+	bool out_eof, shut, connecting;
 };
 
-static void
-joint_close(struct joint *j)
-{
-	if (j->sock.loop)
-		loop_fd_del(&j->sock);
-	cleanup_fd(&j->sock.fd);
-	j->sock.fd = -1;
-}
-
-/* joint_drop: no longer known to the forward; freed when no connect is under way. */
-static void
-joint_drop(struct joint *j)
-{
-	joint_close(j);
-	if (j->f) {
-		struct joint **at = &j->f->joints;
-		while (*at && *at != j)
-			at = &(*at)->next;
-		if (*at)
-			*at = j->next;
-		if (j->error)
-			spdy_stream_set(j->error, NULL);
-		if (j->data)
-			spdy_stream_set(j->data, NULL);
-	}
-	j->f = NULL;
-	j->error = j->data = NULL;
-	if (j->connecting)
-		return; /* on_connected frees it */
-	buf_release(&j->out);
-	free(j);
-}
+/* ---- pairs ---- */
 
 static void
-joint_fail(struct joint *j, const char *text)
+forward_flow(struct forward *f)
 {
-	struct spdy_stream *data = j->data;
-	if (j->error)
-		spdy_write(j->error, str_c(text), true);
-	joint_drop(j);
-	if (data)
-		spdy_reset(data, 5);
-}
-
-static void
-joint_events(struct joint *j)
-{
-	uint32_t ev = (j->in_eof ? 0 : EPOLLIN) | (j->out.len ? EPOLLOUT : 0);
-	if (j->sock.loop)
-		loop_fd_mod(&j->sock, ev);
-}
-
-static void
-joint_done(struct joint *j)
-{
-	if (!j->in_eof || !j->shut)
+	bool full = false;
+	for (const struct pair *p = f->pairs; p; p = p->next)
+		full = full || p->out.len > HTTP_QUEUE_HIGH;
+	if (full == f->paused)
 		return;
-	if (j->error)
-		spdy_write(j->error, STR(""), true);
-	joint_drop(j);
+	f->paused = full;
+	spdy_pause(f->spdy, full);
+}
+
+/* stream_fin: text and the end; the slot is empty before, for the stream may be gone within the call. */
+static void
+stream_fin(struct spdy_stream **slot, struct str text)
+{
+	struct spdy_stream *st = TAKE_PTR(*slot);
+	if (!st)
+		return;
+	spdy_stream_set(st, NULL);
+	spdy_write(st, text, true);
 }
 
 static void
-joint_write(struct joint *j)
+pair_free(struct pair *p)
 {
-	while (j->out.len && j->sock.fd >= 0) {
-		ssize_t n = send(j->sock.fd, j->out.data, j->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	buf_release(&p->out);
+	free(p);
+}
+
+/* pair_end: both streams end, the connection goes; p is gone when it returns. text: the error, "" = none. */
+static void
+pair_end(struct pair *p, struct str text)
+{
+	struct forward *f = p->f;
+	struct pair **at = &f->pairs;
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	f->n_pairs--;
+	p->f = NULL;
+	if (p->sock.loop)
+		loop_fd_del(&p->sock);
+	cleanup_fd(&p->sock.fd);
+	stream_fin(&p->data, STR(""));
+	stream_fin(&p->error, text);
+	if (!p->connecting)
+		pair_free(p); /* else on_connected does */
+	if (f->spdy)
+		forward_flow(f);
+}
+
+static void
+pair_fail(struct pair *p, const char *what)
+{
+	char text[640];
+	int n = snprintf(text, sizeof(text), "error forwarding port %u to pod %s: %s", p->port,
+		p->f->sandbox, what);
+	pair_end(p, str_from(text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1));
+}
+
+/* pair_watch: wants what there is room for. Nothing wanted: not watched at all, for a hang-up is told always.
+ * 0, or -errno: p is gone. */
+static int
+pair_watch(struct pair *p)
+{
+	uint32_t events = (p->f->choked ? 0 : (uint32_t)EPOLLIN) |
+		(p->out.len ? (uint32_t)EPOLLOUT : 0);
+	int rc = 0;
+	if (p->sock.fd < 0)
+		return 0;
+	if (events == 0) {
+		if (p->sock.loop)
+			loop_fd_del(&p->sock);
+	} else if (p->sock.loop) {
+		rc = loop_fd_mod(&p->sock, events);
+	} else {
+		p->sock.events = events;
+		rc = loop_fd_add(p->f->n->loop, &p->sock);
+	}
+	if (rc < 0)
+		pair_fail(p, strerror(-rc));
+	return rc;
+}
+
+/* ---- towards the pod ---- */
+
+static void
+pair_send(struct pair *p)
+{
+	while (p->out.len) {
+		ssize_t n = send(p->sock.fd, p->out.data, p->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
 			break;
-		buf_consume(&j->out, n < 0 ? j->out.len : (size_t)n);
+		/* A pod that reads no more may still have something to say: the end comes by recv. */
+		buf_consume(&p->out, n < 0 ? p->out.len : (size_t)n);
 	}
-	if (j->out_eof && j->out.len == 0 && !j->shut && j->sock.fd >= 0) {
-		shutdown(j->sock.fd, SHUT_WR);
-		j->shut = true;
+	if (p->out_eof && p->out.len == 0 && !p->shut) {
+		p->shut = true;
+		shutdown(p->sock.fd, SHUT_WR);
 	}
-	spdy_pause(j->f->spdy, j->out.len > HTTP_QUEUE_HIGH);
-	joint_events(j);
+}
+
+static void
+pair_input(struct pair *p, struct str bytes, bool eof)
+{
+	struct forward *f = p->f;
+	buf_str(&p->out, bytes);
+	p->out_eof = p->out_eof || eof;
+	if (p->out.failed) {
+		pair_fail(p, "no memory");
+		return;
+	}
+	if (p->sock.fd >= 0) {
+		pair_send(p);
+		if (pair_watch(p) < 0)
+			return;
+	}
+	forward_flow(f);
+}
+
+/* ---- from the pod ---- */
+
+/* pair_receive: false: p is gone. */
+static bool
+pair_receive(struct pair *p)
+{
+	char bytes[READ_BYTES];
+	for (int i = 0; i < READS_PER_TURN && !p->f->choked; i++) {
+		ssize_t n = recv(p->sock.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return true;
+		if (n <= 0) {
+			if (n < 0 && errno != ECONNRESET)
+				pair_fail(p, strerror(errno));
+			else
+				pair_end(p, STR(""));
+			return false;
+		}
+		if (spdy_write(p->data, str_from(bytes, (size_t)n), false) > HTTP_QUEUE_HIGH)
+			p->f->choked = true;
+	}
+	return true;
 }
 
 static void
 on_sock(struct loop_fd *w, uint32_t revents)
 {
-	struct joint *j = w->arg;
-	char bytes[READ_BYTES];
+	struct pair *p = w->arg;
+	struct forward *f = p->f;
 	if (revents & EPOLLOUT)
-		joint_write(j);
-	if (!(revents & (EPOLLIN | EPOLLHUP | EPOLLERR)) || j->in_eof)
+		pair_send(p);
+	if ((revents & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !pair_receive(p))
 		return;
-	ssize_t n = recv(j->sock.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0) {
-		size_t queued = spdy_write(j->data, str_from(bytes, (size_t)n), false);
-		if (queued > HTTP_QUEUE_HIGH)
-			loop_fd_mod(&j->sock, j->out.len ? EPOLLOUT : 0);
-		return;
-	}
-	j->in_eof = true;
-	if (j->data)
-		spdy_write(j->data, STR(""), true);
-	joint_events(j);
-	if (n < 0)
-		j->shut = true;
-	joint_done(j);
+	if (pair_watch(p) == 0)
+		forward_flow(f);
 }
 
 static void
 on_connected(void *arg, int fd, const struct err *e)
 {
-	struct joint *j = arg;
-	j->connecting = false;
-	if (!j->f) {
+	struct pair *p = arg;
+	p->connecting = false;
+	if (!p->f) {
 		cleanup_fd(&fd);
-		buf_release(&j->out);
-		free(j);
+		pair_free(p);
 		return;
 	}
 	if (e && e->code) {
-		char text[700];
-		snprintf(text, sizeof(text),
-			"an error occurred forwarding %u -> %u: error forwarding port %u: %s",
-			j->port, j->port, j->port, e->msg);
-		joint_fail(j, text);
+		pair_fail(p, e->msg);
 		return;
 	}
-	j->sock = (struct loop_fd){
-		.fd = fd, .events = EPOLLIN, .prio = LOOP_PRIO_IO, .fn = on_sock, .arg = j};
-	if (loop_fd_add(j->f->n->loop, &j->sock) < 0)
-		joint_fail(j, "no memory");
-	else
-		joint_write(j);
+	struct forward *f = p->f;
+	p->sock = (struct loop_fd){.fd = fd, .prio = LOOP_PRIO_IO, .fn = on_sock, .arg = p};
+	pair_send(p);
+	if (pair_watch(p) == 0)
+		forward_flow(f);
 }
 
-static struct joint *
-joint_of(struct forward *f, struct str id, uint16_t port)
+/* ---- streams ---- */
+
+static struct pair *
+pair_of(struct forward *f, struct str id, uint16_t port)
 {
-	struct joint *j = f->joints;
-	while (j && !(str_eq_c(id, j->id) && j->port == port))
-		j = j->next;
-	if (j)
-		return j;
-	j = calloc(1, sizeof(*j));
-	if (!j)
+	struct pair *p = f->pairs;
+	while (p && !(str_eq_c(id, p->id) && p->port == port))
+		p = p->next;
+	if (p || f->n_pairs == PAIRS_MAX || id.n >= sizeof(p->id))
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
 		return NULL;
-	*j = (struct joint){.f = f, .next = f->joints, .port = port, .sock = {.fd = -1}};
-	str_copy_c(id, j->id, sizeof(j->id));
-	f->joints = j;
-	return j;
+	*p = (struct pair){.f = f, .next = f->pairs, .port = port, .sock = {.fd = -1}};
+	str_copy_c(id, p->id, sizeof(p->id));
+	f->pairs = p;
+	f->n_pairs++;
+	return p;
+}
+
+static void
+pair_connect(struct pair *p)
+{
+	p->connecting = true;
+	int rc = runtime_port_connect(p->f->n->rt, str_c(p->f->sandbox), p->port, on_connected, p);
+	if (rc == 0)
+		return;
+	p->connecting = false;
+	pair_fail(p, strerror(-rc));
 }
 
 static void
@@ -187,58 +263,54 @@ on_open(void *arg, struct spdy_stream *st, const struct http_headers *h, bool fi
 	struct forward *f = arg;
 	struct str type = http_headers_get(h, STR("streamtype"));
 	struct str id = http_headers_get(h, STR("requestid"));
-	uint64_t port = 0;
-	(void)fin;
-	bool ok = str_to_u64(http_headers_get(h, STR("port")), &port) == 0 && port > 0 &&
-		port < 65536;
-	struct joint *j = ok ? joint_of(f, str_is_set(id) ? id : STR(""), (uint16_t)port) : NULL;
 	bool data = str_eq(type, STR("data")), error = str_eq(type, STR("error"));
-	if (!j || (data && j->data) || (error && j->error) || (!data && !error)) {
-		spdy_reset(st, 1);
+	uint64_t port = 0;
+	char own[16];
+	if (id.n == 0) { /* clients before request ids: the data stream follows its error stream */
+		int n = snprintf(own, sizeof(own), "#%u", spdy_stream_id(st) - (data ? 2 : 0));
+		id = str_from(own, (size_t)n);
+	}
+	bool ok = (data || error) && str_to_u64(http_headers_get(h, STR("port")), &port) == 0 &&
+		port > 0 && port <= UINT16_MAX;
+	struct pair *p = ok ? pair_of(f, id, (uint16_t)port) : NULL;
+	if (!p || (data ? p->data : p->error)) {
+		spdy_reset(st, RST_PROTOCOL_ERROR);
 		return;
 	}
-	spdy_stream_set(st, j);
+	spdy_stream_set(st, p);
 	spdy_accept(st);
-	*(data ? &j->data : &j->error) = st;
-	if (!data)
-		return;
-	j->connecting = true;
-	if (runtime_port_connect(f->n->rt, str_c(f->sandbox), j->port, on_connected, j) < 0) {
-		j->connecting = false;
-		joint_fail(j, "the pod has no network");
-	}
+	*(data ? &p->data : &p->error) = st;
+	if (data)
+		p->out_eof = fin;
+	if (p->data && p->error)
+		pair_connect(p);
 }
 
 static void
 on_data(void *arg, struct spdy_stream *st, struct str bytes, bool fin)
 {
-	struct joint *j = spdy_stream_get(st);
+	struct pair *p = spdy_stream_get(st);
 	(void)arg;
-	if (!j || st != j->data)
-		return;
-	buf_str(&j->out, bytes);
-	j->out_eof = j->out_eof || fin;
-	if (j->sock.fd >= 0) {
-		joint_write(j);
-		joint_done(j);
-	}
+	if (p && st == p->data)
+		pair_input(p, bytes, fin);
 }
 
 static void
 on_gone(void *arg, struct spdy_stream *st, int status)
 {
-	struct joint *j = spdy_stream_get(st);
-	(void)arg;
-	if (!j)
+	struct pair *p = spdy_stream_get(st);
+	(void)arg, (void)status;
+	if (!p)
 		return;
-	if (st == j->error) {
-		j->error = NULL;
+	if (st == p->error) {
+		p->error = NULL;
 		return;
 	}
-	j->data = NULL;
-	if (status >= 0 || j->in_eof)
-		joint_drop(j);
+	p->data = NULL;
+	pair_end(p, STR(""));
 }
+
+/* ---- the whole ---- */
 
 static void
 forward_free(void *p)
@@ -247,42 +319,63 @@ forward_free(void *p)
 }
 
 static void
+forward_end(struct forward *f)
+{
+	struct spdy *spdy = TAKE_PTR(f->spdy);
+	while (f->pairs) {
+		f->pairs->data = f->pairs->error = NULL; /* they go with the connection */
+		pair_end(f->pairs, STR(""));
+	}
+	spdy_free(spdy);
+	loop_free_later(f->n->loop, forward_free, f);
+}
+
+static void
 on_closed(void *arg, int error)
 {
-	struct forward *f = arg;
 	(void)error;
-	while (f->joints)
-		joint_drop(f->joints);
-	spdy_free(TAKE_PTR(f->spdy));
-	loop_free_later(f->n->loop, forward_free, f);
+	forward_end(arg);
 }
 
 static void
 on_drain(void *arg)
 {
 	struct forward *f = arg;
-	for (struct joint *j = f->joints; j; j = j->next)
-		joint_events(j);
+	struct pair *next = NULL;
+	if (!f->choked)
+		return;
+	f->choked = false;
+	for (struct pair *p = f->pairs; p; p = next) {
+		next = p->next;
+		pair_watch(p);
+	}
 }
 
 static int
-open_plain(struct forward *f, struct http_req *r, const struct spdy_fns *fns)
+plain_open(struct forward *f, struct http_req *r, const struct spdy_fns *fns)
 {
+	const struct str version = STR("portforward.k8s.io");
 	struct http_tunnel *t = NULL;
-	bool known = http_headers_has_token(
-		&r->headers, STR("X-Stream-Protocol-Version"), STR("portforward.k8s.io"));
-	if (!known ||
-		!str_eq_nocase(http_headers_get(&r->headers, STR("Upgrade")), STR("SPDY/3.1"))) {
-		http_reply(r, 400, STR("text/plain; charset=utf-8"),
-			STR("you must specify an upgrade\n"));
+	if (!http_headers_has_token(&r->headers, STR("Upgrade"), STR("SPDY/3.1")))
 		return -EINVAL;
-	}
-	http_set_header(r, STR("X-Stream-Protocol-Version"), STR("portforward.k8s.io"));
+	if (!http_headers_has_token(&r->headers, STR("X-Stream-Protocol-Version"), version))
+		return -EPROTONOSUPPORT;
+	http_set_header(r, STR("X-Stream-Protocol-Version"), version);
 	int rc = http_upgrade(r, STR("SPDY/3.1"), &t);
-	if (rc == -EBUSY)
-		http_reply(
-			r, 400, STR("text/plain; charset=utf-8"), STR("a body is not expected\n"));
-	return rc < 0 ? rc : spdy_on_tunnel(t, false, fns, f, &f->spdy);
+	if (rc == 0)
+		rc = spdy_on_tunnel(t, false, fns, f, &f->spdy);
+	return rc == -EBUSY ? -EINVAL : rc;
+}
+
+/* refuse: what ws_accept and its like did not end. */
+static void
+refuse(struct http_req *r, int code)
+{
+	const struct str type = STR("text/plain; charset=utf-8");
+	if (code == -EINVAL)
+		http_reply(r, 400, type, STR("you must specify an upgrade\n"));
+	else if (code == -EPROTONOSUPPORT)
+		http_reply(r, 403, type, STR("unable to upgrade: no subprotocol of ours\n"));
 }
 
 void
@@ -290,21 +383,15 @@ serve_port_forward(struct node *n, struct http_req *r, struct pod *p)
 {
 	static const struct spdy_fns fns = {on_open, on_data, on_gone, NULL, on_closed, on_drain};
 	struct forward *f = calloc(1, sizeof(*f));
-	int rc;
 	if (!f) {
 		http_reply(r, 500, STR("text/plain; charset=utf-8"), STR("no memory\n"));
 		return;
 	}
 	f->n = n;
 	memcpy(f->sandbox, p->sandbox, sizeof(f->sandbox));
-	if (ws_is_upgrade(r)) {
-		rc = spdy_ws_accept(r, &fns, f, &f->spdy);
-		if (rc == -EINVAL || rc == -EPROTONOSUPPORT)
-			http_reply(r, rc == -EINVAL ? 400 : 403, STR("text/plain; charset=utf-8"),
-				STR("unable to upgrade: no subprotocol of ours\n"));
-	} else {
-		rc = open_plain(f, r, &fns);
-	}
-	if (rc < 0)
+	int rc = ws_is_upgrade(r) ? spdy_ws_accept(r, &fns, f, &f->spdy) : plain_open(f, r, &fns);
+	if (rc < 0) {
+		refuse(r, rc);
 		free(f);
+	}
 }
