@@ -41,8 +41,9 @@ struct runtime_exec {
 	int status, pidfd, tty;
 	struct exec_in out[3]; /* by stream */
 	struct outlet in;
-	bool close_in;    /* asked for while it was not there yet */
-	struct buf early; /* input that came before the process */
+	bool close_in;       /* asked for while it was not there yet */
+	struct winsize size; /* asked for while there was no terminal yet; ws_col 0: not */
+	struct buf early;    /* input that came before the process */
 	struct loop_timer linger;
 	struct loop_work step;
 	struct err err;
@@ -276,6 +277,8 @@ on_ready(struct runtime_exec *x, int tty)
 	if (tty < 0)
 		return;
 	x->tty = tty;
+	if (x->size.ws_col)
+		ioctl(tty, TIOCSWINSZ, &x->size); /* before any input */
 	in = x->launch->want[0] ? fcntl(tty, F_DUPFD_CLOEXEC, 3) : -1;
 	out = fcntl(tty, F_DUPFD_CLOEXEC, 3);
 	if (out >= 0)
@@ -469,13 +472,10 @@ runtime_exec_resize(struct runtime_exec *x, uint16_t cols, uint16_t rows)
 {
 	struct winsize ws = {.ws_col = cols, .ws_row = rows};
 
-	if (x->tty >= 0) {
+	if (x->tty >= 0)
 		ioctl(x->tty, TIOCSWINSZ, &ws);
-	} else if (x->launching) {
-		/* The helper thread has its own copy by now or takes this one: both are whole numbers. */
-		x->launch->cols = cols;
-		x->launch->rows = rows;
-	}
+	else
+		x->size = ws;
 }
 
 void
