@@ -9,3 +9,4 @@ UNIT_storage/store := tests/unit/storage/store/key_test.c tests/unit/storage/sto
 	tests/unit/storage/store/store_test.c tests/unit/storage/store/watch_test.c \
 	tests/unit/storage/store/fault_test.c tests/unit/storage/store/sim_test.c
 BENCH_storage/store := tests/bench/store_bench.c
+FUZZ_storage/store := tests/fuzz/store_fuzz.c

@@ -192,6 +192,14 @@ TEST(killed_writer_loses_nothing_and_history_goes_on)
 	rand_set_seed((uint64_t)(11));
 	fx_open(&f, (struct store_config){.history_bytes = 64 << 20});
 	for (int round = 0; round < 25; round++) {
+		/* The first page of a list that goes on behind the kill. */
+		struct listing pages = {.stop_at = 2};
+		struct arena *arena = arena_new(0);
+		struct store_range range = {.res = f.pods};
+		struct buf whole = fx_list(&f, f.pods, "", 0, 0);
+		CHECK_INT(store_list(f.s, &range, arena, list_add_item, &pages, &range.rev,
+				  &range.start),
+			0);
 		store_close(f.s);
 		uint64_t goal = atomic_load(&l->acked) + (uint64_t)(int)rand_below(1u << 30) % 300 +
 			1;
@@ -213,6 +221,18 @@ TEST(killed_writer_loses_nothing_and_history_goes_on)
 		verify(&f, l, 1);
 		verify(&f, l, from[round % 3]);
 		from[round % 3] = store_rev(f.s);
+		pages.stop_at = 0;
+		range.max_items = 2;
+		while (str_is_set(range.start)) {
+			uint64_t rev = 0;
+			CHECK_INT(store_list(f.s, &range, arena, list_add_item, &pages, &rev,
+					  &range.start),
+				0);
+		}
+		CHECK(str_eq(buf_view(&pages.text), buf_view(&whole)));
+		buf_release(&pages.text);
+		buf_release(&whole);
+		arena_free(arena);
 	}
 	fx_close(&f);
 	munmap(l, sizeof(*l));
