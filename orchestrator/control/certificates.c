@@ -50,9 +50,10 @@ in_list(const struct str *v, size_t n, struct str s)
 	return false;
 }
 
-/* usages_are: exactly these, "key encipherment" allowed besides. */
+/* usages_are: the extended one, and of others only what a key is used for in TLS; a node's request (node) names
+ * "digital signature" too. */
 static bool
-usages_are(request_t *r, struct str extended)
+usages_are(request_t *r, struct str extended, bool node)
 {
 	bool signature = false, ext = false;
 	for (size_t i = 0; i < r->spec.n_usages; i++) {
@@ -64,7 +65,7 @@ usages_are(request_t *r, struct str extended)
 		else if (!str_eq(u, STR("key encipherment")))
 			return false;
 	}
-	return signature && ext;
+	return ext && (signature || !node);
 }
 
 /* is_node_subject: CN=system:node:NAME, O=system:nodes. */
@@ -78,7 +79,7 @@ is_node_subject(const struct x509_csr *csr)
 static bool
 client_request(request_t *r, const struct x509_csr *csr)
 {
-	return is_node_subject(csr) && usages_are(r, STR("client auth")) && !csr->san.n_dns &&
+	return is_node_subject(csr) && usages_are(r, STR("client auth"), true) && !csr->san.n_dns &&
 		!csr->san.n_ips && !csr->san.n_emails && !csr->san.n_uris && !csr->san.other;
 }
 
@@ -112,7 +113,7 @@ serving_request(struct certificates *k, request_t *r, const struct x509_csr *csr
 {
 	struct str name = str_sub(csr->subject.cn, sizeof("system:node:") - 1, SIZE_MAX);
 	const struct informer_obj *o = name.n ? informer_get(k->nodes, name) : NULL;
-	if (!o || !is_node_subject(csr) || !usages_are(r, STR("server auth")) ||
+	if (!o || !is_node_subject(csr) || !usages_are(r, STR("server auth"), true) ||
 		!str_eq(r->spec.username, csr->subject.cn) ||
 		!in_list(r->spec.groups, r->spec.n_groups, STR("system:nodes")) ||
 		csr->san.n_emails || csr->san.n_uris || csr->san.other ||
@@ -348,7 +349,7 @@ sync_request(struct certificates *k, struct control_batch *b, const struct infor
 	bool kubelet_client = s == &signers[0], serving = s == &signers[1];
 	bool right = kubelet_client ? client_request(r, &csr)
 		: serving           ? serving_request(k, r, &csr)
-				    : usages_are(r, STR("client auth")) &&
+				    : usages_are(r, STR("client auth"), false) &&
 			!in_list(csr.subject.orgs, csr.subject.n_orgs, STR("system:masters"));
 	if (has_condition(r, "Approved")) {
 		if (right)
