@@ -254,8 +254,11 @@ static bool
 verb_allowed(const struct request *r)
 {
 	unsigned have = r->sub ? r->sub->verbs : r->res->verbs;
+	bool write = VERB_BIT(r->verb) & (VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH));
 	if (r->sink->http && r->verb == VERB_CREATE && r->name.n && !r->sub)
 		return false; /* one creates in a collection */
+	if (write && r->name.n == 0)
+		return false; /* and changes one object */
 	return have & VERB_BIT(r->verb);
 }
 

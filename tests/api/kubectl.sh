@@ -85,6 +85,8 @@ suite() {
 	say "selector hit" 'configmap/a' $k get cm -n t -l app=web -o name
 	say "selector miss" 'No resources found' $k get cm -n t -l app=db
 	say "bad selector" 'unable to parse requirement' $k get cm -n t -l 'app in (x'
+	say "put to a collection" 'MethodNotAllowed|does not allow this method' sh -c \
+		"$k get cm a -n t -o json | $k replace --raw /api/v1/namespaces/t/configmaps -f -"
 	say "field selector" 'configmap/a' $k get cm -n t --field-selector metadata.name=a -o name
 	say "bad field" 'field label not supported: foo' $k get pods -n t --field-selector foo=x
 	say "dry run" 'configmap/dry created \(server dry run\)' $k create cm dry -n t --dry-run=server
@@ -184,9 +186,10 @@ suite() {
 	say "ns is gone" 'NotFound' $k get ns t
 }
 
+kubectls=${KUBECTL:-$(programs)} # before start: the cache stands below the user's HOME
 start
 url=$(sed -n 's/.* ready on //p' "$tmp/log")
-for k in ${KUBECTL:-$(programs)}; do
+for k in $kubectls; do
 	before=$failed
 	suite "$k"
 	echo "$($k version --client 2>/dev/null | head -1): $([ $before -eq $failed ] && echo good || echo FAILED)"
