@@ -1,5 +1,5 @@
 LIBS += init
-SRC_init := init/boot.c init/commands.c init/control.c init/keeper.c init/lease.c init/network.c init/power.c \
+SRC_init := init/boot.c init/commands.c init/control.c init/dns.c init/keeper.c init/lease.c init/network.c init/power.c \
 	init/roles.c init/sandbox.c init/supervise.c
 DEPS_init := base orchestrator/machine netstack/lwip netstack/netlink
 UNIT_init := tests/unit/init/keeper_test.c tests/unit/init/sandbox_test.c \

@@ -14,6 +14,7 @@ PART int server_main(int argc, char **argv);
 PART _Noreturn void runtime_pod_init_main(void);
 PART int control_role_main(const struct machine_config *c);
 PART int node_role_main(const struct machine_config *c);
+PART int dns_role_prepare(const struct machine_config *c, struct err *e);
 PART int dns_role_main(const struct machine_config *c);
 
 static int
@@ -60,5 +61,12 @@ role_node_main(const struct machine_config *c)
 int
 role_dns_main(const struct machine_config *c)
 {
-	return dns_role_main ? dns_role_main(c) : absent("name server");
+	struct err e = {0};
+	if (!dns_role_main || !dns_role_prepare)
+		return absent("name server");
+	if (dns_role_prepare(c, &e) < 0 || dns_fence(&e) < 0) {
+		log_error("%s", e.msg);
+		return 1;
+	}
+	return dns_role_main(c);
 }

@@ -16,5 +16,7 @@ int cmd_pod_init(int argc, char **argv);
  * the API's port, no processes. 0 or -errno; after a failed fence the process must end. */
 int control_prepare(const struct machine_config *c, struct err *e);
 int control_fence(struct err *e);
+/* dns_fence: the fence of the name server, after dns_role_prepare: it only reads, and opens connections. */
+int dns_fence(struct err *e);
 
 #endif

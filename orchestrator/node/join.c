@@ -14,6 +14,7 @@
 #include "base/disk.h"
 #include "base/rand.h"
 #include "netstack/tls/x509.h"
+#include "orchestrator/nodenet/nodenet.h"
 
 #define RETRY_MIN_NS (200 * NS_PER_MS)
 #define RETRY_MAX_NS (10 * NS_PER_SEC)
@@ -103,6 +104,8 @@ cert_use(struct cert *c, struct str pem, struct err *e)
 	}
 	if (rc < 0)
 		return rc;
+	if (!c->serving && nodenet_dns_credentials(pem, e) < 0)
+		log_warn("%s", e->msg);
 	bool first = !c->have;
 	c->have = true;
 	c->delay_ns = 0;

@@ -5,6 +5,7 @@
  * in kube-node-lease, every 10 s. When the API has given the node its pod ranges, the pod network is
  * configured. Source: Kubernetes node heartbeats (KEP-589, KEP-9), node status. */
 #include "orchestrator/node/node_int.h"
+#include "orchestrator/nodenet/nodenet.h"
 
 #include <sys/statvfs.h>
 
@@ -320,6 +321,8 @@ network_configure(struct node *n, const struct core_v1_node *o)
 	log_info("pod network configured on %s", c.uplink);
 	register_status_later(n);
 	pods_network_ready(n);
+	if (n->nodenet)
+		nodenet_podnet_configured(n->nodenet);
 }
 
 static void

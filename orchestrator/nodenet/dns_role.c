@@ -1,177 +1,342 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * dns_role: the role `dns`: the cluster's name server on every node, on the cluster DNS addresses of a
- * dummy link. It reads Services and EndpointSlices with the node's own certificate, which it awaits when
- * the node has not joined yet. Names outside the cluster go to the machine's resolvers. */
-#include "orchestrator/nodenet/nodenet.h"
+ * dns_role: the life of the name server's process. See dns_role.h.
+ *
+ *   prepare: loop, PID 1's kept sockets or new ones, inotify on the folders of what changes
+ *   main:    credentials -> client -> feed -> (zone complete) -> server -> PID 1 is told
+ *   then:    a new certificate or new resolvers are taken into use when their file is replaced */
+#include "orchestrator/nodenet/dns_role.h"
 
 #include "base/disk.h"
 #include "base/init_proto.h"
 #include "base/log.h"
+#include "netstack/podnet/podnet.h"
+#include "orchestrator/nodenet/dns_feed.h"
+#include "orchestrator/nodenet/map.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CREDENTIALS "/data/node/pki/client.pem"
-#define AWAIT_NS (NS_PER_SEC / 2)
+#define RESOLV_RUN "/run/resolv.conf"
+#define RESOLV_ETC "/etc/resolv.conf"
+#define CHANGES (IN_MOVED_TO | IN_CLOSE_WRITE)
+enum {
+	PORT = 53,
+	ADDRS_MAX = 2,
+	UPSTREAMS_MAX = 8,
+	FILE_MAX = 1 << 16,
+	RECEIVE_BYTES = 1 << 20,
+	KEPT_MS = 2000
+};
 
 struct dns_role {
-	const struct machine_config *c;
+	const struct machine_config *cfg;
 	struct loop *loop;
+	struct init_client *init;
+	struct loop_fd notify;
+	struct ip_addr addrs[ADDRS_MAX];
+	size_t n_addrs;
+	int udp[ADDRS_MAX], tcp[ADDRS_MAX];
 	struct dns_zone *zone;
 	struct dns_server *server;
 	struct client *client;
-	struct nodenet *agent;
-	struct init_client *init;
-	struct loop_timer await;
+	struct dns_feed *feed;
+	struct buf pem; /* in use */
 };
 
-static int
-bound(const struct ip_addr *ip, int type)
+static struct dns_role role;
+
+/* ---- sockets ---- */
+
+static void
+socket_name(const struct ip_addr *ip, bool tcp, char out[IP_TEXT_MAX + 8])
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(53)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
-	const struct sockaddr *sa = (const struct sockaddr *)&v4;
-	socklen_t len = sizeof(v4);
-	int one = 1;
-	memcpy(&v4.sin_addr, ip->b, 4);
-	if (ip->family == 6) {
-		memcpy(&v6.sin6_addr, ip->b, 16);
-		sa = (const struct sockaddr *)&v6;
-		len = sizeof(v6);
-	}
+	memcpy(out, tcp ? "tcp " : "udp ", 4);
+	ip_format(ip, out + 4);
+}
+
+/* on_kept: a socket an earlier process of the role had; one for an address no longer ours is given back. */
+static void
+on_kept(void *arg, struct str name, int fd)
+{
+	struct dns_role *r = arg;
+	char mine[IP_TEXT_MAX + 8];
+	for (size_t i = 0; i < r->n_addrs; i++)
+		for (int tcp = 0; tcp < 2; tcp++) {
+			int *slot = tcp ? &r->tcp[i] : &r->udp[i];
+			socket_name(&r->addrs[i], tcp, mine);
+			if (*slot < 0 && str_eq_c(name, mine)) {
+				*slot = fd;
+				return;
+			}
+		}
+	close(fd);
+	init_fd_del(r->init, name);
+}
+
+static int
+socket_open(const struct ip_addr *ip, bool tcp, int *ret)
+{
+	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
+	bool v6 = ip->family == 6;
+	const struct sockaddr *sa = v6 ? (const struct sockaddr *)&in6
+				       : (const struct sockaddr *)&in4;
+	int on = 1, bytes = RECEIVE_BYTES, type = tcp ? SOCK_STREAM : SOCK_DGRAM;
+	memcpy(&in4.sin_addr, ip->b, 4);
+	memcpy(&in6.sin6_addr, ip->b, 16);
 	_cleanup_fd_ int fd = socket(sa->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (ip->family == 6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, sa, len) < 0 || (type == SOCK_STREAM && listen(fd, 128) < 0))
+	/* Queries wait here while the role starts again. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	if ((tcp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) ||
+		(v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+		bind(fd, sa, v6 ? sizeof(in6) : sizeof(in4)) < 0 || (tcp && listen(fd, 256) < 0))
 		return -errno;
-	return TAKE_FD(fd);
+	*ret = TAKE_FD(fd);
+	return 0;
 }
+
+static int
+sockets_open(struct dns_role *r, struct err *e)
+{
+	char name[IP_TEXT_MAX + 8];
+	for (size_t i = 0; i < ADDRS_MAX; i++)
+		r->udp[i] = r->tcp[i] = -1;
+	int rc = r->init ? init_fd_list(r->init, KEPT_MS, on_kept, r) : 0;
+	if (rc < 0)
+		return err_errno(e, rc, "asking for kept sockets");
+	for (size_t i = 0; i < r->n_addrs; i++)
+		for (int tcp = 0; tcp < 2; tcp++) {
+			int *slot = tcp ? &r->tcp[i] : &r->udp[i];
+			if (*slot >= 0)
+				continue;
+			socket_name(&r->addrs[i], tcp, name);
+			rc = socket_open(&r->addrs[i], tcp, slot);
+			if (rc < 0)
+				return err_errno(e, rc, "binding to port 53, %s", name);
+			if (r->init)
+				rc = init_fd_put(r->init, str_c(name), *slot);
+			if (rc < 0)
+				return err_errno(e, rc, "giving socket %s to PID 1", name);
+		}
+	return 0;
+}
+
+/* ---- before the fence ---- */
+
+static int
+folders_watch(struct dns_role *r, struct err *e)
+{
+	int rc = disk_mkdirs(DNS_ROLE_DIR, 0755);
+	if (rc < 0)
+		return err_errno(e, rc, "making '%s'", DNS_ROLE_DIR);
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (fd < 0 || inotify_add_watch(fd, DNS_ROLE_DIR, CHANGES) < 0 ||
+		inotify_add_watch(fd, "/run", CHANGES) < 0)
+		return err_errno(e, -errno, "watching '%s'", DNS_ROLE_DIR);
+	r->notify.fd = fd;
+	return 0;
+}
+
+/* Other processes' ends are told to roles that start some: not to this one. */
+static void
+on_exit_told(void *arg, int pid, int status, int64_t at_ns)
+{
+	(void)arg, (void)pid, (void)status, (void)at_ns;
+}
+
+int
+dns_role_prepare(const struct machine_config *c, struct err *e)
+{
+	struct dns_role *r = &role;
+	r->cfg = c;
+	if (ip_is_set(&c->cluster.dns4))
+		r->addrs[r->n_addrs++] = c->cluster.dns4;
+	if (ip_is_set(&c->cluster.dns6))
+		r->addrs[r->n_addrs++] = c->cluster.dns6;
+	r->loop = loop_new(NULL, "dns");
+	if (!r->loop)
+		return err_errno(e, -ENOMEM, "loop");
+	int rc = init_client_new(r->loop, INIT_FD, on_exit_told, NULL, &r->init);
+	if (rc < 0 && rc != -ENOTSOCK)
+		return err_errno(e, rc, "reaching PID 1");
+	rc = podnet_service_address(DNS_ROLE_LINK, r->addrs, r->n_addrs, e);
+	if (rc == 0)
+		rc = sockets_open(r, e);
+	return rc < 0 ? rc : folders_watch(r, e);
+}
+
+/* ---- resolvers ---- */
 
 static size_t
-upstreams(struct dns_upstream *u, size_t max)
+upstreams_read(struct dns_role *r, struct dns_upstream *ret)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	size_t n = 0;
-	if (disk_read_file("/run/resolv.conf", 1 << 16, &b) < 0)
-		return 0;
-	struct str rest = buf_view(&b), line, word, addr;
-	while (n < max && str_next(&rest, '\n', &line))
-		if (str_cut(str_trim(line), ' ', &word, &addr) && str_eq(word, STR("nameserver")) &&
-			ip_parse(str_trim(addr), &u[n].addr) == 0)
-			n++;
-	return n;
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	if (disk_read_file(RESOLV_RUN, FILE_MAX, &text) < 0) {
+		buf_clear(&text);
+		if (disk_read_file(RESOLV_ETC, FILE_MAX, &text) < 0)
+			return 0;
+	}
+	return map_resolvers(buf_view(&text), r->addrs, r->n_addrs, ret, UPSTREAMS_MAX);
+}
+
+static void
+upstreams_renew(struct dns_role *r)
+{
+	struct dns_upstream up[UPSTREAMS_MAX];
+	size_t n = upstreams_read(r, up);
+	int rc = dns_server_upstreams(r->server, up, n);
+	if (rc < 0)
+		log_warn("resolvers: %s", strerror(-rc));
+}
+
+/* ---- serving ---- */
+
+static void
+on_synced(void *arg)
+{
+	struct dns_role *r = arg;
+	struct dns_upstream up[UPSTREAMS_MAX];
+	struct err e = {0};
+	struct dns_server_config c = {.zone = r->zone,
+		.udp_fds = r->udp,
+		.n_udp_fds = r->n_addrs,
+		.tcp_fds = r->tcp,
+		.n_tcp_fds = r->n_addrs,
+		.upstreams = up,
+		.n_upstreams = upstreams_read(r, up)};
+	if (dns_server_new(r->loop, &c, &r->server, &e) < 0) {
+		log_error("serving: %s", e.msg);
+		loop_stop(r->loop, 1);
+		return;
+	}
+	log_info("%zu names on %zu addresses, %zu resolvers for others", dns_zone_names(r->zone),
+		r->n_addrs, c.n_upstreams);
+	if (r->init)
+		init_ready(r->init);
 }
 
 static int
-serve(struct dns_role *r, struct err *e)
+client_start(struct dns_role *r, struct str pem, struct err *e)
 {
-	const typeof(((struct machine_config *)0)->cluster) *k = &r->c->cluster;
-	struct ip_addr addrs[2];
-	struct dns_upstream up[8] = {0};
-	int udp[2], tcp[2];
-	size_t n = 0;
-	if (ip_is_set(&k->dns4))
-		addrs[n++] = k->dns4;
-	if (ip_is_set(&k->dns6))
-		addrs[n++] = k->dns6;
-	int rc = podnet_service_address("dns0", addrs, n, e);
+	struct client_https_config c = {.server = r->cfg->cluster.endpoint,
+		.ca_pem = r->cfg->cluster.ca,
+		.cert_pem = pem,
+		.key_pem = pem,
+		.user_agent = STR("keelson-dns")};
+	int rc = client_https_new(r->loop, &c, &r->client, e);
 	if (rc < 0)
 		return rc;
-	char domain[254];
-	str_copy_c(k->dns_domain, domain, sizeof(domain));
-	struct dns_zone_config zc = {
-		.domain = domain, .server_addrs = addrs, .n_server_addrs = n, .pod_names = true};
-	rc = dns_zone_new(&zc, &r->zone);
-	if (rc < 0)
-		return err_errno(e, rc, "zone '%s'", domain);
-	const struct ip_prefix own[] = {k->service4, k->service6, k->pod4, k->pod6};
-	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		if (ip_is_set(&own[i].addr))
-			dns_zone_reverse(r->zone, &own[i]);
-	for (size_t i = 0; i < n; i++) {
-		udp[i] = bound(&addrs[i], SOCK_DGRAM);
-		tcp[i] = udp[i] < 0 ? udp[i] : bound(&addrs[i], SOCK_STREAM);
-		if (tcp[i] < 0)
-			return err_errno(e, tcp[i], "listening on port 53");
-	}
-	struct dns_server_config sc = {.zone = r->zone,
-		.udp_fds = udp,
-		.n_udp_fds = n,
-		.tcp_fds = tcp,
-		.n_tcp_fds = n,
-		.upstreams = up,
-		.n_upstreams = upstreams(up, ARRAY_LEN(up))};
-	return dns_server_new(r->loop, &sc, &r->server, e);
+	struct dns_feed_config f = {r->client, r->zone, on_synced, r};
+	rc = dns_feed_new(&f, &r->feed);
+	if (rc == 0)
+		return 0;
+	client_free(TAKE_PTR(r->client));
+	return err_errno(e, rc, "watching services");
 }
 
-static int
-watch(struct dns_role *r, struct err *e)
+/* credentials_renew: what the node role has laid there, if it is new. Absent: it comes, and inotify tells. */
+static void
+credentials_renew(struct dns_role *r)
 {
 	_cleanup_buf_ struct buf pem = BUF_INIT;
-	int rc = disk_read_file(CREDENTIALS, 1 << 16, &pem);
-	if (rc < 0)
-		return rc;
-	struct client_https_config cc = {.server = r->c->cluster.endpoint,
-		.ca_pem = r->c->cluster.ca,
-		.cert_pem = buf_view(&pem),
-		.key_pem = buf_view(&pem),
-		.user_agent = STR("keelson-dns")};
-	rc = client_https_new(r->loop, &cc, &r->client, e);
-	if (rc < 0)
-		return rc;
-	struct nodenet_config nc = {.client = r->client, .cfg = r->c, .zone = r->zone};
-	return nodenet_new(&nc, &r->agent, e);
-}
-
-/* The node's certificate comes when it has joined: a file that another role writes. */
-static void
-on_await(struct loop_timer *t)
-{
-	struct dns_role *r = t->arg;
 	struct err e = {0};
-	int rc = watch(r, &e);
-	if (rc == -ENOENT && !r->client) {
-		loop_timer_after(r->loop, t, AWAIT_NS);
-	} else if (rc < 0) {
-		log_error("%s", e.msg);
-		loop_stop(r->loop, 1);
+	int rc = disk_read_file(DNS_ROLE_CREDENTIALS, FILE_MAX, &pem);
+	if (rc == -ENOENT || (rc == 0 && str_eq(buf_view(&pem), buf_view(&r->pem))))
+		return;
+	if (rc < 0)
+		err_errno(&e, rc, "reading '%s'", DNS_ROLE_CREDENTIALS);
+	else if (r->client)
+		rc = client_https_set_credentials(
+			r->client, buf_view(&pem), buf_view(&pem), STR(""), &e);
+	else
+		rc = client_start(r, buf_view(&pem), &e);
+	if (rc < 0) {
+		log_warn("credentials: %s", e.msg);
+		return;
 	}
+	buf_release(&r->pem);
+	r->pem = pem;
+	pem = (struct buf)BUF_INIT;
 }
 
 static void
-on_exit_of(void *arg, int pid, int status, int64_t at_ns)
+on_notify(struct loop_fd *w, uint32_t revents)
 {
-	(void)arg;
-	(void)pid;
-	(void)status;
-	(void)at_ns;
+	struct dns_role *r = w->arg;
+	char bytes[4096];
+	bool credentials = false, resolvers = false;
+	ssize_t n;
+	(void)revents;
+	while ((n = read(w->fd, bytes, sizeof(bytes))) > 0) {
+		struct str rest = str_from(bytes, (size_t)n);
+		struct inotify_event ev;
+		while (rest.n >= sizeof(ev)) {
+			memcpy(&ev, rest.p, sizeof(ev));
+			struct str name = str_sub(rest, sizeof(ev), sizeof(ev) + ev.len);
+			name.n = strnlen(name.p, name.n);
+			bool lost = ev.mask & IN_Q_OVERFLOW;
+			credentials |= lost || str_eq(name, STR("client.pem"));
+			resolvers |= lost || str_eq(name, STR("resolv.conf"));
+			rest = str_sub(rest, sizeof(ev) + ev.len, SIZE_MAX);
+		}
+	}
+	if (credentials)
+		credentials_renew(r);
+	if (resolvers && r->server)
+		upstreams_renew(r);
+}
+
+static int
+zone_make(struct dns_role *r)
+{
+	const typeof(((struct machine_config *)0)->cluster) *k = &r->cfg->cluster;
+	const struct ip_prefix *const own[] = {&k->pod4, &k->pod6, &k->service4, &k->service6};
+	char domain[256];
+	if (!str_copy_c(k->dns_domain, domain, sizeof(domain)))
+		return -EINVAL;
+	struct dns_zone_config z = {.domain = domain,
+		.server_addrs = r->addrs,
+		.n_server_addrs = r->n_addrs,
+		.pod_names = true};
+	int rc = dns_zone_new(&z, &r->zone);
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(own); i++)
+		if (ip_is_set(&own[i]->addr))
+			rc = dns_zone_reverse(r->zone, own[i]);
+	return rc;
 }
 
 int
 dns_role_main(const struct machine_config *c)
 {
-	static struct dns_role role;
 	struct dns_role *r = &role;
-	struct err e = {0};
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	BUG_ON(r->cfg != c);
 	sigaction(SIGPIPE, &ignore, NULL);
-	r->c = c;
-	r->loop = loop_new(NULL, "dns");
-	if (!r->loop || serve(r, &e) < 0) {
-		log_error("%s", e.msg);
+	int rc = zone_make(r);
+	if (rc < 0) {
+		log_error(
+			"domain '" STR_FMT "': %s", STR_ARG(c->cluster.dns_domain), strerror(-rc));
 		return 1;
 	}
-	r->await = (struct loop_timer){.fn = on_await, .arg = r};
-	loop_timer_after(r->loop, &r->await, 0);
-	if (init_client_new(r->loop, INIT_FD, on_exit_of, r, &r->init) == 0)
-		init_ready(r->init);
-	return loop_run(r->loop) == 0 ? 0 : 1;
+	r->notify.events = EPOLLIN;
+	r->notify.prio = LOOP_PRIO_IO;
+	r->notify.fn = on_notify;
+	r->notify.arg = r;
+	rc = loop_fd_add(r->loop, &r->notify);
+	if (rc < 0) {
+		log_error("watching '%s': %s", DNS_ROLE_DIR, strerror(-rc));
+		return 1;
+	}
+	credentials_renew(r);
+	if (!r->client)
+		log_info("waiting for the node's credentials");
+	return loop_run(r->loop);
 }

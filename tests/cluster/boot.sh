@@ -46,6 +46,16 @@ up() {
 
 ready() { k wait --for=condition=Ready node --all --timeout=60s; }
 versions() { k get nodes --no-headers | awk '$2 == "Ready" { print $5 }' | sort | uniq -c; }
+# serving_names: on how many machines the name server says so, awaited for 30 s.
+serving_names() {
+	n=0
+	until found=$(grep -lE 'names on [12] addresses' "$tmp"/c/*/console.log | wc -l); [ "$found" -eq 3 ] ||
+		[ $n -gt 150 ]; do
+		n=$((n + 1))
+		sleep 0.2
+	done
+	echo "$found"
+}
 consoles() { grep -hE 'ended with|killed by' "$tmp"/c/*/console.log || echo none; }
 
 check 'three machines become Ready' '3 of 3 nodes are Ready' up --nodes 3
@@ -61,6 +71,24 @@ check 'a write' 'created' k create configmap kept --from-literal=a=b
 check 'a pod is placed' 'condition met' sh -c \
 	"'$dir/usr/bin/kubectl' run p --image=none.invalid/x >/dev/null && '$dir/usr/bin/kubectl' wait \
 	--for=condition=PodScheduled pod/p --timeout=30s"
+cat >"$tmp/csr" <<-X
+	apiVersion: certificates.k8s.io/v1
+	kind: CertificateSigningRequest
+	metadata: {name: ann}
+	spec:
+	  signerName: kubernetes.io/kube-apiserver-client
+	  usages: [client auth]
+	  request: $(openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+		-keyout "$tmp/ann.key" -subj /O=dev/CN=ann 2>/dev/null | base64 -w0)
+X
+check 'a user asks for a certificate with only "client auth"' 'approved' sh -c \
+	"'$dir/usr/bin/kubectl' create -f '$tmp/csr' && '$dir/usr/bin/kubectl' certificate approve ann"
+check 'it is issued' 'condition met' k wait --for='jsonpath={.status.certificate}' csr/ann --timeout=30s
+check 'the user is who the certificate says' 'ann +|dev' sh -c \
+	"'$dir/usr/bin/kubectl' get csr ann -o 'jsonpath={.status.certificate}' | base64 -d >'$tmp/ann.crt' &&
+	'$dir/usr/bin/kubectl' config set-credentials ann --client-certificate='$tmp/ann.crt' \
+	--client-key='$tmp/ann.key' && '$dir/usr/bin/kubectl' --user=ann auth whoami"
+check 'each machine serves names' '^3$' serving_names
 check 'no role ended' 'none' consoles
 check 'power button and power-on' '3 of 3 nodes are Ready' sh -c \
 	"'$ctl' cluster down --dir '$tmp/c' && '$ctl' cluster up --dir '$tmp/c' --kernel '$O/image/vmlinuz' \
