@@ -11,4 +11,4 @@ UNIT_qemu/fabric := tests/unit/qemu/fabric/packet_test.c
 SUITES += cluster
 .PHONY: suite-cluster
 suite-cluster: kernel image programs
-	@tests/cluster/boot.sh $(abspath $(O))
+	@tests/cluster/run.sh $(abspath $(O))

@@ -172,8 +172,10 @@ defaults(struct cluster *c, const struct cluster_options *o, bool found)
 			*kept[i] = given[i];
 	if (o->backend != BACKEND_AUTO)
 		c->backend = o->backend;
-	if (o->registry)
-		str_copy_c(str_c(o->registry), c->registry, sizeof(c->registry));
+	if (o->registries[0])
+		memset(c->registries, 0, sizeof(c->registries));
+	for (size_t i = 0; i < ARRAY_LEN(o->registries) && o->registries[i]; i++)
+		str_copy_c(str_c(o->registries[i]), c->registries[i], sizeof(c->registries[i]));
 	if (o->host)
 		str_copy_c(str_c(o->host), c->host, sizeof(c->host));
 }

@@ -15,6 +15,7 @@
 #include "qemu/machine.h"
 
 #define CLUSTER_NODES_MAX 50
+#define CLUSTER_REGISTRIES_MAX 4
 
 struct cluster_options {
 	const char *dir; /* the cluster's folder */
@@ -22,8 +23,8 @@ struct cluster_options {
 	const char *kubeconfig;                 /* written when up */
 	unsigned nodes, control, mem_mib, cpus; /* 0 = as before, else 3, 1, 512, 1 */
 	enum backend backend;
-	const char
-		*registry; /* "HOST[:PORT]=CA-FILE": an image registry the machines may use; NULL */
+	/* "HOST[:PORT]=CA-FILE": image registries the machines may use; the first NULL ends them */
+	const char *registries[CLUSTER_REGISTRIES_MAX];
 	const char *host;  /* "NAME=ADDR": a name for the DNS relay; NULL */
 	unsigned disk_gib; /* 0 = 8 (sparse) */
 	bool wait;         /* until all nodes are Ready */
@@ -42,9 +43,10 @@ struct cluster {
 	char dir[512];
 	char run_dir[64];
 	unsigned n_nodes, n_control, mem_mib, cpus, disk_gib;
-	enum backend backend; /* as asked for: may be AUTO */
-	unsigned api_port;    /* on the host's loopback */
-	char registry[600], host[200];
+	enum backend backend;                         /* as asked for: may be AUTO */
+	unsigned api_port;                            /* on the host's loopback */
+	char registries[CLUSTER_REGISTRIES_MAX][600]; /* an empty one ends them */
+	char host[200];
 	struct cluster_node nodes[CLUSTER_NODES_MAX];
 };
 

@@ -57,9 +57,12 @@ cluster_save(const struct cluster *c, struct err *e)
 	buf_fmt(&b, "nodes: %u\ncontrol: %u\nmemMiB: %u\ncpus: %u\ndiskGiB: %u\n", c->n_nodes,
 		c->n_control, c->mem_mib, c->cpus, c->disk_gib);
 	buf_fmt(&b, "backend: %s\napiPort: %u\n", backend_names[c->backend], c->api_port);
-	buf_cstr(&b, "registry: ");
-	doc_json_string(&b, str_c(c->registry));
-	buf_cstr(&b, "\nhost: ");
+	buf_cstr(&b, "registries: [");
+	for (size_t i = 0; i < ARRAY_LEN(c->registries) && c->registries[i][0]; i++) {
+		buf_cstr(&b, i ? ", " : "");
+		doc_json_string(&b, str_c(c->registries[i]));
+	}
+	buf_cstr(&b, "]\nhost: ");
 	doc_json_string(&b, str_c(c->host));
 	buf_char(&b, '\n');
 	int rc = b.failed ? -ENOMEM : disk_write_file(path, buf_view(&b), 0644);
@@ -71,6 +74,15 @@ field(const struct doc *d, const char *name, unsigned absent)
 {
 	int64_t v = doc_get_int(d, str_c(name), absent);
 	return v < 0 || v > 1 << 20 ? absent : (unsigned)v;
+}
+
+static void
+registries_read(struct doc *list, struct cluster *ret)
+{
+	size_t n = 0;
+	DOC_EACH (d, list)
+		if (n < ARRAY_LEN(ret->registries))
+			str_copy_c(doc_as_str(d), ret->registries[n++], sizeof(ret->registries[0]));
 }
 
 int
@@ -99,7 +111,7 @@ cluster_load(const char *dir, struct cluster *ret, struct err *e)
 		for (size_t i = 0; i < ARRAY_LEN(backend_names); i++)
 			if (str_eq_c(doc_get_str(d, STR("backend")), backend_names[i]))
 				ret->backend = (enum backend)i;
-		str_copy_c(doc_get_str(d, STR("registry")), ret->registry, sizeof(ret->registry));
+		registries_read(doc_get(d, STR("registries")), ret);
 		str_copy_c(doc_get_str(d, STR("host")), ret->host, sizeof(ret->host));
 		if (ret->n_nodes == 0 || ret->n_nodes > CLUSTER_NODES_MAX)
 			rc = err_set(e, -EINVAL, R_INVALID, "'%s': nodes must be 1 to %d", path,
@@ -131,21 +143,19 @@ read_pki(const struct cluster *c, const char *name, struct buf *b, struct err *e
 }
 
 static int
-put_registry(const struct cluster *c, struct buf *b, struct err *e)
+put_registry(const char *registry, struct buf *b, struct err *e)
 {
 	struct str prefix, ca_path;
-	if (!c->registry[0])
-		return 0;
-	if (!str_cut(str_c(c->registry), '=', &prefix, &ca_path))
-		return err_set(e, -EINVAL, R_INVALID, "registry '%s': want HOST[:PORT]=CA-FILE",
-			c->registry);
+	if (!str_cut(str_c(registry), '=', &prefix, &ca_path))
+		return err_set(
+			e, -EINVAL, R_INVALID, "registry '%s': want HOST[:PORT]=CA-FILE", registry);
 	char path[600];
 	_cleanup_buf_ struct buf ca = BUF_INIT;
 	str_copy_c(ca_path, path, sizeof(path));
 	int rc = disk_read_file(path, 1 << 16, &ca);
 	if (rc < 0)
 		return err_errno(e, rc, "reading the registry's authority '%s'", path);
-	buf_fmt(b, "registries:\n- prefix: \"" STR_FMT "\"\n  ca: ", STR_ARG(prefix));
+	buf_fmt(b, "- prefix: \"" STR_FMT "\"\n  ca: ", STR_ARG(prefix));
 	block(b, "    ", buf_view(&ca));
 	return 0;
 }
@@ -178,7 +188,11 @@ machine_yaml(const struct cluster *c, const struct cluster_node *n, struct buf *
 		"  dnsAddresses: [10.96.0.10, \"fd00:10:96::a\"]\n"
 		"  podCIDRs: [10.244.0.0/16, \"fd00:10:244::/48\"]\n"
 		"  serviceCIDRs: [10.96.0.0/16, \"fd00:10:96::/112\"]\n");
-	return put_registry(c, b, e);
+	if (c->registries[0][0])
+		buf_cstr(b, "registries:\n");
+	for (size_t i = 0; i < ARRAY_LEN(c->registries) && c->registries[i][0] && rc == 0; i++)
+		rc = put_registry(c->registries[i], b, e);
+	return rc;
 }
 
 static void

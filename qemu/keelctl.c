@@ -44,7 +44,8 @@ static const char up_help[] =
 	"  --kernel FILE        build/image/vmlinuz\n"
 	"  --initramfs FILE     build/image/initramfs\n"
 	"  --kubeconfig FILE    written for kubectl (build/kubeconfig)\n"
-	"  --registry H=FILE    trust the authority in FILE for the image registry H (host[:port])\n"
+	"  --registry H=FILE    trust the authority in FILE for the image registry H (host[:port]);\n"
+	"                       up to four of them\n"
 	"  --host NAME=ADDR     a name that the machines' resolver knows (10.77.0.1 is this host)\n"
 	"  --timeout SECONDS    how long to wait for Ready (300)\n"
 	"  --no-wait            return when the machines are started\n";
@@ -79,7 +80,7 @@ struct options {
 	bool forget;
 };
 
-enum option_type { OPT_STRING, OPT_NUMBER, OPT_BACKEND, OPT_ON, OPT_OFF };
+enum option_type { OPT_STRING, OPT_LIST, OPT_NUMBER, OPT_BACKEND, OPT_ON, OPT_OFF };
 static const struct option_row {
 	const char *name;
 	enum option_type type;
@@ -95,7 +96,7 @@ static const struct option_row {
 	{"--kernel", OPT_STRING, offsetof(struct options, up.kernel)},
 	{"--initramfs", OPT_STRING, offsetof(struct options, up.initramfs)},
 	{"--kubeconfig", OPT_STRING, offsetof(struct options, up.kubeconfig)},
-	{"--registry", OPT_STRING, offsetof(struct options, up.registry)},
+	{"--registry", OPT_LIST, offsetof(struct options, up.registries)},
 	{"--host", OPT_STRING, offsetof(struct options, up.host)},
 	{"--timeout", OPT_NUMBER, offsetof(struct options, up.timeout_s)},
 	{"--no-wait", OPT_OFF, offsetof(struct options, up.wait)},
@@ -111,6 +112,15 @@ option_value(const struct option_row *row, void *at, const char *value)
 	if (row->type == OPT_STRING) {
 		*(const char **)at = value;
 		return true;
+	}
+	if (row->type == OPT_LIST) {
+		const char **list = at;
+		for (size_t i = 0; i < CLUSTER_REGISTRIES_MAX; i++)
+			if (!list[i]) {
+				list[i] = value;
+				return true;
+			}
+		return false;
 	}
 	if (row->type == OPT_NUMBER) {
 		if (str_to_u64(str_c(value), &number) < 0 || number > 1 << 20)
