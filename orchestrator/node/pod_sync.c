@@ -134,8 +134,7 @@ network_make(struct pod *p)
 	struct podnet_pod net;
 	struct err e = {0};
 	if (p->o->spec.host_network) {
-		p->n_ips = n->facts.n_ips;
-		memcpy(p->ips, n->facts.ips, sizeof(p->ips));
+		pod_take_host_ips(p);
 		return p->net_up = true;
 	}
 	if (!podnet_is_configured(n->net) || backoff_left(&p->setup, clock_mono_ns()))

@@ -129,6 +129,13 @@ pod_event(struct pod *p, const struct ctr *c, const char *type, const char *reas
 	client_event(p->node->api, &ref, type, reason, STR("kubelet"), p->node->name, "%s", text);
 }
 
+void
+pod_take_host_ips(struct pod *p)
+{
+	p->n_ips = p->node->facts.n_ips;
+	memcpy(p->ips, p->node->facts.ips, sizeof(p->ips));
+}
+
 /* ---- lives ---- */
 
 static void
@@ -290,8 +297,7 @@ pod_adopt_sandbox(struct pod *p)
 		s.state == RUNTIME_SANDBOX_READY;
 	if (ready && s.host_network) {
 		p->net_up = true;
-		p->n_ips = n->facts.n_ips;
-		memcpy(p->ips, n->facts.ips, sizeof(p->ips));
+		pod_take_host_ips(p);
 	} else if (ready && podnet_pod_get(n->net, p->uid, &net) == 0) {
 		p->net_up = true;
 		if (net.v4.family)
@@ -442,6 +448,19 @@ pods_network_ready(struct node *n)
 	void *v = NULL;
 	while (map_next(&n->pods, &pos, NULL, &v))
 		pod_sync_later(v);
+}
+
+void
+pods_addresses_changed(struct node *n)
+{
+	size_t pos = 0;
+	void *v = NULL;
+	while (map_next(&n->pods, &pos, NULL, &v)) {
+		struct pod *p = v;
+		if (p->o && p->o->spec.host_network && p->net_up)
+			pod_take_host_ips(p);
+		pod_sync_later(p);
+	}
 }
 
 int

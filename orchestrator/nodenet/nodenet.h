@@ -43,6 +43,9 @@ void nodenet_free(struct nodenet *a);
  * within a second). */
 void nodenet_podnet_configured(struct nodenet *a);
 
+/* nodenet_addresses_set: where node ports are served from now on, in place of nodenet_config.node_ips. */
+void nodenet_addresses_set(struct nodenet *a, const struct ip_addr *ips, size_t n);
+
 /* nodenet_hostports_set: these are the ports of the node that lead to the pod; replaces what the key (a
  * pod's UID) had; n = 0 removes. The kernel has it at the end of the turn.
  * Errors: -ENOMEM, -EINVAL (protocol, port 0, key empty or longer than 200). */

@@ -56,6 +56,23 @@ serving_names() {
 	done
 	echo "$found"
 }
+# certificates: at least two a node, and all signed, awaited for 30 s.
+certificates() {
+	n=0
+	until k get csr --no-headers >"$tmp/csrs" && grep -c . "$tmp/csrs" | grep -qE '^([6-9]|[1-9][0-9]+)$' &&
+		! grep -qv 'Approved,Issued' "$tmp/csrs"; do
+		n=$((n + 1))
+		[ $n -gt 60 ] && { cat "$tmp/csrs"; return 1; }
+		sleep 0.5
+	done
+	echo 'all signed'
+}
+serving_addresses() {
+	k get csr -o 'jsonpath={range .items[?(@.spec.signerName=="kubernetes.io/kubelet-serving")]}{.status.certificate}{"\n"}{end}' |
+		while read -r c; do
+			echo "$c" | base64 -d | openssl x509 -noout -text | grep 'IP Address'
+		done
+}
 consoles() { grep -hE 'ended with|killed by' "$tmp"/c/*/console.log || echo none; }
 
 check 'three machines become Ready' '3 of 3 nodes are Ready' up --nodes 3
@@ -64,8 +81,13 @@ check 'the control node is labelled' 'node-1 .*control-plane' k get nodes
 check 'no node has a taint' '^\[\]$|^$|none' k get nodes -o jsonpath='{.items[*].spec.taints}'
 check 'each has its pod ranges' 'node-3 10\.244\.[0-9]+\.0/24 fd00:10:244:' k get nodes \
 	-o 'jsonpath={range .items[*]}{.metadata.name} {.spec.podCIDRs[0]} {.spec.podCIDRs[1]}{"\n"}{end}'
-check 'client and serving certificates were signed' '^6$' sh -c \
-	"'$dir/usr/bin/kubectl' get csr --no-headers | grep -c 'Approved,Issued'"
+check 'each has an address of each family' 'node/node-3 condition met' k wait node --all --timeout=30s \
+	--for='jsonpath={.status.addresses[1].type}=InternalIP'
+check 'IPv4 first' '^10\.77\.0\.[0-9]+ fd77:' k get node node-3 \
+	-o 'jsonpath={.status.addresses[0].address} {.status.addresses[1].address}'
+check 'client and serving certificates were signed' '^all signed' certificates
+check 'a serving certificate names both addresses' \
+	'IP Address:10\.77\.0\.[0-9]+, IP Address:FD77:' serving_addresses
 check 'the name server has its Service' '10\.96\.0\.10' k -n kube-system get svc kube-dns
 check 'a write' 'created' k create configmap kept --from-literal=a=b
 check 'a pod is placed' 'condition met' sh -c \
