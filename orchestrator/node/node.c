@@ -156,7 +156,8 @@ on_joined(struct node *n)
 		.cfg = n->cfg,
 		.net = n->net,
 		.node_ips = n->facts.ips,
-		.n_node_ips = n->facts.n_ips};
+		.n_node_ips = n->facts.n_ips,
+		.wait_hostports = true};
 	if (!n->nodenet && nodenet_new(&net, &n->nodenet, &e) < 0)
 		log_error("services and routes: %s", e.msg);
 }

@@ -147,7 +147,8 @@ struct pod {
 	/* what is */
 	char sandbox[RUNTIME_ID_LEN + 1];
 	uint32_t sandbox_attempt;
-	bool sandbox_busy, net_up, volumes_busy, volumes_ready, sandbox_down, cleaned, cleaning;
+	bool sandbox_busy, net_up, ports_open, volumes_busy, volumes_ready, sandbox_down, cleaned,
+		cleaning;
 	bool volumes_stale, files_ready;
 	struct backoff setup; /* of sandbox and volumes */
 	struct ip_addr ips[2];
@@ -196,6 +197,10 @@ void pod_take_host_ips(struct pod *p); /* a pod in the node's network has the no
 
 /* pod_sync.c */
 void pod_sync(struct pod *p);
+void hostports_open(
+	struct pod *p); /* of a pod with addresses; p->ports_open tells that it was done */
+/* pod_net_release: host ports closed, network given back; of a pod without any a success. */
+void pod_net_release(struct pod *p);
 void ctr_wait(struct ctr *c, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void ctr_image_ready(struct ctr *c, const struct err *e); /* from pull.c; e NULL: present */

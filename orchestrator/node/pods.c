@@ -6,6 +6,7 @@
  * Start: recover the runtime -> the watch delivers pods, each adopts its sandbox and containers -> when it
  * has synced, what belongs to no pod any more is taken down. */
 #include "orchestrator/node/node_int.h"
+#include "orchestrator/nodenet/nodenet.h"
 
 #include "storage/volume/volume.h"
 
@@ -407,6 +408,21 @@ stray_dirs(struct node *n, const char *base)
 		closedir(d);
 }
 
+/* hostports_take_over: those of pods that run on are set before the rules of an earlier process go. */
+static void
+hostports_take_over(struct node *n)
+{
+	size_t pos = 0;
+	void *v = NULL;
+	while (map_next(&n->pods, &pos, NULL, &v)) {
+		struct pod *p = v;
+		if (p->o && p->net_up && !p->ports_open)
+			hostports_open(p);
+	}
+	if (n->nodenet)
+		nodenet_hostports_synced(n->nodenet);
+}
+
 static void
 on_synced(void *arg)
 {
@@ -425,6 +441,7 @@ on_synced(void *arg)
 	}
 	stray_dirs(n, n->dir);
 	podnet_pods(n->net, stray_network, n);
+	hostports_take_over(n);
 }
 
 /* ---- events ---- */

@@ -424,6 +424,20 @@ nodenet_hostports_set(
 	return rc;
 }
 
+int
+nodenet_hostports_of_pod(struct nodenet *a, struct str key, const struct core_v1_pod_spec *s,
+	const struct ip_addr *ips, size_t n_ips)
+{
+	struct arena *mem = arena_new(0);
+	struct proxy_hostport *ports = NULL;
+	size_t n = 0;
+	int rc = mem ? map_hostports(mem, s, ips, n_ips, &ports, &n) : -ENOMEM;
+	if (rc == 0)
+		rc = nodenet_hostports_set(a, key, ports, n);
+	arena_free(mem);
+	return rc;
+}
+
 void
 nodenet_hostports_synced(struct nodenet *a)
 {

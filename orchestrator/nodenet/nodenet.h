@@ -22,6 +22,7 @@
 #include "orchestrator/machine/machine.h"
 
 struct nodenet;
+struct core_v1_pod_spec;
 struct nodenet_config {
 	struct client
 		*client; /* borrowed until nodenet_free; may do what system:node-proxier may */
@@ -51,6 +52,9 @@ void nodenet_addresses_set(struct nodenet *a, const struct ip_addr *ips, size_t 
  * Errors: -ENOMEM, -EINVAL (protocol, port 0, key empty or longer than 200). */
 int nodenet_hostports_set(
 	struct nodenet *a, struct str key, const struct proxy_hostport *ports, size_t n);
+/* nodenet_hostports_of_pod: the same, from the description of the pod and its addresses. */
+int nodenet_hostports_of_pod(struct nodenet *a, struct str key, const struct core_v1_pod_spec *s,
+	const struct ip_addr *ips, size_t n_ips);
 /* nodenet_hostports_synced: the ports of all pods that ran before have been set (see wait_hostports). */
 void nodenet_hostports_synced(struct nodenet *a);
 
