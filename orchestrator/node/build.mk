@@ -5,4 +5,4 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/,rules.c node.c join.c fa
 DEPS_orchestrator/node := orchestrator/nodenet orchestrator/client orchestrator/runtime orchestrator/machine \
 	orchestrator/schema storage/volume netstack/podnet netstack/http netstack/tls base
 UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/,rules_test.c addresses_test.c join_test.c \
-	pod_status_test.c)
+	pod_status_test.c objects_test.c)
