@@ -185,8 +185,9 @@ claim_hostport(struct proxy *p, struct svc *s)
 	if (ip_is_set(&s->host_ip) && !ip_is_unspecified(&s->host_ip))
 		return claim_list(p, s, &s->host_ip, 1, s->want.port, true, FRONT_KEEP);
 	for (size_t i = 0; i < p->n_nodes && code == 0; i++)
-		code = claim_list(p, s, &p->nodes[i], 1, s->want.port, true, FRONT_KEEP);
-	if (code == 0)
+		if (!ip_is_set(&s->host_ip) || s->host_ip.family == p->nodes[i].family)
+			code = claim_list(p, s, &p->nodes[i], 1, s->want.port, true, FRONT_KEEP);
+	if (code == 0 && s->host_ip.family != 6)
 		code = claim_list(p, s, &loopback, 1, s->want.port, true, FRONT_KEEP);
 	return code;
 }

@@ -61,7 +61,8 @@ struct proxy_service {
 /* A port of the node that leads to one pod. */
 struct proxy_hostport {
 	uint8_t proto;
-	struct ip_addr host_ip; /* none or unspecified: every node address and 127.0.0.1 */
+	struct ip_addr
+		host_ip; /* none: every node address and 127.0.0.1; unspecified: those of its family */
 	uint16_t host_port;
 	struct ip_addr pod4, pod6; /* may be none */
 	uint16_t pod_port;

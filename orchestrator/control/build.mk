@@ -7,5 +7,6 @@ SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_
 	volume_binder.c volume_protection.c certificates.c addons.c)
 DEPS_orchestrator/control := orchestrator/client orchestrator/schema netstack/tls base
 UNIT_orchestrator/control := tests/unit/orchestrator/control/deployment_rollout_test.c \
+	tests/unit/orchestrator/control/certificates_test.c \
 	tests/sim/deployment_test.c
 DEPS_OF_tests/sim/deployment_test.c := orchestrator/api orchestrator/kinds orchestrator/schedule storage/store

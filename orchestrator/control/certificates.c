@@ -4,7 +4,8 @@
  *
  *   kubernetes.io/kube-apiserver-client-kubelet  a joining node (SubjectAccessReview: may it create
  *                                                `nodeclient`), a node renewing its own (`selfnodeclient`)
- *   kubernetes.io/kubelet-serving                a node's own name, and only addresses its Node object has
+ *   kubernetes.io/kubelet-serving                a node's own name, and only addresses its Node object has;
+ *                                                never one of the Services' ranges, whatever it says it has
  *   kubernetes.io/kube-apiserver-client          signed when somebody approved it
  *
  * What is asked for is checked again before signing: subject, usages, names. A serving request is looked
@@ -29,6 +30,7 @@
 
 struct certificates {
 	struct control *ctl;
+	const struct server_context *ctx;
 	struct client *c;
 	struct queue *q;
 	struct informer *requests, *nodes;
@@ -94,20 +96,20 @@ node_has_ip(const struct core_v1_node *n, const struct ip_addr *ip)
 	return false;
 }
 
+/* is_service_ip: of the Services' ranges: a server there would be believed to be the API. */
 static bool
-node_has_name(const struct core_v1_node *n, struct str name)
+is_service_ip(const struct certificates *k, const struct ip_addr *ip)
 {
-	for (size_t i = 0; i < n->status.n_addresses; i++) {
-		const struct core_v1_node_address *a = &n->status.addresses[i];
-		bool dns = str_eq(a->type, STR("Hostname")) ||
-			str_eq(a->type, STR("InternalDNS")) || str_eq(a->type, STR("ExternalDNS"));
-		if (dns && str_eq_nocase(a->address, name))
+	const struct str ranges[] = {k->ctx->service_cidr4, k->ctx->service_cidr6};
+	struct ip_prefix p;
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+		if (ranges[i].n && ip_prefix_parse(ranges[i], &p) == 0 &&
+			ip_prefix_contains(&p, ip))
 			return true;
-	}
 	return false;
 }
 
-/* serving_request: by the node itself, for names and addresses that its Node object has. */
+/* serving_request: by the node itself, for its own name and addresses that its Node object has. */
 static bool
 serving_request(struct certificates *k, request_t *r, const struct x509_csr *csr)
 {
@@ -120,10 +122,10 @@ serving_request(struct certificates *k, request_t *r, const struct x509_csr *csr
 		csr->san.n_dns + csr->san.n_ips == 0)
 		return false;
 	for (size_t i = 0; i < csr->san.n_ips; i++)
-		if (!node_has_ip(o->obj, &csr->san.ips[i]))
+		if (!node_has_ip(o->obj, &csr->san.ips[i]) || is_service_ip(k, &csr->san.ips[i]))
 			return false;
 	for (size_t i = 0; i < csr->san.n_dns; i++)
-		if (!node_has_name(o->obj, csr->san.dns[i]))
+		if (!str_eq_nocase(csr->san.dns[i], name))
 			return false;
 	return true;
 }
@@ -453,6 +455,7 @@ certificates_start(struct control *ctl, struct client *c, void **ret)
 	if (!k)
 		return -ENOMEM;
 	k->ctl = ctl;
+	k->ctx = ctx;
 	k->c = c;
 	*ret = k;
 	if (!ctx || !ctx->pki) /* nothing to sign with: a simulated cluster */

@@ -60,14 +60,36 @@ on_timer(struct loop_timer *t)
 }
 
 static void
-cert_retry(struct cert *c, const char *why)
+cert_ask_later(struct cert *c)
 {
-	struct join *j = c->join;
 	c->delay_ns = c->delay_ns ? c->delay_ns * 2 : RETRY_MIN_NS;
 	if (c->delay_ns > RETRY_MAX_NS)
 		c->delay_ns = RETRY_MAX_NS;
+	loop_timer_after(c->join->n->loop, &c->timer, c->delay_ns);
+}
+
+static void
+cert_retry(struct cert *c, const char *why)
+{
 	log_warn("%s certificate: %s", c->serving ? "serving" : "client", why);
-	loop_timer_after(j->n->loop, &c->timer, c->delay_ns);
+	cert_ask_later(c);
+}
+
+/* names_all: is the certificate for the node's name and for all of its addresses? */
+static bool
+names_all(const struct node *n, const struct x509_cert *v)
+{
+	bool name = false;
+	size_t ips = 0;
+	for (size_t i = 0; i < v->san.n_dns; i++)
+		name = name || str_eq_nocase(v->san.dns[i], n->name);
+	for (size_t i = 0; i < n->facts.n_ips; i++) {
+		bool has = false;
+		for (size_t k = 0; k < v->san.n_ips; k++)
+			has = has || ip_eq(&v->san.ips[k], &n->facts.ips[i]);
+		ips += has;
+	}
+	return name && ips == n->facts.n_ips;
 }
 
 /* cert_use: takes pem (certificate and key) into use. */
@@ -87,6 +109,7 @@ cert_use(struct cert *c, struct str pem, struct err *e)
 	int64_t renew_s = rc == 0 ? v[0].not_before_s + life_s * 7 / 10 +
 			(int64_t)rand_below((uint64_t)(life_s / 5) + 1)
 				  : 0;
+	bool all = rc == 0 && (!c->serving || names_all(n, &v[0]));
 	arena_free(a);
 	if (rc < 0)
 		return rc;
@@ -108,9 +131,13 @@ cert_use(struct cert *c, struct str pem, struct err *e)
 		log_warn("%s", e->msg);
 	bool first = !c->have;
 	c->have = true;
-	c->delay_ns = 0;
-	int64_t wait_s = renew_s > now_s ? renew_s - now_s : 1;
-	loop_timer_after(n->loop, &c->timer, wait_s * NS_PER_SEC);
+	if (all) {
+		int64_t wait_s = renew_s > now_s ? renew_s - now_s : 1;
+		c->delay_ns = 0;
+		loop_timer_after(n->loop, &c->timer, wait_s * NS_PER_SEC);
+	} else {
+		cert_ask_later(c); /* it serves until one with the node's addresses is there */
+	}
 	if (first && !c->serving)
 		j->ready(n);
 	return 0;
@@ -287,6 +314,14 @@ void
 join_serving(struct node *n)
 {
 	cert_begin(&n->join->serving);
+}
+
+void
+join_addresses_changed(struct node *n)
+{
+	struct cert *c = n->join ? &n->join->serving : NULL;
+	if (c && (c->have || c->name[0]))
+		loop_timer_after(n->loop, &c->timer, 0);
 }
 
 int

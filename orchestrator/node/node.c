@@ -156,7 +156,8 @@ on_joined(struct node *n)
 		.cfg = n->cfg,
 		.net = n->net,
 		.node_ips = n->facts.ips,
-		.n_node_ips = n->facts.n_ips};
+		.n_node_ips = n->facts.n_ips,
+		.wait_hostports = true};
 	if (!n->nodenet && nodenet_new(&net, &n->nodenet, &e) < 0)
 		log_error("services and routes: %s", e.msg);
 }
@@ -179,9 +180,10 @@ node_open(struct node *n, const char *data, struct err *e)
 	rc = http_client_new(&http, &n->http);
 	if (rc < 0)
 		return err_errno(e, rc, "http client");
+	facts_read(n);
 	rc = tls_ctx_new(&any, &n->probe_tls, e);
 	if (rc == 0)
-		rc = facts_read(n, e);
+		rc = addresses_start(n, e);
 	if (rc == 0)
 		rc = podnet_open(n->loop, on_link_gone, n, &n->net, e);
 	if (rc == 0)

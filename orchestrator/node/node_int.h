@@ -24,6 +24,7 @@
 #define NODE_PORT 10250
 #define NODE_PATH 512
 
+struct addresses;
 struct join;
 struct serve;
 struct nodenet;
@@ -32,7 +33,7 @@ struct pod;
 struct ctr;
 struct action;
 
-/* What the machine is: facts.c. */
+/* What the machine is: facts.c; ips and uplink: addresses.c. */
 struct node_facts {
 	int64_t cpus, memory_bytes, disk_bytes, pods;
 	struct ip_addr ips[2]; /* one of each family, IPv4 first */
@@ -52,6 +53,7 @@ struct node {
 	struct tls_ctx *probe_tls; /* any certificate will do */
 	struct runtime *rt;
 	struct podnet *net;
+	struct addresses *addresses;
 	struct join *join;
 	struct client *api; /* NULL until the node has credentials */
 	struct informer *pod_informer, *services, *self;
@@ -145,7 +147,8 @@ struct pod {
 	/* what is */
 	char sandbox[RUNTIME_ID_LEN + 1];
 	uint32_t sandbox_attempt;
-	bool sandbox_busy, net_up, volumes_busy, volumes_ready, sandbox_down, cleaned, cleaning;
+	bool sandbox_busy, net_up, ports_open, volumes_busy, volumes_ready, sandbox_down, cleaned,
+		cleaning;
 	bool volumes_stale, files_ready;
 	struct backoff setup; /* of sandbox and volumes */
 	struct ip_addr ips[2];
@@ -179,6 +182,7 @@ struct pod *pod_find(struct node *n, struct str ns, struct str name);
 struct ctr *pod_ctr(struct pod *p, struct str name);
 void pods_on_runtime(void *arg, const struct runtime_event *ev);
 void pods_network_ready(struct node *n);
+void pods_addresses_changed(struct node *n);                   /* of the node */
 const struct core_v1_container *ctr_spec(const struct ctr *c); /* NULL: no longer in the pod */
 bool ctr_is_sidecar(const struct ctr *c);
 /* ctr_state: the newest run; false = there is none. */
@@ -189,9 +193,14 @@ void pod_event(struct pod *p, const struct ctr *c, const char *type, const char 
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void pod_log_dir(const struct pod *p, char out[NODE_PATH]);
 struct str pod_hostname(const struct pod *p);
+void pod_take_host_ips(struct pod *p); /* a pod in the node's network has the node's addresses */
 
 /* pod_sync.c */
 void pod_sync(struct pod *p);
+void hostports_open(
+	struct pod *p); /* of a pod with addresses; p->ports_open tells that it was done */
+/* pod_net_release: host ports closed, network given back; of a pod without any a success. */
+void pod_net_release(struct pod *p);
 void ctr_wait(struct ctr *c, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void ctr_image_ready(struct ctr *c, const struct err *e); /* from pull.c; e NULL: present */
@@ -263,8 +272,14 @@ void probes_stop(struct ctr *c);
 /* join.c */
 int join_start(struct node *n, void (*ready)(struct node *n), struct err *e);
 void join_serving(struct node *n);
+/* join_addresses_changed: the serving certificate is asked for again, with the new ones. */
+void join_addresses_changed(struct node *n);
+/* addresses.c */
+/* addresses_start: reads them and keeps watching. Errors: -EADDRNOTAVAIL: there is none; -errno of netlink. */
+int addresses_start(struct node *n, struct err *e);
+void addresses_stop(struct node *n);
 /* facts.c */
-int facts_read(struct node *n, struct err *e);
+void facts_read(struct node *n);
 int64_t facts_memory_available(void);
 /* register.c */
 void register_start(struct node *n);

@@ -1,28 +1,57 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * objects: the ConfigMaps, Secrets, claims and volumes that pods of this node name, each kept by a watch of
- * that one object (that is all a node may see), shared by the pods that name it.
- * Source: kubelet's watch-based configMap and secret managers; Node authorization. */
+ * objects: the ConfigMaps, Secrets, claims and volumes that pods of this node name, shared by the pods that
+ * name one. ConfigMaps and Secrets are kept by a watch of that one object. Claims and volumes a node may only
+ * get: they are asked for until the claim is bound and its volume is there; what pods need of them does
+ * not change any more then.
+ * Source: kubelet's watch-based configMap and secret managers, volume manager; Node authorization. */
 #include "orchestrator/node/node_int.h"
+
+#define AGAIN_MIN_NS (NS_PER_SEC / 4)
+#define AGAIN_MAX_NS (10 * NS_PER_SEC)
+
+static bool
+claim_settled(const void *obj)
+{
+	return ((const struct core_v1_persistent_volume_claim *)obj)->spec.volume_name.n > 0;
+}
+
+static bool
+volume_settled(const void *obj)
+{
+	(void)obj;
+	return true;
+}
 
 static const struct {
 	const char *resource;
 	const struct schema_type *type;
 	bool cluster;
+	/* settled: this will do. NULL: it is watched. */
+	bool (*settled)(const void *obj);
 } kinds[] = {
-	[OBJECT_CONFIGMAP] = {"configmaps", SCHEMA_TYPE_OF(core_v1_config_map), false},
-	[OBJECT_SECRET] = {"secrets", SCHEMA_TYPE_OF(core_v1_secret), false},
+	[OBJECT_CONFIGMAP] = {"configmaps", SCHEMA_TYPE_OF(core_v1_config_map), false, NULL},
+	[OBJECT_SECRET] = {"secrets", SCHEMA_TYPE_OF(core_v1_secret), false, NULL},
 	[OBJECT_CLAIM] = {"persistentvolumeclaims", SCHEMA_TYPE_OF(core_v1_persistent_volume_claim),
-		false},
-	[OBJECT_VOLUME] = {"persistentvolumes", SCHEMA_TYPE_OF(core_v1_persistent_volume), true},
+		false, claim_settled},
+	[OBJECT_VOLUME] = {"persistentvolumes", SCHEMA_TYPE_OF(core_v1_persistent_volume), true,
+		volume_settled},
 };
 
 struct object_watch {
 	struct node *n;
-	char *key; /* "secrets/ns/name" */
+	enum object_kind kind;
+	char *key;           /* "secrets/ns/name" */
+	struct str ns, name; /* of key */
 	size_t refs;
+	bool synced; /* obj, or that there is none, is known */
 	struct informer *inf;
-	bool synced;
+	/* without one: what the last answer brought */
+	struct arena *a;
+	void *obj;
+	struct client_call *call;
+	struct loop_timer again;
+	int64_t delay_ns;
 };
 
 static void
@@ -55,6 +84,78 @@ on_synced(void *arg)
 	watch_notify(w);
 }
 
+/* ---- those that are asked for ---- */
+
+static void get_start(struct object_watch *w);
+
+static void
+get_later(struct object_watch *w)
+{
+	w->delay_ns = w->delay_ns ? w->delay_ns * 2 : AGAIN_MIN_NS;
+	if (w->delay_ns > AGAIN_MAX_NS)
+		w->delay_ns = AGAIN_MAX_NS;
+	loop_timer_after(w->n->loop, &w->again, w->delay_ns);
+}
+
+static void
+on_again(struct loop_timer *t)
+{
+	get_start(t->arg);
+}
+
+static void
+on_got(void *arg, const struct client_result *r)
+{
+	struct object_watch *w = arg;
+	struct arena *a = arena_new(1 << 20);
+	void *obj = NULL;
+	w->call = NULL;
+	bool known = r->http == 404 ||
+		(r->http == 200 && a &&
+			schema_parse_struct(
+				a, kinds[w->kind].type, arena_str(a, r->body), &obj, NULL) == 0);
+	if (!known || !obj || !kinds[w->kind].settled(obj))
+		get_later(w);
+	if (!known) {
+		log_warn("%s: %s", w->key, r->e.msg);
+		arena_free(a);
+		return;
+	}
+	bool news = !w->synced || obj || w->obj;
+	arena_free(w->a);
+	w->a = a;
+	w->obj = obj;
+	w->synced = true;
+	if (news)
+		watch_notify(w);
+}
+
+static void
+get_start(struct object_watch *w)
+{
+	struct client_req q = {.verb = CLIENT_GET,
+		.version = STR("v1"),
+		.resource = str_c(kinds[w->kind].resource),
+		.ns = w->ns,
+		.name = w->name};
+	if (client_call_start(w->n->api, &q, on_got, w, &w->call) < 0)
+		get_later(w);
+}
+
+/* ---- all ---- */
+
+static void
+watch_free(struct object_watch *w)
+{
+	informer_free(w->inf);
+	if (w->call)
+		client_call_cancel(w->call);
+	loop_timer_cancel(&w->again);
+	arena_free(w->a);
+	free(w->key);
+	free(w);
+}
+
 static void
 key_write(struct buf *b, const struct pod *p, enum object_kind k, struct str name)
 {
@@ -63,33 +164,36 @@ key_write(struct buf *b, const struct pod *p, enum object_kind k, struct str nam
 }
 
 static int
-watch_new(struct node *n, enum object_kind k, struct str ns, struct str name, struct str key,
-	struct object_watch **ret)
+watch_new(struct node *n, enum object_kind k, struct str key, struct object_watch **ret)
 {
 	_cleanup_buf_ struct buf sel = BUF_INIT;
 	struct object_watch *w = calloc(1, sizeof(*w));
-	buf_fmt(&sel, "metadata.name=" STR_FMT, STR_ARG(name));
+	struct str head, rest;
+	if (!w)
+		return -ENOMEM;
+	*w = (struct object_watch){.n = n, .kind = k, .key = strndup(key.p, key.n)};
+	w->again = (struct loop_timer){.fn = on_again, .arg = w};
+	if (w->key) {
+		str_cut(str_c(w->key), '/', &head, &rest);
+		str_cut(rest, '/', &w->ns, &w->name);
+	}
+	buf_fmt(&sel, "metadata.name=" STR_FMT, STR_ARG(w->name));
 	struct informer_spec spec = {.version = STR("v1"),
 		.resource = str_c(kinds[k].resource),
-		.ns = kinds[k].cluster ? STR("") : ns,
+		.ns = w->ns,
 		.field_selector = buf_view(&sel),
 		.type = kinds[k].type,
 		.on_change = on_change,
 		.on_synced = on_synced,
 		.arg = w};
-	if (!w)
-		return -ENOMEM;
-	w->n = n;
-	w->key = strndup(key.p, key.n);
 	int rc = w->key ? map_put(&n->objects, key, w, NULL) : -ENOMEM;
-	if (rc == 0) {
+	if (rc == 0 && kinds[k].settled)
+		get_start(w);
+	else if (rc == 0)
 		rc = informer_new(n->api, &spec, &w->inf);
-		if (rc < 0)
-			map_del(&n->objects, key);
-	}
 	if (rc < 0) {
-		free(w->key);
-		free(w);
+		map_del(&n->objects, key);
+		watch_free(w);
 		return rc;
 	}
 	*ret = w;
@@ -111,7 +215,7 @@ object_want(struct pod *p, enum object_kind k, struct str name)
 	if (!more)
 		return -ENOMEM;
 	p->objects = more;
-	int rc = w ? 0 : watch_new(p->node, k, str_c(p->ns), name, buf_view(&key), &w);
+	int rc = w ? 0 : watch_new(p->node, k, buf_view(&key), &w);
 	if (rc < 0)
 		return rc;
 	w->refs++;
@@ -126,8 +230,8 @@ object_get(struct pod *p, enum object_kind k, struct str name, bool *ret_synced)
 	key_write(&key, p, k, name);
 	struct object_watch *w = map_get(&p->node->objects, buf_view(&key));
 	*ret_synced = w && w->synced;
-	if (!w)
-		return NULL;
+	if (!w || !w->inf)
+		return w ? w->obj : NULL;
 	if (!kinds[k].cluster)
 		buf_fmt(&in, "%s/", p->ns);
 	buf_str(&in, name);
@@ -143,9 +247,7 @@ objects_release(struct pod *p)
 		if (--w->refs)
 			continue;
 		map_del(&p->node->objects, str_c(w->key));
-		informer_free(w->inf);
-		free(w->key);
-		free(w);
+		watch_free(w);
 	}
 	free(p->objects);
 	p->objects = NULL;

@@ -403,7 +403,9 @@ put_ips(struct buf *b, const struct pod *p)
 		const char *one, *many;
 		const struct ip_addr *v;
 		size_t n;
-	} rows[] = {{"hostIP", "hostIPs", f->ips, f->n_ips}, {"podIP", "podIPs", p->ips, p->n_ips}};
+		size_t n_was;
+	} rows[] = {{"hostIP", "hostIPs", f->ips, f->n_ips, was->n_host_ips},
+		{"podIP", "podIPs", p->ips, p->n_ips, was->n_pod_ips}};
 	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
 		if (rows[r].n == 0)
 			continue;
@@ -413,14 +415,16 @@ put_ips(struct buf *b, const struct pod *p)
 			ip_format(&rows[r].v[i], text);
 			buf_fmt(b, "%s{\"ip\":\"%s\"}", i ? "," : "", text);
 		}
-		for (size_t i = 0; r == 1 && i < was->n_pod_ips; i++) {
+		/* The list merges by address: what is no more has to be taken out. */
+		for (size_t i = 0; i < rows[r].n_was; i++) {
+			struct str ip = r == 0 ? was->host_ips[i].ip : was->pod_ips[i].ip;
 			struct ip_addr old;
-			bool stays = ip_parse(was->pod_ips[i].ip, &old) < 0;
+			bool stays = ip_parse(ip, &old) < 0;
 			for (size_t k = 0; k < rows[r].n; k++)
-				stays = stays || memcmp(&old, &rows[r].v[k], sizeof(old)) == 0;
+				stays = stays || ip_eq(&old, &rows[r].v[k]);
 			if (!stays)
 				buf_fmt(b, ",{\"$patch\":\"delete\",\"ip\":\"" STR_FMT "\"}",
-					STR_ARG(was->pod_ips[i].ip));
+					STR_ARG(ip));
 		}
 		buf_char(b, ']');
 	}

@@ -168,12 +168,12 @@ sandbox_stop(struct pod *p)
 	if (p->sandbox_busy || p->volumes_busy)
 		return false;
 	if (!p->sandbox[0]) {
-		podnet_pod_release(p->node->net, p->uid, NULL);
+		pod_net_release(p);
 		p->sandbox_down = true;
 		return true;
 	}
 	if (p->net_up || p->ref == NULL)
-		podnet_pod_release(p->node->net, p->uid, NULL);
+		pod_net_release(p);
 	p->net_up = false;
 	if (runtime_sandbox_stop(p->node->rt, str_c(p->sandbox), on_sandbox_down, p) == 0) {
 		p->sandbox_busy = true;

@@ -8,6 +8,7 @@
  *
  * Source: Kubernetes pod lifecycle; kubelet computePodActions; KEP-753 (sidecars). */
 #include "orchestrator/node/node_int.h"
+#include "orchestrator/nodenet/nodenet.h"
 
 void
 ctr_wait(struct ctr *c, const char *reason, const char *fmt, ...)
@@ -75,7 +76,7 @@ sandbox_lost(struct pod *p)
 		c->message_read = false;
 		probes_stop(c);
 	}
-	podnet_pod_release(p->node->net, p->uid, NULL);
+	pod_net_release(p);
 	p->net_up = p->files_ready = false;
 	p->n_ips = 0;
 	if (runtime_sandbox_remove(p->node->rt, str_c(p->sandbox), on_removed, p) == 0) {
@@ -134,8 +135,7 @@ network_make(struct pod *p)
 	struct podnet_pod net;
 	struct err e = {0};
 	if (p->o->spec.host_network) {
-		p->n_ips = n->facts.n_ips;
-		memcpy(p->ips, n->facts.ips, sizeof(p->ips));
+		pod_take_host_ips(p);
 		return p->net_up = true;
 	}
 	if (!podnet_is_configured(n->net) || backoff_left(&p->setup, clock_mono_ns()))
@@ -157,6 +157,29 @@ network_make(struct pod *p)
 	if (net.v6.family)
 		p->ips[p->n_ips++] = net.v6;
 	return p->net_up = true;
+}
+
+void
+hostports_open(struct pod *p)
+{
+	struct nodenet *net = p->node->nodenet;
+	int rc = net && p->o
+		? nodenet_hostports_of_pod(net, str_c(p->uid), &p->o->spec, p->ips, p->n_ips)
+		: -EAGAIN;
+	p->ports_open = rc == 0;
+	if (rc == 0)
+		return;
+	log_warn("host ports of pod %s/%s: %s", p->ns, p->name, strerror(-rc));
+	pod_wake_in(p, NS_PER_SEC);
+}
+
+void
+pod_net_release(struct pod *p)
+{
+	if (p->node->nodenet)
+		nodenet_hostports_set(p->node->nodenet, str_c(p->uid), NULL, 0);
+	p->ports_open = false;
+	podnet_pod_release(p->node->net, p->uid, NULL);
 }
 
 /* ---- containers ---- */
@@ -312,6 +335,8 @@ pod_run(struct pod *p)
 	}
 	if (!sandbox_ready(p) || (!p->net_up && !network_make(p)))
 		return;
+	if (!p->ports_open)
+		hostports_open(p);
 	if (!p->files_ready && pod_files_write(p) == 0)
 		p->files_ready = true;
 	if (p->volumes_ready && p->files_ready && informer_synced(p->node->services))

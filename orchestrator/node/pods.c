@@ -6,6 +6,7 @@
  * Start: recover the runtime -> the watch delivers pods, each adopts its sandbox and containers -> when it
  * has synced, what belongs to no pod any more is taken down. */
 #include "orchestrator/node/node_int.h"
+#include "orchestrator/nodenet/nodenet.h"
 
 #include "storage/volume/volume.h"
 
@@ -127,6 +128,13 @@ pod_event(struct pod *p, const struct ctr *c, const char *type, const char *reas
 		ref.field_path = str_c(field);
 	}
 	client_event(p->node->api, &ref, type, reason, STR("kubelet"), p->node->name, "%s", text);
+}
+
+void
+pod_take_host_ips(struct pod *p)
+{
+	p->n_ips = p->node->facts.n_ips;
+	memcpy(p->ips, p->node->facts.ips, sizeof(p->ips));
 }
 
 /* ---- lives ---- */
@@ -290,8 +298,7 @@ pod_adopt_sandbox(struct pod *p)
 		s.state == RUNTIME_SANDBOX_READY;
 	if (ready && s.host_network) {
 		p->net_up = true;
-		p->n_ips = n->facts.n_ips;
-		memcpy(p->ips, n->facts.ips, sizeof(p->ips));
+		pod_take_host_ips(p);
 	} else if (ready && podnet_pod_get(n->net, p->uid, &net) == 0) {
 		p->net_up = true;
 		if (net.v4.family)
@@ -401,6 +408,21 @@ stray_dirs(struct node *n, const char *base)
 		closedir(d);
 }
 
+/* hostports_take_over: those of pods that run on are set before the rules of an earlier process go. */
+static void
+hostports_take_over(struct node *n)
+{
+	size_t pos = 0;
+	void *v = NULL;
+	while (map_next(&n->pods, &pos, NULL, &v)) {
+		struct pod *p = v;
+		if (p->o && p->net_up && !p->ports_open)
+			hostports_open(p);
+	}
+	if (n->nodenet)
+		nodenet_hostports_synced(n->nodenet);
+}
+
 static void
 on_synced(void *arg)
 {
@@ -419,6 +441,7 @@ on_synced(void *arg)
 	}
 	stray_dirs(n, n->dir);
 	podnet_pods(n->net, stray_network, n);
+	hostports_take_over(n);
 }
 
 /* ---- events ---- */
@@ -442,6 +465,19 @@ pods_network_ready(struct node *n)
 	void *v = NULL;
 	while (map_next(&n->pods, &pos, NULL, &v))
 		pod_sync_later(v);
+}
+
+void
+pods_addresses_changed(struct node *n)
+{
+	size_t pos = 0;
+	void *v = NULL;
+	while (map_next(&n->pods, &pos, NULL, &v)) {
+		struct pod *p = v;
+		if (p->o && p->o->spec.host_network && p->net_up)
+			pod_take_host_ips(p);
+		pod_sync_later(p);
+	}
 }
 
 int

@@ -12,6 +12,7 @@
 
 struct str_pair;
 struct core_v1_service;
+struct core_v1_pod_spec;
 struct core_v1_node;
 struct discovery_v1_endpoint;
 struct discovery_v1_endpoint_slice;
@@ -42,6 +43,11 @@ struct map_port {
  * what they point to, are arena and borrow the input. 0 or -ENOMEM. */
 int map_service(struct arena *a, const struct map_input *in, const struct map_place *at,
 	struct map_port **ret, size_t *ret_n);
+
+/* map_hostports: the host ports of a pod with these addresses, of containers and sidecars; arena. Those that
+ * cannot be (malformed) are left out. 0 or -ENOMEM. */
+int map_hostports(struct arena *a, const struct core_v1_pod_spec *s, const struct ip_addr *ips,
+	size_t n_ips, struct proxy_hostport **ret, size_t *ret_n);
 
 /* map_node: addresses (InternalIP) and ranges of a node; what is absent or malformed has family 0. */
 void map_node(const struct core_v1_node *node, struct podnet_node *ret);

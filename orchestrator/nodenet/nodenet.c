@@ -424,6 +424,20 @@ nodenet_hostports_set(
 	return rc;
 }
 
+int
+nodenet_hostports_of_pod(struct nodenet *a, struct str key, const struct core_v1_pod_spec *s,
+	const struct ip_addr *ips, size_t n_ips)
+{
+	struct arena *mem = arena_new(0);
+	struct proxy_hostport *ports = NULL;
+	size_t n = 0;
+	int rc = mem ? map_hostports(mem, s, ips, n_ips, &ports, &n) : -ENOMEM;
+	if (rc == 0)
+		rc = nodenet_hostports_set(a, key, ports, n);
+	arena_free(mem);
+	return rc;
+}
+
 void
 nodenet_hostports_synced(struct nodenet *a)
 {
@@ -470,14 +484,31 @@ watch_all(struct nodenet *a)
 }
 
 static void
+addrs_take(struct nodenet *a, const struct ip_addr *ips, size_t n)
+{
+	a->c.n_node_ips = n < ADDRS_MAX ? n : ADDRS_MAX;
+	for (size_t i = 0; i < a->c.n_node_ips; i++)
+		a->addrs[i] = ips[i];
+}
+
+void
+nodenet_addresses_set(struct nodenet *a, const struct ip_addr *ips, size_t n)
+{
+	const struct informer_obj *own = informer_get(a->nodes, a->c.cfg->name);
+	addrs_take(a, ips, n);
+	int rc = proxy_ranges(a, own ? own->obj : NULL);
+	if (rc < 0) {
+		log_warn("addresses of node ports: %s", strerror(-rc));
+		again_later(a);
+	}
+}
+
+static void
 config_take(struct nodenet *a, const struct nodenet_config *c)
 {
 	a->c = *c;
 	a->loop = c->client->loop;
-	if (a->c.n_node_ips > ADDRS_MAX)
-		a->c.n_node_ips = ADDRS_MAX;
-	for (size_t i = 0; i < a->c.n_node_ips; i++)
-		a->addrs[i] = c->node_ips[i];
+	addrs_take(a, c->node_ips, c->n_node_ips);
 	if (ip_is_set(&c->cfg->cluster.dns4))
 		a->own[a->n_own++] = c->cfg->cluster.dns4;
 	if (ip_is_set(&c->cfg->cluster.dns6))

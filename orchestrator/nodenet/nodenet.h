@@ -22,6 +22,7 @@
 #include "orchestrator/machine/machine.h"
 
 struct nodenet;
+struct core_v1_pod_spec;
 struct nodenet_config {
 	struct client
 		*client; /* borrowed until nodenet_free; may do what system:node-proxier may */
@@ -43,11 +44,17 @@ void nodenet_free(struct nodenet *a);
  * within a second). */
 void nodenet_podnet_configured(struct nodenet *a);
 
+/* nodenet_addresses_set: where node ports are served from now on, in place of nodenet_config.node_ips. */
+void nodenet_addresses_set(struct nodenet *a, const struct ip_addr *ips, size_t n);
+
 /* nodenet_hostports_set: these are the ports of the node that lead to the pod; replaces what the key (a
  * pod's UID) had; n = 0 removes. The kernel has it at the end of the turn.
  * Errors: -ENOMEM, -EINVAL (protocol, port 0, key empty or longer than 200). */
 int nodenet_hostports_set(
 	struct nodenet *a, struct str key, const struct proxy_hostport *ports, size_t n);
+/* nodenet_hostports_of_pod: the same, from the description of the pod and its addresses. */
+int nodenet_hostports_of_pod(struct nodenet *a, struct str key, const struct core_v1_pod_spec *s,
+	const struct ip_addr *ips, size_t n_ips);
 /* nodenet_hostports_synced: the ports of all pods that ran before have been set (see wait_hostports). */
 void nodenet_hostports_synced(struct nodenet *a);
 

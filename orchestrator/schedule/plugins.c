@@ -126,31 +126,43 @@ ports_clash(const struct core_v1_container_port *x, const struct core_v1_contain
 {
 	struct str any = STR("0.0.0.0");
 	struct str xip = x->host_ip.n ? x->host_ip : any, yip = y->host_ip.n ? y->host_ip : any;
-	return x->host_port && x->host_port == y->host_port && str_eq(x->protocol, y->protocol) &&
+	return x->host_port == y->host_port && str_eq(x->protocol, y->protocol) &&
 		(str_eq(xip, yip) || str_eq(xip, any) || str_eq(yip, any));
+}
+
+/* port_next: the next host port of a pod: of its containers and of the init containers that run as long as
+ * they do. *pos counts the containers, *port their ports; both 0 at first. */
+static const struct core_v1_container_port *
+port_next(const struct core_v1_pod_spec *s, size_t *pos, size_t *port)
+{
+	for (; *pos < s->n_init_containers + s->n_containers; ++*pos, *port = 0) {
+		bool init = *pos < s->n_init_containers;
+		const struct core_v1_container *c = init
+			? &s->init_containers[*pos]
+			: &s->containers[*pos - s->n_init_containers];
+		while ((!init || str_eq(c->restart_policy, STR("Always"))) && *port < c->n_ports)
+			if (c->ports[(*port)++].host_port)
+				return &c->ports[*port - 1];
+	}
+	return NULL;
 }
 
 static bool
 pods_clash(const struct core_v1_pod *x, const struct core_v1_pod *y)
 {
-	for (size_t i = 0; i < x->spec.n_containers; i++)
-		for (size_t k = 0; k < x->spec.containers[i].n_ports; k++)
-			for (size_t m = 0; m < y->spec.n_containers; m++)
-				for (size_t o = 0; o < y->spec.containers[m].n_ports; o++)
-					if (ports_clash(&x->spec.containers[i].ports[k],
-						    &y->spec.containers[m].ports[o]))
-						return true;
+	const struct core_v1_container_port *a, *b;
+	for (size_t pos = 0, port = 0; (a = port_next(&x->spec, &pos, &port));)
+		for (size_t i = 0, k = 0; (b = port_next(&y->spec, &i, &k));)
+			if (ports_clash(a, b))
+				return true;
 	return false;
 }
 
 static bool
 wants_host_port(const struct core_v1_pod *p)
 {
-	for (size_t i = 0; i < p->spec.n_containers; i++)
-		for (size_t k = 0; k < p->spec.containers[i].n_ports; k++)
-			if (p->spec.containers[i].ports[k].host_port)
-				return true;
-	return false;
+	size_t pos = 0, port = 0;
+	return port_next(&p->spec, &pos, &port) != NULL;
 }
 
 static bool

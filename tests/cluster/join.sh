@@ -2,7 +2,17 @@
 #
 # Cluster suite, area join: what a cluster is when it has just come up: versions, labels, ranges, certificates, names.
 versions() { k get nodes --no-headers | awk '$2 == "Ready" { print $5 }' | sort | uniq -c; }
-certificates() { k get csr --no-headers | grep -c 'Approved,Issued'; }
+# At least two a machine (a serving one more when an address came late), and all signed.
+certificates() {
+	k get csr --no-headers >"$tmp/csrs" && [ "$(grep -c . "$tmp/csrs")" -ge 6 ] &&
+		! grep -v 'Approved,Issued' "$tmp/csrs" && echo 'all signed'
+}
+serving_addresses() {
+	k get csr -o 'jsonpath={range .items[?(@.spec.signerName=="kubernetes.io/kubelet-serving")]}{.status.certificate}{"\n"}{end}' |
+		while read -r c; do
+			echo "$c" | base64 -d | openssl x509 -noout -text | grep 'IP Address'
+		done
+}
 serving_names() { [ "$(grep -lE 'names on [12] addresses' "$tmp"/c/*/console.log | wc -l)" -eq 3 ] && echo all; }
 
 check 'their version' '3 v1\.37\.' versions
@@ -10,7 +20,13 @@ check 'the control node is labelled' 'node-1 .*control-plane' k get nodes
 check 'no node has a taint' '^ *$' k get nodes -o jsonpath='{.items[*].spec.taints}'
 check 'each has its pod ranges' 'node-3 10\.244\.[0-9]+\.0/24 fd00:10:244:' k get nodes \
 	-o 'jsonpath={range .items[*]}{.metadata.name} {.spec.podCIDRs[0]} {.spec.podCIDRs[1]}{"\n"}{end}'
-check 'client and serving certificates were signed' '^6 ' certificates
+check 'each has an address of each family' 'node/node-3 condition met' k wait node --all --timeout=30s \
+	--for='jsonpath={.status.addresses[1].type}=InternalIP'
+check 'IPv4 first' '^10\.77\.0\.[0-9]+ fd77:' k get node node-3 \
+	-o 'jsonpath={.status.addresses[0].address} {.status.addresses[1].address}'
+check 'client and serving certificates were signed' 'all signed' eventually 30 certificates
+check 'a serving certificate names both addresses' \
+	'IP Address:10\.77\.0\.[0-9]+, IP Address:FD77:' serving_addresses
 check 'the name server has its Service' '10\.96\.0\.10' k -n kube-system get svc kube-dns
 check 'each machine serves names' 'all' eventually 30 serving_names
 check 'a write' 'created' k create configmap kept --from-literal=a=b

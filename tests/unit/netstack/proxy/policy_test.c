@@ -310,6 +310,24 @@ TEST(host_ports_lead_to_their_pod)
 	CHECK_INT(hit(w.node, NULL, &loopback, 8889, NULL), 0);
 	CHECK_INT(hit(w.node, &node_addrs[0], &loopback, 8889, NULL), 0);
 	CHECK_INT(hit(w.outside, NULL, &node_addrs[0], 8889, NULL), -ECONNREFUSED);
+	/* 0.0.0.0 and :: are the addresses of one family */
+	h = (struct proxy_hostport){.proto = IPPROTO_TCP,
+		.host_ip = ip_of("::"),
+		.host_port = 8890,
+		.pod_port = POD_PORT,
+		.pod4 = w.pods[0].ip[0],
+		.pod6 = w.pods[0].ip[1]};
+	CHECK_INT(proxy_hostport_set(p, STR("uid-0/8890"), &h), 0);
+	h.host_ip = ip_of("0.0.0.0");
+	h.host_port = 8891;
+	CHECK_INT(proxy_hostport_set(p, STR("uid-0/8891"), &h), 0);
+	CHECK_INT(proxy_flush(p, &e), 0);
+	CHECK_INT(hit(w.outside, NULL, &node_addrs[0], 8890, NULL), -ECONNREFUSED);
+	CHECK_INT(hit(w.node, NULL, &loopback, 8890, NULL), -ECONNREFUSED);
+	CHECK_INT(hit(w.outside, NULL, &node_addrs[1], 8890, NULL), 0);
+	CHECK_INT(hit(w.outside, NULL, &node_addrs[0], 8891, NULL), 0);
+	CHECK_INT(hit(w.node, NULL, &loopback, 8891, NULL), 0);
+	CHECK_INT(hit(w.outside, NULL, &node_addrs[1], 8891, NULL), -ECONNREFUSED);
 	proxy_hostport_del(p, STR("uid-1/8888"));
 	CHECK_INT(proxy_flush(p, &e), 0);
 	CHECK_INT(hit(w.outside, NULL, &node_addrs[0], 8888, NULL), -ECONNREFUSED);
