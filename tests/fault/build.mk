@@ -2,7 +2,7 @@
 LIBS += tests/fault
 SRC_tests/fault := $(addprefix tests/fault/,access.c checker.c checker_read.c)
 DEPS_tests/fault := base orchestrator/client storage/store
-UNIT_tests/fault := tests/unit/fault/checker_test.c
+UNIT_tests/fault := tests/unit/fault/checker_test.c tests/unit/fault/replay_test.c
 TOOL_tests/fault := $(addprefix tests/fault/,check.c load.c objects.c replay.c serve.c)
 SUITES += fault
 .PHONY: suite-fault fault
