@@ -11,6 +11,7 @@
 #   UNIT_netstack/http := tests/unit/netstack/http/server_test.c ...   one program each
 #   FUZZ_netstack/http := tests/fuzz/http1.c           libFuzzer targets; corpus in tests/fuzz/corpus/<name>
 #   BENCH_netstack/http := tests/bench/http.c          programs that print figures
+#   TOOL_tests/fault := tests/fault/load.c             programs that a suite runs: $(O)/musl/fault/load
 #   PROGS += keelctl; MAIN_keelctl := qemu/keelctl.c; DEPS_keelctl := qemu; WHOLE_keelctl := ...
 #   SUITES += api                                      `make suite-api` is part of `make test`
 #   DATA_x/test.c := build/bin/y                       what a test program wants to be there when it runs
@@ -155,12 +156,13 @@ all: libs programs image kernel
 # ---- unit tests, fuzzing, figures -------------------------------------------------------------
 
 unitprogs = $(foreach s,$(UNIT_$2),$(O)/$1/$(call progname,$s))
-# 1 variant, 2 folder, 3 kind (UNIT, FUZZ, BENCH)
+# 1 variant, 2 folder, 3 kind (UNIT, FUZZ, BENCH, TOOL)
 define test_rules
 $(foreach s,$($3_$2),$(eval $(call link_rules,$1,$(O)/$1/$(call progname,$s),$s,$2 $(DEPS_OF_$s),$(if $(filter BENCH,$3),$(MIMALLOC)))))
 endef
 $(foreach l,$(LIBS),$(eval $(call test_rules,musl,$l,UNIT))$(eval $(call test_rules,asan,$l,UNIT)))
 $(foreach l,$(LIBS),$(eval $(call test_rules,fuzz,$l,FUZZ))$(eval $(call test_rules,musl,$l,BENCH)))
+$(foreach l,$(LIBS),$(eval $(call test_rules,musl,$l,TOOL)))
 
 define unit_targets
 .PHONY: unit-$(call flat,$1) asan-$(call flat,$1)
@@ -241,6 +243,8 @@ help:
 	@echo 'make test          all tests: $(SUITES)'
 	@echo 'make unit          unit tests, static against musl; unit-<folder>: one folder (/ as -), say unit-netstack-http'
 	@echo 'make asan          unit tests under address and undefined sanitizers; asan-<folder>: one folder'
+	@echo 'make fault         kills, cuts, power cuts under load, half an hour (a short round is part of make test);'
+	@echo '                   SEED= repeats its choices, AREAS= some of tests/fault/areas'
 	@echo 'make lint          format, layers, headers, banned calls, sizes'
 	@echo 'make format        lays out all C as .clang-format says'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS=60; FUZZ=<name> one of them'

@@ -181,8 +181,8 @@ defaults(struct cluster *c, const struct cluster_options *o, bool found)
 }
 
 static int
-node_start(const struct cluster *c, const struct cluster_node *n, const char *kernel,
-	enum backend backend, struct err *e)
+node_start(const struct cluster *c, const struct cluster_node *n, const struct cluster_options *o,
+	const char *record, enum backend backend, struct err *e)
 {
 	char initrd[700], disk[700];
 	snprintf(initrd, sizeof(initrd), "%s/initrd", n->dir);
@@ -190,9 +190,10 @@ node_start(const struct cluster *c, const struct cluster_node *n, const char *ke
 	struct machine_spec m = {.name = n->name,
 		.dir = n->dir,
 		.run_dir = c->run_dir,
-		.kernel = kernel,
+		.kernel = o->kernel,
 		.initrd = initrd,
 		.disk = disk,
+		.record = record,
 		.mem_mib = c->mem_mib,
 		.cpus = c->cpus,
 		.backend = backend};
@@ -244,7 +245,7 @@ cluster_up(const struct cluster_options *o, struct err *e)
 		enum backend b = machine_backend(c->backend, o->kernel, c->dir, &why);
 		say(start, "backend: %s (%s)", b == BACKEND_KVM ? "KVM" : "TCG", why);
 		for (unsigned i = 0; rc == 0 && i < c->n_nodes; i++)
-			rc = node_start(c, &c->nodes[i], o->kernel, b, e);
+			rc = node_start(c, &c->nodes[i], o, NULL, b, e);
 	}
 	if (rc == 0) {
 		say(start, "%u machines started", c->n_nodes);
@@ -263,7 +264,8 @@ cluster_node_start(
 	const struct cluster_node *n = cluster_node_find(c, node);
 	if (!n)
 		return err_set(e, -ENOENT, R_NOT_FOUND, "no machine '%s'", node);
-	return node_start(c, n, o->kernel, machine_backend(c->backend, o->kernel, c->dir, &why), e);
+	return node_start(
+		c, n, o, o->record_disk, machine_backend(c->backend, o->kernel, c->dir, &why), e);
 }
 
 int

@@ -25,10 +25,11 @@ struct cluster_options {
 	enum backend backend;
 	/* "HOST[:PORT]=CA-FILE": image registries the machines may use; the first NULL ends them */
 	const char *registries[CLUSTER_REGISTRIES_MAX];
-	const char *host;  /* "NAME=ADDR": a name for the DNS relay; NULL */
-	unsigned disk_gib; /* 0 = 8 (sparse) */
-	bool wait;         /* until all nodes are Ready */
-	int timeout_s;     /* of the wait; 0 = 300 */
+	const char *host;        /* "NAME=ADDR": a name for the DNS relay; NULL */
+	const char *record_disk; /* of cluster_node_start: see machine.h; NULL */
+	unsigned disk_gib;       /* 0 = 8 (sparse) */
+	bool wait;               /* until all nodes are Ready */
+	int timeout_s;           /* of the wait; 0 = 300 */
 };
 
 struct cluster_node {

@@ -60,7 +60,11 @@ static const char console_help[] =
 	"usage: keelctl cluster console NODE [--dir DIR]\n\nCtrl-] leaves.\n";
 static const char kill_help[] =
 	"usage: keelctl cluster kill NODE [--dir DIR]\n\nAs when the power is cut.\n";
-static const char start_help[] = "usage: keelctl cluster start NODE [--dir DIR] [--kernel FILE]\n";
+static const char start_help[] =
+	"usage: keelctl cluster start NODE [--dir DIR] [--kernel FILE] [--record-disk LOG]\n"
+	"\n"
+	"--record-disk writes each write and flush of the machine's disk into LOG (format of the kernel's\n"
+	"dm-log-writes), so that every state a power cut could have left can be made from a copy of the disk.\n";
 static const char cut_help[] =
 	"usage: keelctl cluster cut A B [--dir DIR]\n\nA and B: machines or 'gateway'.\n";
 static const char heal_help[] = "usage: keelctl cluster heal A B [--dir DIR]\n";
@@ -97,6 +101,7 @@ static const struct option_row {
 	{"--initramfs", OPT_STRING, offsetof(struct options, up.initramfs)},
 	{"--kubeconfig", OPT_STRING, offsetof(struct options, up.kubeconfig)},
 	{"--registry", OPT_LIST, offsetof(struct options, up.registries)},
+	{"--record-disk", OPT_STRING, offsetof(struct options, up.record_disk)},
 	{"--host", OPT_STRING, offsetof(struct options, up.host)},
 	{"--timeout", OPT_NUMBER, offsetof(struct options, up.timeout_s)},
 	{"--no-wait", OPT_OFF, offsetof(struct options, up.wait)},

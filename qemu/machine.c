@@ -227,6 +227,26 @@ arg_add(struct args *x, const char *fmt, ...)
 }
 
 static void
+disk_args(struct args *x, const struct machine_spec *m)
+{
+	const char *cache = "cache.direct=off,cache.no-flush=off";
+	if (!m->disk)
+		return;
+	arg_add(x, "-blockdev");
+	arg_add(x, "driver=file,node-name=%s,filename=%s,%s,discard=unmap",
+		m->record ? "disk-file" : "disk0", m->disk, cache);
+	if (m->record) {
+		arg_add(x, "-blockdev");
+		arg_add(x, "driver=file,node-name=record,filename=%s,%s", m->record, cache);
+		arg_add(x, "-blockdev");
+		arg_add(x,
+			"driver=blklogwrites,node-name=disk0,file=disk-file,log=record,discard=unmap");
+	}
+	arg_add(x, "-device");
+	arg_add(x, "virtio-blk-device,drive=disk0,serial=data,write-cache=on");
+}
+
+static void
 qemu_args(struct args *x, const struct machine_spec *m)
 {
 	const uint8_t *c = m->mac;
@@ -274,13 +294,7 @@ qemu_args(struct args *x, const struct machine_spec *m)
 		c[2], c[3], c[4], c[5]);
 	arg_add(x, "-device");
 	arg_add(x, "virtio-rng-device");
-	if (m->disk) {
-		arg_add(x, "-drive");
-		arg_add(x, "id=disk0,file=%s,format=raw,if=none,cache=writeback,discard=unmap",
-			m->disk);
-		arg_add(x, "-device");
-		arg_add(x, "virtio-blk-device,drive=disk0,serial=data");
-	}
+	disk_args(x, m);
 }
 
 static struct str
@@ -296,8 +310,12 @@ machine_start(const struct machine_spec *m, struct err *e)
 	if (!x.a)
 		return err_errno(e, -ENOMEM, "starting machine '%s'", m->name);
 	int rc = 0;
+	_cleanup_fd_ int record = -1;
 	if (machine_pid(m->dir) > 0) {
 		rc = err_set(e, -EALREADY, R_UNKNOWN, "machine '%s' runs already", m->name);
+	} else if (m->record &&
+		(record = open(m->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0) {
+		rc = err_errno(e, -errno, "making '%s'", m->record);
 	} else {
 		qemu_args(&x, m);
 		pid_t pid = process_start(

@@ -3,6 +3,7 @@
  * machine: one QEMU guest of a test cluster: its command line, its life, its QMP socket; and the choice
  * between KVM and TCG, which is made by booting, not by opening the device (a /dev/kvm that opens may
  * still hang stock guests). Blocking calls: this is a command-line tool.
+ * A disk is recorded by QEMU's blklogwrites, in the format of the kernel's dm-log-writes.
  * Sources: QEMU 7.2 invocation and QMP reference; docs/system/i386/microvm. */
 #ifndef QEMU_MACHINE_H
 #define QEMU_MACHINE_H
@@ -20,7 +21,8 @@ struct machine_spec {
 	const char *run_dir; /* sockets: <name>.sock (fabric), <name>.qmp, <name>.console */
 	const char *kernel;
 	const char *initrd;
-	const char *disk; /* raw image; NULL = none */
+	const char *disk;   /* raw image; NULL = none */
+	const char *record; /* every write and flush of the disk goes there too; NULL = none */
 	uint8_t mac[6];
 	unsigned mem_mib, cpus;
 	enum backend backend; /* not AUTO */

@@ -5,7 +5,7 @@
  * Invariants: `end` (or `upgraded`) runs exactly once, never within http_call_start, not after a
  * cancel; a call's memory lives until the end of the turn. A request is sent a second time only when
  * that cannot have an effect twice.
- * Source: RFC 9112 sections 6 and 9; RFC 9110 section 9.2.2 (idempotent methods). */
+ * Source: RFC 9112 sections 6 and 9; RFC 9110 section 9.2.1 (safe methods). */
 #include "netstack/http/client_int.h"
 #include "netstack/http/server.h"
 #include "netstack/http/tunnel.h"
@@ -89,17 +89,13 @@ call_fail(struct http_call *c, int code, const char *text)
 	http_call_fail(c, &e);
 }
 
+/* is_safe: done twice it is as if done once, whatever others do between: a PUT that had its effect would
+ * overwrite theirs when it is sent again. */
 static bool
-is_idempotent(struct str method)
+is_safe(struct str method)
 {
 	static const struct str methods[] = {
-		STR_INIT("GET"),
-		STR_INIT("HEAD"),
-		STR_INIT("PUT"),
-		STR_INIT("DELETE"),
-		STR_INIT("OPTIONS"),
-		STR_INIT("TRACE"),
-	};
+		STR_INIT("GET"), STR_INIT("HEAD"), STR_INIT("OPTIONS"), STR_INIT("TRACE")};
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		if (str_eq(methods[i], method))
 			return true;
@@ -113,7 +109,7 @@ http_call_broken(struct http_call *c, const struct err *e)
 
 	/* A server may close an idle connection just as we use it. */
 	if (pooled && c->state == CALL_HEAD && c->sent_any && !c->stream_body &&
-		is_idempotent(c->method)) {
+		is_safe(c->method)) {
 		c->retried = true;
 		c->start_ns = loop_now_ns(c->client->loop);
 		http_call_connect(c);

@@ -83,8 +83,8 @@ struct http_call_fns {
 };
 
 /* http_call_start: all slices are borrowed until return. Errors: -EINVAL (e), -ENOMEM. A request that
- * fails on a pooled connection before any byte of a reply is sent again once on a new one, if its
- * method is idempotent or nothing had been sent. */
+ * fails on a connection before any byte of a reply is sent again once on a new one, if its method is
+ * safe (GET, HEAD, OPTIONS, TRACE). */
 int http_call_start(struct http_client *c, const struct http_call_spec *spec,
 	const struct http_call_fns *fns, void *arg, struct http_call **ret, struct err *e);
 void http_call_cancel(struct http_call *call); /* no callback afterwards; closes or drains */

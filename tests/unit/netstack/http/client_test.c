@@ -291,6 +291,25 @@ TEST(replies_stream_pause_and_resume)
 	stop();
 }
 
+/* A write whose reply was lost may have been done: sent again it would overwrite what others wrote since. */
+TEST(a_write_is_never_sent_twice)
+{
+	static const char *const methods[] = {"PUT", "DELETE", "POST", "PATCH"};
+
+	start(NULL);
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		struct result r = {0};
+		struct http_call_spec s = {
+			.method = str_c(methods[i]), .url = str_c(url_of("http", "/drop"))};
+		requests = 0;
+		run_call(&s, &r);
+		CHECK_INT(r.error, -ECONNRESET);
+		CHECK_INT(requests, 1);
+		result_clear(&r);
+	}
+	stop();
+}
+
 TEST(failures_are_told_once)
 {
 	struct result r = {0};
@@ -299,7 +318,7 @@ TEST(failures_are_told_once)
 	struct http_call_spec s = {.url = str_c(url_of("http", "/drop"))};
 	run_call(&s, &r);
 	CHECK_INT(r.error, -ECONNRESET);
-	CHECK_INT(requests, 2); /* idempotent: tried once more */
+	CHECK_INT(requests, 2); /* safe: tried once more */
 	result_clear(&r);
 	s = (struct http_call_spec){
 		.method = STR_INIT("POST"), .url = str_c(url_of("http", "/drop"))};

@@ -1,0 +1,50 @@
+# Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+#
+# Fault suite, area roles: the roles of a machine are killed at random times, each many times, by a pod on that
+# machine that sees its processes. Nothing that was acknowledged is lost, no container is restarted, the nodes
+# stay Ready, and a pod that asks another by its Service's name never goes without an answer.
+cluster
+
+# killer ROLE N: N kills, 0.8 to 2.4 s apart (PID 1 slows down a role that ends ten times in ten seconds).
+killer() {
+	draw 1000000
+	apply <<-E
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: kill-$1}
+		spec:
+		  nodeName: node-1
+		  hostPID: true
+		  restartPolicy: Never
+		  terminationGracePeriodSeconds: 0
+		  containers:
+		  - name: kill
+		    image: "%IMAGE(busybox:latest)%"
+		    securityContext: {privileged: true}
+		    command: [sh, -c]
+		    args:
+		    - |
+		      for t in \$(awk 'BEGIN { srand($drawn); for (i = 0; i < $2; i++) print 0.8 + 1.6 * rand() }'); do
+		        sleep \$t
+		        kill -9 \$(pgrep -f '^keelson $1\$') || exit 1
+		      done
+	E
+}
+killed() { tail -n +"$from" "$tmp/c/node-1/console.log" | grep -c "$1: killed by signal 9"; }
+over() { k get pod "kill-$1" -o 'jsonpath={.status.phase}' | grep -E 'Succeeded|Failed'; }
+# unchanged: nothing but the killers differs from what was noted before.
+unchanged() { eventually 30 steady >"$tmp/steady" && diff "$tmp/before" "$tmp/steady" && echo same; }
+
+amount 2 20
+for role in control node dns; do
+	from=$(($(wc -l <"$tmp/c/node-1/console.log") + 1))
+	steady >"$tmp/before"
+	load_start "$role"
+	check "a pod that kills $role" 'created' killer "$role" "$n"
+	check "$n kills of $role" 'Succeeded' eventually 240 over "$role"
+	check 'so many were counted' "^$n " killed "$role"
+	load_end "$role"
+	check 'containers and nodes are as they were' 'same' unchanged
+	figure roles "$role served again: $(ready_times node-1 "$role" "$from")"
+done
+check 'no request of a pod went without an answer' '^0 ' unanswered
