@@ -1,0 +1,48 @@
+#!/bin/sh
+# Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+#
+# tests/peers/build.sh NAME...: builds upstream's own programs, and prints the path of each.
+#
+# The peers Keelson is measured against: kubectl and kube-apiserver, and e2e.test with ginkgo, of the
+# release that go.mod pins. Place in the flow: called by the tests that need one. go.mod and go.sum are
+# all that is kept here; the sources come as Go modules, verified by go.sum.
+# Invariants: a program is stamped with its release; it is kept in the project's cache under a key of all
+# that went in (go.mod, go.sum, this file, the compiler), so that a second call takes no time.
+# Must not: write into the tree, name a host.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=$("$here/../../deps/fetch.sh" --cache)/peers
+
+command -v go >/dev/null || {
+	echo "peers: the Go compiler is needed ($(awk '$1 == "go" { print $2 }' "$here/go.mod"), or any since 1.21)" >&2
+	exit 1
+}
+export GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" GOFLAGS=-mod=readonly CGO_ENABLED=0
+cd "$here"
+release=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" { print $3 }' go.mod)
+minor=${release#v1.}
+stamp=
+for at in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+	stamp="$stamp -X $at.gitVersion=$release -X $at.gitMajor=1 -X $at.gitMinor=${minor%%.*}"
+	stamp="$stamp -X $at.gitTreeState=archive -X $at.buildDate=1970-01-01T00:00:00Z"
+done
+key=$({ cat go.mod go.sum build.sh && go version; } | sha256sum | cut -c1-16)
+
+for name in "$@"; do
+	case $name in
+	kubectl | kube-apiserver) how=build what=k8s.io/kubernetes/cmd/$name ;;
+	e2e.test) how="test -c" what=k8s.io/kubernetes/test/e2e ;;
+	ginkgo) how=build what=github.com/onsi/ginkgo/v2/ginkgo ;;
+	*) echo "peers: no program is called '$name'" >&2 && exit 1 ;;
+	esac
+	to=$cache/$name-$release-$key
+	if ! [ -x "$to/$name" ]; then
+		echo "peers: building $name $release" >&2
+		mkdir -p "$to"
+		# shellcheck disable=SC2086
+		nice go $how -p 2 -trimpath -ldflags "-s -w$stamp" -o "$to/$name.$$" $what >&2
+		mv "$to/$name.$$" "$to/$name"
+	fi
+	echo "$to/$name"
+done
