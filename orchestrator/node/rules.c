@@ -376,6 +376,12 @@ resolv_write(struct buf *b, const struct core_v1_pod_spec *s, struct str ns, str
 /* ---- phase ---- */
 
 bool
+kill_restarts(struct str policy, bool sidecar)
+{
+	return sidecar || !str_eq(policy, STR("Never"));
+}
+
+bool
 restart_wanted(struct str policy, bool sidecar, bool init, int exit_code)
 {
 	if (sidecar)
@@ -401,7 +407,9 @@ pod_phase(const struct phase_in *v, size_t n, struct str restart_policy, bool te
 			running++;
 		} else if (v[i].exited) {
 			bool again = !terminating &&
-				restart_wanted(restart_policy, false, false, v[i].exit_code);
+				(v[i].again ||
+					restart_wanted(
+						restart_policy, false, false, v[i].exit_code));
 			waiting += again;
 			good += !again && v[i].exit_code == 0;
 			bad += !again && v[i].exit_code != 0;

@@ -170,6 +170,10 @@ TEST(phases)
 		{"OnFailure", "Running", false,
 			{{.exited = true, .exit_code = 1}, {.exited = true}}},
 		{"OnFailure", "Succeeded", false, {{.exited = true}, {.exited = true}}},
+		{"OnFailure", "Running", false,
+			{{.exited = true, .again = true}, {.exited = true}}},
+		{"OnFailure", "Succeeded", true,
+			{{.exited = true, .again = true}, {.exited = true}}},
 		{"Always", "Running", false, {{.exited = true}, {.exited = true}}},
 		{"Always", "Succeeded", true, {{.exited = true}, {.exited = true}}},
 		{"Always", "Failed", true, {{.exited = true, .exit_code = 137}, {.exited = true}}},
@@ -194,4 +198,7 @@ TEST(restarts_by_policy)
 	CHECK(restart_wanted(STR("OnFailure"), false, false, 1));
 	CHECK(!restart_wanted(STR("Never"), false, false, 1));
 	CHECK(restart_wanted(STR("Never"), true, true, 0));
+	CHECK(kill_restarts(STR("OnFailure"), false));
+	CHECK(!kill_restarts(STR("Never"), false));
+	CHECK(kill_restarts(STR("Never"), true));
 }
