@@ -210,6 +210,8 @@ void ctr_stop(struct ctr *c, int64_t grace_ns);
 /* pod_status.c */
 void pod_status_update(struct pod *p);
 void pod_status_start(struct pod *p); /* takes over what an earlier process had written */
+/* pod_status_seen: a new object came: when others changed what is said here, it is said again. */
+void pod_status_seen(struct pod *p);
 const char *ctr_waiting_reason(const struct ctr *c); /* of state.waiting; borrowed */
 bool pod_status_settled(const struct pod *p);        /* the API knows all */
 

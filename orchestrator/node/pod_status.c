@@ -459,6 +459,17 @@ pod_status_settled(const struct pod *p)
 	return !p->patching && p->sent.len && !p->patch_again;
 }
 
+/* The node was thought lost: its pods were written off as not ready. */
+void
+pod_status_seen(struct pod *p)
+{
+	if (p->patching || p->patch_again)
+		return;
+	for (size_t i = 0; i < COND__COUNT; i++)
+		if (condition_lost(&p->o->status, str_c(cond_types[i]), p->conds[i].is))
+			buf_clear(&p->sent);
+}
+
 void
 pod_status_update(struct pod *p)
 {

@@ -358,6 +358,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	p = map_get(&n->pods, new_->uid);
 	if (p) {
 		pod_take(p, new_);
+		pod_status_seen(p);
 		if (old) {
 			const struct core_v1_pod *was = old->obj;
 			const struct core_v1_pod *now = new_->obj;

@@ -376,6 +376,15 @@ resolv_write(struct buf *b, const struct core_v1_pod_spec *s, struct str ns, str
 /* ---- phase ---- */
 
 bool
+condition_lost(const struct core_v1_pod_status *s, struct str type, bool is)
+{
+	for (size_t i = 0; i < s->n_conditions; i++)
+		if (str_eq(s->conditions[i].type, type))
+			return str_eq(s->conditions[i].status, STR("True")) != is;
+	return true;
+}
+
+bool
 kill_restarts(struct str policy, bool sidecar)
 {
 	return sidecar || !str_eq(policy, STR("Never"));

@@ -189,6 +189,17 @@ TEST(phases)
 			rows[i].want);
 }
 
+TEST(a_condition_that_others_changed_is_lost)
+{
+	struct core_v1_pod_condition c[] = {{.type = STR("Initialized"), .status = STR("True")},
+		{.type = STR("Ready"), .status = STR("False")}};
+	struct core_v1_pod_status s = {.conditions = c, .n_conditions = ARRAY_LEN(c)};
+	CHECK(condition_lost(&s, STR("Ready"), true));
+	CHECK(!condition_lost(&s, STR("Ready"), false));
+	CHECK(!condition_lost(&s, STR("Initialized"), true));
+	CHECK(condition_lost(&s, STR("ContainersReady"), true));
+}
+
 TEST(restarts_by_policy)
 {
 	CHECK(restart_wanted(STR("Always"), false, false, 0));
