@@ -167,6 +167,17 @@ put_facts(struct node *n, struct buf *b, const char *addresses)
 /* ---- status ---- */
 
 static void
+node_event(struct node *n, const char *type, const char *reason, const char *text, const char *what)
+{
+	struct event_ref ref = {.api_version = STR("v1"),
+		.kind = STR("Node"),
+		.name = n->name,
+		.uid = str_c(n->uid)};
+	client_event(n->api, &ref, type, reason, STR("kubelet"), n->name, "Node " STR_FMT " %s%s",
+		STR_ARG(n->name), text, what);
+}
+
+static void
 on_status(void *arg, const struct client_result *r)
 {
 	struct node *n = arg;
@@ -197,6 +208,9 @@ status_write(struct loop_work *w)
 	signed char was[4];
 	memcpy(was, n->cond_is, sizeof(was));
 	put_conditions(n, &conds, now_ns);
+	const char *ready = n->cond_is[NODE_READY] ? "NodeReady" : "NodeNotReady";
+	if (was[NODE_READY] != n->cond_is[NODE_READY])
+		node_event(n, "Normal", ready, "status is now: ", ready);
 	bool same = memcmp(was, n->cond_is, sizeof(was)) == 0 &&
 		str_eq(buf_view(&facts), buf_view(&n->status_sent));
 	if (same && now_ns - n->status_at_ns < STATUS_NS - NS_PER_SEC)
@@ -364,6 +378,10 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	if (n->registered)
 		return;
 	n->registered = true;
+	if (o->status.node_info.boot_id.n &&
+		!str_eq_c(o->status.node_info.boot_id, n->facts.boot_id))
+		node_event(
+			n, "Warning", "Rebooted", "has been rebooted, boot id: ", n->facts.boot_id);
 	register_status_later(n);
 	if (!loop_timer_is_set(&n->beat))
 		loop_timer_after(n->loop, &n->beat, 0);

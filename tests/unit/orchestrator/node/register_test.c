@@ -8,6 +8,7 @@
 /* ---- what the file needs of others ---- */
 
 static char sent[8][8192];
+static char told[8192]; /* the last event */
 static size_t n_sent;
 
 int64_t
@@ -77,7 +78,9 @@ client_call_start(struct client *c, const struct client_req *q, client_done_fn *
 	struct client_call **ret)
 {
 	struct answer *x = calloc(1, sizeof(*x));
-	if (!str_eq(q->resource, STR("leases")) && n_sent < ARRAY_LEN(sent))
+	if (str_eq(q->resource, STR("events")))
+		str_copy_c(q->body, told, sizeof(told));
+	else if (!str_eq(q->resource, STR("leases")) && n_sent < ARRAY_LEN(sent))
 		str_copy_c(q->body, sent[n_sent++], sizeof(sent[0]));
 	*x = (struct answer){.done = done, .arg = arg};
 	x->timer = (struct loop_timer){.fn = on_answer, .arg = x};
@@ -91,6 +94,7 @@ client_call_start(struct client *c, const struct client_req *q, client_done_fn *
 
 static struct client api;
 static struct node node;
+static char uid[16]; /* another each time: events of the same object are counted */
 
 static void
 turns(size_t want)
@@ -109,20 +113,26 @@ node_says(const char *ready)
 		{.type = STR("DiskPressure"), .status = STR("False"), .last_transition_time = 7},
 		{.type = STR("PIDPressure"), .status = STR("False"), .last_transition_time = 7},
 		{.type = STR("Ready"), .status = str_c(ready), .last_transition_time = 7}};
-	struct core_v1_node o = {.status = {.conditions = c, .n_conditions = ARRAY_LEN(c)}};
-	struct informer_obj obj = {.name = STR("n1"), .uid = STR("u1"), .obj = &o};
+	struct core_v1_node o = {.status = {.conditions = c,
+					 .n_conditions = ARRAY_LEN(c),
+					 .node_info = {.boot_id = STR("boot-1")}}};
+	struct informer_obj obj = {.name = STR("n1"), .uid = str_c(uid), .obj = &o};
 	on_node(&node, NULL, &obj);
 }
 
 static void
-node_up(void)
+node_up(const char *boot)
 {
 	static struct machine_config cfg;
 	node = (struct node){.cfg = &cfg, .name = STR("n1"), .api = &api, .dir = "/"};
 	node.loop = api.loop = loop_new(NULL, "test");
 	node.facts.n_ips = 1;
+	str_copy_c(str_c(boot), node.facts.boot_id, sizeof(node.facts.boot_id));
 	CHECK_INT(ip_parse(STR("10.0.0.9"), &node.facts.ips[0]), 0);
+	static int count;
+	snprintf(uid, sizeof(uid), "u%d", ++count);
 	n_sent = 0;
+	told[0] = 0;
 	register_start(&node);
 	turns(1); /* the object itself */
 	node_says("True");
@@ -142,7 +152,7 @@ node_down(void)
 
 TEST(a_node_that_was_thought_lost_says_at_once_that_it_is_ready)
 {
-	node_up();
+	node_up("boot-1");
 	node_says("True"); /* its own word: nothing new */
 	turns(0);
 	CHECK_INT(n_sent, 2);
@@ -155,7 +165,7 @@ TEST(a_node_that_was_thought_lost_says_at_once_that_it_is_ready)
 
 TEST(the_time_of_a_transition_is_kept_over_a_restart)
 {
-	node_up();
+	node_up("boot-1");
 	CHECK(strstr(sent[1],
 		"\"lastTransitionTime\":\"1970-01-01T00:00:00Z\",\"reason\":\"KubeletReady\""));
 	node_says("Unknown");
@@ -167,9 +177,24 @@ TEST(the_time_of_a_transition_is_kept_over_a_restart)
 
 TEST(addresses_are_replaced_and_conditions_of_others_stay)
 {
-	node_up();
+	node_up("boot-1");
 	CHECK(strstr(sent[1], "\"addresses\":[{\"$patch\":\"replace\"},{\"type\":\"InternalIP\","));
 	CHECK(!strstr(sent[0], "$patch"));
 	CHECK(!strstr(sent[1], "\"conditions\":[{\"$patch\""));
+	node_down();
+}
+
+TEST(a_reboot_and_getting_ready_are_told_as_events)
+{
+	node_up("boot-2");
+	CHECK(strstr(told,
+		"\"reason\":\"Rebooted\",\"message\":\"Node n1 has been rebooted, boot id: boot-2\""));
+	node_says("Unknown");
+	turns(3);
+	CHECK(strstr(
+		told, "\"reason\":\"NodeReady\",\"message\":\"Node n1 status is now: NodeReady\""));
+	node_down();
+	node_up("boot-1");
+	CHECK_STR(told, "");
 	node_down();
 }
