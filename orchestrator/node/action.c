@@ -22,7 +22,7 @@ struct action {
 	struct http_fetch *fetch;
 	struct loop_fd sock; /* fd -1 = none */
 	struct buf out;
-	bool sleeping, ok;
+	bool sleeping, ok, any_status;
 	char text[OUTPUT_MAX + 200];
 };
 
@@ -159,7 +159,7 @@ on_fetched(void *arg, const struct err *e, const struct http_response *resp, str
 	}
 	(void)body;
 	snprintf(x->text, sizeof(x->text), "HTTP probe failed with statuscode: %d", resp->status);
-	finish(x, resp->status >= 200 && resp->status < 400, x->text);
+	finish(x, x->any_status || (resp->status >= 200 && resp->status < 400), x->text);
 }
 
 static int
@@ -270,6 +270,7 @@ action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, v
 	x->c = c;
 	x->done = done;
 	x->arg = arg;
+	x->any_status = s->any_status;
 	x->sock.fd = -1;
 	x->timer = (struct loop_timer){.fn = on_timer, .arg = x};
 	x->work = (struct loop_work){.fn = on_known, .arg = x};

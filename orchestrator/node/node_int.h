@@ -117,7 +117,8 @@ struct ctr {
 	void *pulling_arg;
 	char image_id[80];
 	bool started, ready, hook_ran;
-	bool kill; /* to be ended, and started again if the policy says so */
+	bool kill;  /* to be ended */
+	bool again; /* and then started again whatever its exit code */
 	char kill_why[300];
 	int64_t kill_grace_ns;
 	struct probe probes[PROBE__COUNT];
@@ -188,6 +189,8 @@ bool ctr_is_sidecar(const struct ctr *c);
 /* ctr_state: the newest run; false = there is none. */
 bool ctr_state(const struct ctr *c, struct runtime_container *ret);
 bool ctr_running(const struct ctr *c);
+/* ctr_log_run: the run whose log is meant: the newest, or the last that ended. false = there is none. */
+bool ctr_log_run(const struct ctr *c, bool previous, struct runtime_container *ret);
 void ctr_last_set(struct ctr_last *l, const struct runtime_container *rc, const char *message);
 void pod_event(struct pod *p, const struct ctr *c, const char *type, const char *reason,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
@@ -215,8 +218,11 @@ bool pod_stop(struct pod *p);
 void ctr_stop(struct ctr *c, int64_t grace_ns);
 /* pod_status.c */
 void pod_status_update(struct pod *p);
-void pod_status_start(struct pod *p);         /* takes over what an earlier process had written */
-bool pod_status_settled(const struct pod *p); /* the API knows all */
+void pod_status_start(struct pod *p); /* takes over what an earlier process had written */
+/* pod_status_seen: a new object came: when others changed what is said here, it is said again. */
+void pod_status_seen(struct pod *p);
+const char *ctr_waiting_reason(const struct ctr *c); /* of state.waiting; borrowed */
+bool pod_status_settled(const struct pod *p);        /* the API knows all */
 
 /* objects.c: ConfigMaps, Secrets and claims that pods refer to, kept by a watch each. */
 enum object_kind { OBJECT_CONFIGMAP, OBJECT_SECRET, OBJECT_CLAIM, OBJECT_VOLUME };
@@ -260,6 +266,7 @@ struct action_spec {
 	const struct core_v1_tcp_socket_action *tcp;
 	const struct core_v1_sleep_action *sleep;
 	int64_t timeout_ns;
+	bool any_status; /* of HTTP: an answer is enough (hooks) */
 };
 int action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, void *arg,
 	struct action **ret);
@@ -267,6 +274,8 @@ void action_cancel(struct action *x);
 
 /* probe.c */
 void probes_start(struct ctr *c);
+/* probes_quiet: it is being ended: only its readiness is still looked at. */
+void probes_quiet(struct ctr *c);
 void probes_stop(struct ctr *c);
 
 /* join.c */

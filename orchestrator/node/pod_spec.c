@@ -145,10 +145,9 @@ user_fill(struct making *m)
 			"container has runAsNonRoot and image has non-numeric user (" STR_FMT
 			"), cannot verify user is non-root (pod: \"%s_%s(%s)\", container: %s)",
 			STR_ARG(user), p->name, p->ns, p->uid, m->c->name);
-	return err_set(&m->e, -EINVAL, R_UNKNOWN,
-		"container %s (pod: \"%s_%s(%s)\", container: %s)",
-		r->has_uid ? "has runAsNonRoot and runAsUser is 0 (root)"
-			   : "has runAsNonRoot and image will run as root",
+	return err_set(&m->e, -EINVAL, R_UNKNOWN, "container%s (pod: \"%s_%s(%s)\", container: %s)",
+		r->has_uid ? "'s runAsUser breaks non-root policy"
+			   : " has runAsNonRoot and image will run as root",
 		p->name, p->ns, p->uid, m->c->name);
 }
 
@@ -270,8 +269,9 @@ on_post_start(void *arg, bool ok, const char *text)
 	if (ok) {
 		begun(c);
 	} else {
-		pod_event(c->pod, c, "Warning", "FailedPostStartHook", "PostStartHook failed: %s",
-			text);
+		/* Not why: what the command printed may be secret. */
+		(void)text;
+		pod_event(c->pod, c, "Warning", "FailedPostStartHook", "PostStartHook failed");
 		c->kill = true;
 		c->kill_grace_ns = c->pod->o->spec.termination_grace_period_seconds * NS_PER_SEC;
 		snprintf(c->kill_why, sizeof(c->kill_why), "FailedPostStartHook");
@@ -303,7 +303,8 @@ on_started(void *arg, const struct err *e)
 	const struct core_v1_lifecycle_handler *h = s && s->lifecycle ? s->lifecycle->post_start
 								      : NULL;
 	if (h) {
-		struct action_spec a = {h->exec, h->http_get, h->tcp_socket, h->sleep, 0};
+		struct action_spec a = {
+			h->exec, h->http_get, h->tcp_socket, h->sleep, 0, .any_status = true};
 		if (action_start(c, &a, on_post_start, c, &c->action) == 0) {
 			c->op = CTR_HOOK;
 			return; /* the operation goes on */
@@ -404,7 +405,7 @@ ctr_create(struct ctr *c)
 		arena_free(m.a);
 		return;
 	}
-	c->kill = false;
+	c->kill = c->again = false;
 	int rc = spec_fill(&m);
 	if (rc < 0) {
 		create_failed(c, "CreateContainerConfigError", m.e.code ? m.e.msg : strerror(-rc));

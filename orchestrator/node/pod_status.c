@@ -168,17 +168,22 @@ put_terminated(struct buf *b, const struct ctr_last *l)
 	buf_fmt(b, ",\"containerID\":\"keelson://%s\"}}", l->id);
 }
 
-static void
-put_waiting(struct buf *b, const struct ctr *c)
+const char *
+ctr_waiting_reason(const struct ctr *c)
 {
 	bool init_left = false;
 	for (size_t i = 0; i < c->pod->n_ctrs && c->kind == CTR_MAIN; i++)
 		init_left = init_left || c->pod->ctrs[i].kind == CTR_INIT;
-	const char *reason = c->reason[0]                          ? c->reason
+	return c->reason[0]                                        ? c->reason
 		: init_left && !c->pod->conds[COND_INITIALIZED].is ? "PodInitializing"
 		: c->kind == CTR_INIT && c != c->pod->ctrs         ? "PodInitializing"
 								   : "ContainerCreating";
-	buf_fmt(b, "{\"waiting\":{\"reason\":\"%s\"", reason);
+}
+
+static void
+put_waiting(struct buf *b, const struct ctr *c)
+{
+	buf_fmt(b, "{\"waiting\":{\"reason\":\"%s\"", ctr_waiting_reason(c));
 	put_text(b, "message", str_c(c->detail));
 	buf_cstr(b, "}}");
 }
@@ -284,6 +289,7 @@ phase_now(struct pod *p)
 			.created = has || c->last.has,
 			.running = has && rc.state == RUNTIME_CONTAINER_RUNNING,
 			.exited = has && rc.state == RUNTIME_CONTAINER_EXITED,
+			.again = c->again,
 			.exit_code = has ? rc.exit_code : 0};
 	}
 	return pod_phase(v, n, p->o->spec.restart_policy, p->stopping);
@@ -455,6 +461,17 @@ bool
 pod_status_settled(const struct pod *p)
 {
 	return !p->patching && p->sent.len && !p->patch_again;
+}
+
+/* The node was thought lost: its pods were written off as not ready. */
+void
+pod_status_seen(struct pod *p)
+{
+	if (p->patching || p->patch_again)
+		return;
+	for (size_t i = 0; i < COND__COUNT; i++)
+		if (condition_lost(&p->o->status, str_c(cond_types[i]), p->conds[i].is))
+			buf_clear(&p->sent);
 }
 
 void

@@ -46,10 +46,10 @@ static void
 on_pre_stop(void *arg, bool ok, const char *text)
 {
 	struct ctr *c = arg;
+	(void)text; /* may be secret */
 	c->action = NULL;
 	if (!ok)
-		pod_event(
-			c->pod, c, "Warning", "FailedPreStopHook", "PreStopHook failed: %s", text);
+		pod_event(c->pod, c, "Warning", "FailedPreStopHook", "PreStopHook failed");
 	ctr_end(c, GRACE_MIN_NS);
 }
 
@@ -87,7 +87,7 @@ ctr_stop(struct ctr *c, int64_t grace_ns)
 	}
 	if (c->op != CTR_IDLE)
 		return;
-	probes_stop(c);
+	probes_quiet(c);
 	c->op = CTR_STOPPING;
 	c->stop_by_ns = by_ns;
 	pod_op_begin(p);
@@ -97,7 +97,8 @@ ctr_stop(struct ctr *c, int64_t grace_ns)
 	const struct core_v1_lifecycle_handler *h = s && s->lifecycle ? s->lifecycle->pre_stop
 								      : NULL;
 	if (h && grace_ns > 0) {
-		struct action_spec a = {h->exec, h->http_get, h->tcp_socket, h->sleep, grace_ns};
+		struct action_spec a = {h->exec, h->http_get, h->tcp_socket, h->sleep, grace_ns,
+			.any_status = true};
 		if (action_start(c, &a, on_pre_stop, c, &c->action) == 0)
 			return;
 	}

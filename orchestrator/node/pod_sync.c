@@ -191,6 +191,15 @@ ctr_image_ready(struct ctr *c, const struct err *e)
 		ctr_create(c);
 }
 
+/* ctr_restarts: is the container, which has ended, to be started again? */
+static bool
+ctr_restarts(const struct ctr *c, int exit_code)
+{
+	return c->again ||
+		restart_wanted(c->pod->o->spec.restart_policy, ctr_is_sidecar(c),
+			c->kind == CTR_INIT, exit_code);
+}
+
 /* ctr_start_if_wanted: a container that does not run and should. */
 static void
 ctr_start_if_wanted(struct ctr *c)
@@ -207,9 +216,7 @@ ctr_start_if_wanted(struct ctr *c)
 	if (ctr_state(c, &rc)) {
 		if (rc.state != RUNTIME_CONTAINER_EXITED)
 			return;
-		if (!restart_wanted(p->o->spec.restart_policy, ctr_is_sidecar(c),
-			    c->kind == CTR_INIT, rc.exit_code) &&
-			!c->kill)
+		if (!ctr_restarts(c, rc.exit_code))
 			return;
 		if (rc.started_ns && rc.finished_ns - rc.started_ns > BACKOFF_RESET_NS)
 			c->restart_delay_ns = 0;
@@ -268,7 +275,7 @@ ctrs_sync(struct pod *p)
 		if (!has || rc.state != RUNTIME_CONTAINER_RUNNING || !s)
 			continue;
 		if (!c->kill && !str_eq(rc.image, s->image)) {
-			c->kill = true;
+			c->kill = c->again = true;
 			c->kill_grace_ns = p->o->spec.termination_grace_period_seconds * NS_PER_SEC;
 			snprintf(c->kill_why, sizeof(c->kill_why),
 				"Container %s definition changed, will be restarted", c->name);
@@ -306,7 +313,7 @@ wants_sandbox(struct pod *p)
 		if (c->kind != CTR_MAIN)
 			continue;
 		if (!ctr_state(c, &rc) || rc.state != RUNTIME_CONTAINER_EXITED ||
-			restart_wanted(p->o->spec.restart_policy, false, false, rc.exit_code))
+			ctr_restarts(c, rc.exit_code))
 			return true;
 	}
 	return false;

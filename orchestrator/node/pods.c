@@ -49,6 +49,17 @@ ctr_running(const struct ctr *c)
 	return ctr_state(c, &rc) && rc.state == RUNTIME_CONTAINER_RUNNING;
 }
 
+bool
+ctr_log_run(const struct ctr *c, bool previous, struct runtime_container *ret)
+{
+	bool has = ctr_state(c, ret);
+	/* One that has ended and waits for its next run is the previous one already. */
+	bool waits = has && ret->state == RUNTIME_CONTAINER_EXITED && c->reason[0];
+	if (previous ? waits : has)
+		return true;
+	return c->old[0] && runtime_container_get(c->pod->node->rt, str_c(c->old), ret) == 0;
+}
+
 void
 ctr_last_set(struct ctr_last *l, const struct runtime_container *rc, const char *message)
 {
@@ -354,6 +365,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	p = map_get(&n->pods, new_->uid);
 	if (p) {
 		pod_take(p, new_);
+		pod_status_seen(p);
 		if (old) {
 			const struct core_v1_pod *was = old->obj;
 			const struct core_v1_pod *now = new_->obj;

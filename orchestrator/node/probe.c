@@ -98,15 +98,17 @@ probe_down(struct probe *b, const struct core_v1_probe *s)
 	} else if (!c->kill) {
 		const struct core_v1_pod_spec *ps = &c->pod->o->spec;
 		c->kill = true;
+		c->again = kill_restarts(ps->restart_policy, ctr_is_sidecar(c));
 		c->kill_grace_ns = (s->has_termination_grace_period_seconds
 						   ? s->termination_grace_period_seconds
 						   : ps->has_termination_grace_period_seconds
 						   ? ps->termination_grace_period_seconds
 						   : 30) *
 			NS_PER_SEC;
-		snprintf(c->kill_why, sizeof(c->kill_why),
-			"Container %s failed %s probe, will be restarted", c->name,
-			b->kind == PROBE_STARTUP ? "startup" : "liveness");
+		snprintf(c->kill_why, sizeof(c->kill_why), "%s %s failed %s probe%s",
+			c->kind == CTR_INIT ? "Init container" : "Container", c->name,
+			b->kind == PROBE_STARTUP ? "startup" : "liveness",
+			c->again ? ", will be restarted" : "");
 	}
 	pod_sync_later(c->pod);
 }
@@ -128,7 +130,7 @@ on_result(void *arg, bool ok, const char *text)
 		s->failure_threshold > 0 ? s->failure_threshold : 3);
 	if (v == PROBE_DOWN)
 		probe_down(b, s);
-	if (b->armed && !c->kill)
+	if (b->armed && (!c->kill || b->kind == PROBE_READINESS))
 		probe_arm(b, false);
 	if (v == PROBE_UP)
 		probe_up(b);
@@ -139,7 +141,7 @@ on_timer(struct loop_timer *t)
 {
 	struct probe *b = t->arg;
 	const struct core_v1_probe *s = probe_spec(b);
-	if (!s || !ctr_running(b->ctr) || b->ctr->op == CTR_STOPPING) {
+	if (!s || !ctr_running(b->ctr)) {
 		b->armed = false;
 		return;
 	}
@@ -164,6 +166,14 @@ probes_start(struct ctr *c)
 	c->started = !probe_spec(&c->probes[PROBE_STARTUP]);
 	c->ready = c->started && !probe_spec(&c->probes[PROBE_READINESS]);
 	probes_go(c);
+}
+
+void
+probes_quiet(struct ctr *c)
+{
+	for (int k = 0; k < PROBE__COUNT; k++)
+		if (c->probes[k].ctr && k != PROBE_READINESS)
+			probe_stop(&c->probes[k]);
 }
 
 void

@@ -141,13 +141,13 @@ put_images(struct node *n, struct buf *b)
 }
 
 static void
-put_facts(struct node *n, struct buf *b)
+put_facts(struct node *n, struct buf *b, const char *addresses)
 {
 	const struct node_facts *f = &n->facts;
 	put_resources(n, b, "capacity");
 	buf_char(b, ',');
 	put_resources(n, b, "allocatable");
-	buf_cstr(b, ",\"addresses\":[");
+	buf_fmt(b, ",\"addresses\":[%s", addresses);
 	for (size_t i = 0; i < f->n_ips; i++) {
 		char text[IP_TEXT_MAX];
 		ip_format(&f->ips[i], text);
@@ -165,6 +165,17 @@ put_facts(struct node *n, struct buf *b)
 }
 
 /* ---- status ---- */
+
+static void
+node_event(struct node *n, const char *type, const char *reason, const char *text, const char *what)
+{
+	struct event_ref ref = {.api_version = STR("v1"),
+		.kind = STR("Node"),
+		.name = n->name,
+		.uid = str_c(n->uid)};
+	client_event(n->api, &ref, type, reason, STR("kubelet"), n->name, "Node " STR_FMT " %s%s",
+		STR_ARG(n->name), text, what);
+}
 
 static void
 on_status(void *arg, const struct client_result *r)
@@ -192,10 +203,14 @@ status_write(struct loop_work *w)
 	}
 	n->status_again = false;
 	_cleanup_buf_ struct buf facts = BUF_INIT, conds = BUF_INIT, body = BUF_INIT;
-	put_facts(n, &facts);
+	/* Those of earlier times go; conditions of others stay. */
+	put_facts(n, &facts, "{\"$patch\":\"replace\"},");
 	signed char was[4];
 	memcpy(was, n->cond_is, sizeof(was));
 	put_conditions(n, &conds, now_ns);
+	const char *ready = n->cond_is[NODE_READY] ? "NodeReady" : "NodeNotReady";
+	if (was[NODE_READY] != n->cond_is[NODE_READY])
+		node_event(n, "Normal", ready, "status is now: ", ready);
 	bool same = memcmp(was, n->cond_is, sizeof(was)) == 0 &&
 		str_eq(buf_view(&facts), buf_view(&n->status_sent));
 	if (same && now_ns - n->status_at_ns < STATUS_NS - NS_PER_SEC)
@@ -203,10 +218,9 @@ status_write(struct loop_work *w)
 	buf_clear(&n->status_sent);
 	buf_str(&n->status_sent, buf_view(&facts));
 	n->status_at_ns = now_ns;
-	/* Addresses have a merge key: those of earlier times go only when the list replaces. */
 	buf_fmt(&body, "{\"status\":{" STR_FMT "," STR_FMT "}}", STR_ARG(buf_view(&conds)),
 		STR_ARG(buf_view(&facts)));
-	struct client_req q = node_req(n, CLIENT_PATCH_MERGE, "status", buf_view(&body));
+	struct client_req q = node_req(n, CLIENT_PATCH_STRATEGIC, "status", buf_view(&body));
 	int rc = client_call_start(n->api, &q, on_status, n, &n->status_call);
 	n->status_busy = rc == 0;
 	loop_timer_after(n->loop, &n->status_timer, rc == 0 ? STATUS_NS : NS_PER_SEC);
@@ -325,6 +339,28 @@ network_configure(struct node *n, const struct core_v1_node *o)
 		nodenet_podnet_configured(n->nodenet);
 }
 
+/* conditions_take: what the API holds. A new process goes on from it; where others wrote that this node is
+ * silent, it speaks again at once. */
+static void
+conditions_take(struct node *n, const struct core_v1_node *o)
+{
+	for (size_t i = 0; i < o->status.n_conditions; i++) {
+		const struct core_v1_node_condition *c = &o->status.conditions[i];
+		bool is = str_eq(c->status, STR("True"));
+		for (size_t k = 0; k < ARRAY_LEN(node_conds); k++) {
+			if (!str_eq_c(c->type, node_conds[k].type))
+				continue;
+			if (!is && !str_eq(c->status, STR("False"))) {
+				n->cond_is[k] = -1;
+				register_status_later(n);
+			} else if (n->cond_is[k] < 0) {
+				n->cond_is[k] = is;
+				n->cond_since_ns[k] = c->last_transition_time;
+			}
+		}
+	}
+}
+
 static void
 on_node(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
 {
@@ -337,17 +373,15 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	}
 	const struct core_v1_node *o = new_->obj;
 	str_copy_c(new_->uid, n->uid, sizeof(n->uid));
-	for (size_t i = 0; i < o->status.n_conditions; i++)
-		for (size_t k = 0; k < ARRAY_LEN(node_conds); k++)
-			if (n->cond_is[k] < 0 &&
-				str_eq_c(o->status.conditions[i].type, node_conds[k].type)) {
-				n->cond_is[k] = str_eq(o->status.conditions[i].status, STR("True"));
-				n->cond_since_ns[k] = o->status.conditions[i].last_transition_time;
-			}
+	conditions_take(n, o);
 	network_configure(n, o);
 	if (n->registered)
 		return;
 	n->registered = true;
+	if (o->status.node_info.boot_id.n &&
+		!str_eq_c(o->status.node_info.boot_id, n->facts.boot_id))
+		node_event(
+			n, "Warning", "Rebooted", "has been rebooted, boot id: ", n->facts.boot_id);
 	register_status_later(n);
 	if (!loop_timer_is_set(&n->beat))
 		loop_timer_after(n->loop, &n->beat, 0);
@@ -403,7 +437,7 @@ node_create(struct node *n)
 		buf_char(&b, '}');
 	}
 	buf_cstr(&b, "]},\"status\":{");
-	put_facts(n, &b);
+	put_facts(n, &b, "");
 	buf_cstr(&b, "}}");
 	struct client_req q = node_req(n, CLIENT_CREATE, "", buf_view(&b));
 	q.name = STR("");

@@ -376,6 +376,21 @@ resolv_write(struct buf *b, const struct core_v1_pod_spec *s, struct str ns, str
 /* ---- phase ---- */
 
 bool
+condition_lost(const struct core_v1_pod_status *s, struct str type, bool is)
+{
+	for (size_t i = 0; i < s->n_conditions; i++)
+		if (str_eq(s->conditions[i].type, type))
+			return str_eq(s->conditions[i].status, STR("True")) != is;
+	return true;
+}
+
+bool
+kill_restarts(struct str policy, bool sidecar)
+{
+	return sidecar || !str_eq(policy, STR("Never"));
+}
+
+bool
 restart_wanted(struct str policy, bool sidecar, bool init, int exit_code)
 {
 	if (sidecar)
@@ -401,7 +416,9 @@ pod_phase(const struct phase_in *v, size_t n, struct str restart_policy, bool te
 			running++;
 		} else if (v[i].exited) {
 			bool again = !terminating &&
-				restart_wanted(restart_policy, false, false, v[i].exit_code);
+				(v[i].again ||
+					restart_wanted(
+						restart_policy, false, false, v[i].exit_code));
 			waiting += again;
 			good += !again && v[i].exit_code == 0;
 			bad += !again && v[i].exit_code != 0;

@@ -74,12 +74,17 @@ struct phase_in {
 	bool init;
 	bool created; /* has existed */
 	bool running, exited;
+	bool again; /* ended in order to be started again */
 	int exit_code;
 };
 /* pod_phase: "Pending", "Running", "Succeeded", "Failed"; static. restart_policy as in the spec. terminating:
  * nothing will be started any more. */
 const char *pod_phase(
 	const struct phase_in *v, size_t n, struct str restart_policy, bool terminating);
+/* condition_lost: does the API hold another value of a condition than the one that stands here? */
+bool condition_lost(const struct core_v1_pod_status *s, struct str type, bool is);
+/* kill_restarts: is a container that failed a probe started again, even when it ends with 0? */
+bool kill_restarts(struct str policy, bool sidecar);
 /* restart_wanted: is an ended container to be started again? */
 bool restart_wanted(struct str policy, bool sidecar, bool init, int exit_code);
 

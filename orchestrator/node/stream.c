@@ -509,6 +509,16 @@ logs_options(struct http_req *r, struct runtime_log_spec *spec)
 	return true;
 }
 
+/* waiting_text: why a container has no log yet, as kubectl users know it. */
+static const char *
+waiting_text(const struct ctr *c)
+{
+	const char *reason = ctr_waiting_reason(c);
+	if (!strcmp(reason, "ErrImagePull"))
+		return "image can't be pulled";
+	return strcmp(reason, "ImagePullBackOff") ? reason : "trying and failing to pull image";
+}
+
 void
 serve_logs(struct node *n, struct http_req *r, struct pod *p, struct ctr *c)
 {
@@ -518,10 +528,7 @@ serve_logs(struct node *n, struct http_req *r, struct pod *p, struct ctr *c)
 	struct err e = {0};
 	struct str text = STR_NONE;
 	int status = 400;
-	bool previous = asks(r, "previous", NULL), has = ctr_state(c, &rc);
-	/* A container that waits for its next run is asked for the one that ended. */
-	if (previous)
-		has = c->old[0] && runtime_container_get(n->rt, str_c(c->old), &rc) == 0;
+	bool previous = asks(r, "previous", NULL), has = ctr_log_run(c, previous, &rc);
 	if (!logs_options(r, &spec))
 		text = STR("unable to decode query\n");
 	else if (!has && previous)
@@ -531,7 +538,7 @@ serve_logs(struct node *n, struct http_req *r, struct pod *p, struct ctr *c)
 	else if (!has)
 		text = arena_fmt(r->arena,
 			"container \"%s\" in pod \"%s\" is waiting to start: %s\n", c->name,
-			p->name, c->reason[0] ? c->reason : "ContainerCreating");
+			p->name, waiting_text(c));
 	struct logs *l = str_is_set(text) ? NULL : calloc(1, sizeof(*l));
 	if (l) {
 		*l = (struct logs){.n = n, .r = r};

@@ -7,13 +7,15 @@
 #                                   line ends) match REGEX (grep -E)
 #   refuse WHAT REGEX COMMAND...    the same for a command that must fail
 #   eventually SECONDS COMMAND...   runs it again until it succeeds; prints its last output
-#   matches REGEX COMMAND...        succeeds when the output matches; for eventually
+#   matches REGEX COMMAND...        succeeds, and prints the output, when it matches; for eventually
 #   skip WHAT WHY                   said and counted
 #   figure WHAT VALUE               a figure for the reader, not judged
 #   k ARGS...                       kubectl with the cluster's admin rights, 60 s at most
 #   apply                           kubectl apply of standard input, where %IMAGE(name:tag)% is an image of
 #                                   the test registry
 #   image NAME:TAG                  the same reference for a command line
+#   terminal ROWS COLS COMMAND      a shell command in a terminal of that size; standard input is typed
+#   terminal_resized ROWS COLS ROWS COLS COMMAND   the same; the size changes when it has printed the first
 #   ctl COMMAND ARGS...             keelctl cluster COMMAND --dir of this cluster
 #   node_of POD [NAMESPACE]         the machine that runs the pod
 #
@@ -31,6 +33,12 @@ kubectl_program() {
 k() { timeout 60 "$kubectl" "$@"; }
 image() { echo "$registry/$1"; }
 apply() { sed "s,%IMAGE(\([^)]*\))%,$registry/\1,g" | k apply -f - "$@"; }
+# Programs in a terminal stay in its foreground, or they may not read from it.
+terminal() { timeout --foreground 60 script -qec "stty rows $1 cols $2; $3" /dev/null; }
+terminal_resized() {
+	timeout --foreground 60 script -qfec "stty rows $1 cols $2; {
+		until grep -q '$1 $2' '$tmp/typed'; do sleep 0.1; done; stty rows $3 cols $4 </dev/tty; } & $5" "$tmp/typed"
+}
 ctl() {
 	verb=$1
 	shift
@@ -83,7 +91,7 @@ matches() {
 	regex=$1
 	shift
 	"$@" >"$tmp/seen" 2>&1 </dev/null
-	tr '\n' ' ' <"$tmp/seen" | grep -Eq -- "$regex"
+	tr '\n' ' ' <"$tmp/seen" | grep -Eq -- "$regex" && cat "$tmp/seen"
 }
 eventually() {
 	until_ms=$(($(date +%s%3N) + $1 * 1000))

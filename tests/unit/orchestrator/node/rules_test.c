@@ -170,6 +170,10 @@ TEST(phases)
 		{"OnFailure", "Running", false,
 			{{.exited = true, .exit_code = 1}, {.exited = true}}},
 		{"OnFailure", "Succeeded", false, {{.exited = true}, {.exited = true}}},
+		{"OnFailure", "Running", false,
+			{{.exited = true, .again = true}, {.exited = true}}},
+		{"OnFailure", "Succeeded", true,
+			{{.exited = true, .again = true}, {.exited = true}}},
 		{"Always", "Running", false, {{.exited = true}, {.exited = true}}},
 		{"Always", "Succeeded", true, {{.exited = true}, {.exited = true}}},
 		{"Always", "Failed", true, {{.exited = true, .exit_code = 137}, {.exited = true}}},
@@ -185,6 +189,17 @@ TEST(phases)
 			rows[i].want);
 }
 
+TEST(a_condition_that_others_changed_is_lost)
+{
+	struct core_v1_pod_condition c[] = {{.type = STR("Initialized"), .status = STR("True")},
+		{.type = STR("Ready"), .status = STR("False")}};
+	struct core_v1_pod_status s = {.conditions = c, .n_conditions = ARRAY_LEN(c)};
+	CHECK(condition_lost(&s, STR("Ready"), true));
+	CHECK(!condition_lost(&s, STR("Ready"), false));
+	CHECK(!condition_lost(&s, STR("Initialized"), true));
+	CHECK(condition_lost(&s, STR("ContainersReady"), true));
+}
+
 TEST(restarts_by_policy)
 {
 	CHECK(restart_wanted(STR("Always"), false, false, 0));
@@ -194,4 +209,7 @@ TEST(restarts_by_policy)
 	CHECK(restart_wanted(STR("OnFailure"), false, false, 1));
 	CHECK(!restart_wanted(STR("Never"), false, false, 1));
 	CHECK(restart_wanted(STR("Never"), true, true, 0));
+	CHECK(kill_restarts(STR("OnFailure"), false));
+	CHECK(!kill_restarts(STR("Never"), false));
+	CHECK(kill_restarts(STR("Never"), true));
 }
