@@ -27,15 +27,16 @@ struct lookup {
 
 static struct lookup *lookups;
 
-static void
-lookup_run(void *arg)
+int
+host_lookup(const char *host, struct ip_addr *ret, size_t max)
 {
-	struct lookup *x = arg;
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *all = NULL;
-	int rc = getaddrinfo(x->host, NULL, &hints, &all);
-	x->error = rc == 0 ? 0 : rc == EAI_AGAIN ? -EAGAIN : -ENOENT;
-	for (struct addrinfo *i = all; rc == 0 && i && x->n < ARRAY_LEN(x->ips); i = i->ai_next) {
-		struct ip_addr *a = &x->ips[x->n];
+	int rc = getaddrinfo(host, NULL, &hints, &all);
+	size_t n = 0;
+	if (rc != 0)
+		return rc == EAI_AGAIN ? -EAGAIN : -ENOENT;
+	for (struct addrinfo *i = all; i && n < max; i = i->ai_next) {
+		struct ip_addr *a = &ret[n];
 		if (i->ai_family == AF_INET) {
 			a->family = 4;
 			memcpy(a->b, &((struct sockaddr_in *)(void *)i->ai_addr)->sin_addr, 4);
@@ -43,10 +44,19 @@ lookup_run(void *arg)
 			a->family = 6;
 			memcpy(a->b, &((struct sockaddr_in6 *)(void *)i->ai_addr)->sin6_addr, 16);
 		}
-		x->n += a->family != 0;
+		n += a->family != 0;
 	}
-	if (all)
-		freeaddrinfo(all);
+	freeaddrinfo(all);
+	return (int)n;
+}
+
+static void
+lookup_run(void *arg)
+{
+	struct lookup *x = arg;
+	int rc = host_lookup(x->host, x->ips, ARRAY_LEN(x->ips));
+	x->error = rc < 0 ? rc : 0;
+	x->n = rc < 0 ? 0 : (size_t)rc;
 }
 
 static void

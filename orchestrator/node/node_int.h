@@ -251,8 +251,13 @@ int resource_value(struct pod *p, const struct core_v1_resource_field_selector *
 /* volumes.c */
 void pod_volumes_setup(struct pod *p); /* volumes_ready, or setup back-off, when it ends */
 void pod_volumes_free(struct pod *p);
-/* pod_volume_path: host directory of a volume (or image reference); false = unknown. */
-bool pod_volume_path(struct pod *p, struct str name, char out[NODE_PATH], struct str *ret_image);
+/* pod_volume_at: where a volume is on this machine; false = unknown. */
+struct volume_at {
+	char dir[NODE_PATH];
+	struct str image; /* instead of dir: a reference */
+	bool read_only;   /* for every container */
+};
+bool pod_volume_at(struct pod *p, struct str name, struct volume_at *ret);
 
 /* pull.c */
 void ctr_pull(struct ctr *c);
@@ -287,6 +292,9 @@ void join_addresses_changed(struct node *n);
 /* addresses_start: reads them and keeps watching. Errors: -EADDRNOTAVAIL: there is none; -errno of netlink. */
 int addresses_start(struct node *n, struct err *e);
 void addresses_stop(struct node *n);
+/* node.c */
+/* host_lookup: addresses of a name by the system's resolver; blocks. Number found, or -EAGAIN, -ENOENT. */
+int host_lookup(const char *host, struct ip_addr *ret, size_t max);
 /* facts.c */
 void facts_read(struct node *n);
 int64_t facts_memory_available(void);

@@ -192,9 +192,8 @@ mounts_fill(struct making *m)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n_volume_mounts; i++) {
 		const struct core_v1_volume_mount *x = &s->volume_mounts[i];
-		char path[NODE_PATH];
-		struct str image;
-		if (!pod_volume_path(m->c->pod, x->name, path, &image))
+		struct volume_at at;
+		if (!pod_volume_at(m->c->pod, x->name, &at))
 			return err_set(&m->e, -EINVAL, R_UNKNOWN, "volume '" STR_FMT "' not found",
 				STR_ARG(x->name));
 		struct str sub = x->sub_path_expr.n
@@ -203,12 +202,12 @@ mounts_fill(struct making *m)
 		v[i] = (struct runtime_mount){.sub = sub,
 			.sub_create = true,
 			.target = x->mount_path,
-			.read_only = x->read_only,
+			.read_only = x->read_only || at.read_only,
 			.recursive_read_only = str_eq(x->recursive_read_only, STR("Enabled"))};
-		if (image.n)
-			v[i].image = image;
+		if (at.image.n)
+			v[i].image = at.image;
 		else
-			v[i].source = arena_str(m->a, str_c(path));
+			v[i].source = arena_str(m->a, str_c(at.dir));
 		if (str_eq(x->mount_propagation, STR("HostToContainer")))
 			v[i].propagation = RUNTIME_PROPAGATION_HOST_TO_CONTAINER;
 		if (str_eq(x->mount_propagation, STR("Bidirectional")))

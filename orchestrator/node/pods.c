@@ -367,11 +367,13 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 		pod_take(p, new_);
 		pod_status_seen(p);
 		if (old) {
-			const struct core_v1_pod *was = old->obj;
-			const struct core_v1_pod *now = new_->obj;
-			if (was->metadata.n_labels != now->metadata.n_labels ||
-				was->metadata.n_annotations != now->metadata.n_annotations)
-				p->volumes_stale = true;
+			const struct meta_v1_object_meta
+				*was = &((const struct core_v1_pod *)old->obj)->metadata;
+			const struct meta_v1_object_meta *now = &p->o->metadata;
+			if (!pairs_same(was->labels, was->n_labels, now->labels, now->n_labels) ||
+				!pairs_same(was->annotations, was->n_annotations, now->annotations,
+					now->n_annotations))
+				p->volumes_stale = true; /* the downward API shows them */
 		}
 		pod_sync_later(p);
 		return;

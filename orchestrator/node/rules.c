@@ -146,6 +146,50 @@ pod_limits(const struct core_v1_pod_spec *s)
 	return l;
 }
 
+int64_t
+memory_volume_bytes(const struct core_v1_pod_spec *s, int64_t limit_bytes, int64_t node_bytes)
+{
+	int64_t pod_bytes = pod_limits(s).memory_bytes, bytes = node_bytes;
+	if (pod_bytes > 0 && pod_bytes < bytes)
+		bytes = pod_bytes;
+	return limit_bytes > 0 && limit_bytes < bytes ? limit_bytes : bytes;
+}
+
+static bool
+runs_as(const struct core_v1_pod_spec *s, const struct core_v1_container *c, int64_t *user)
+{
+	const struct core_v1_pod_security_context *ps = s->security_context;
+	const struct core_v1_security_context *cs = c->security_context;
+	int64_t own = cs && cs->has_run_as_user ? cs->run_as_user
+		: ps && ps->has_run_as_user     ? ps->run_as_user
+						: -1;
+	if (own < 0 || (*user >= 0 && *user != own))
+		return false;
+	*user = own;
+	return true;
+}
+
+int64_t
+pod_fs_user(const struct core_v1_pod_spec *s)
+{
+	int64_t user = -1;
+	for (size_t i = 0; i < s->n_init_containers; i++)
+		if (!runs_as(s, &s->init_containers[i], &user))
+			return -1;
+	for (size_t i = 0; i < s->n_containers; i++)
+		if (!runs_as(s, &s->containers[i], &user))
+			return -1;
+	return user;
+}
+
+int64_t
+token_renew_at(int64_t now_ns, int64_t until_ns)
+{
+	const int64_t day_ns = 24 * 3600 * NS_PER_SEC;
+	int64_t wait_ns = (until_ns - now_ns) / 10 * 8;
+	return now_ns + (wait_ns < day_ns ? wait_ns : day_ns);
+}
+
 int
 oom_score(const struct core_v1_pod_spec *s, const struct core_v1_container *c, int64_t node_bytes)
 {
@@ -371,6 +415,15 @@ resolv_write(struct buf *b, const struct core_v1_pod_spec *s, struct str ns, str
 	buf_release(&r.servers);
 	buf_release(&r.search);
 	buf_release(&r.options);
+}
+
+bool
+pairs_same(const struct str_pair *a, size_t n_a, const struct str_pair *b, size_t n_b)
+{
+	for (size_t i = 0; i < n_a && n_a == n_b; i++)
+		if (!str_eq(a[i].key, b[i].key) || !str_eq(a[i].value, b[i].value))
+			return false;
+	return n_a == n_b;
 }
 
 /* ---- phase ---- */

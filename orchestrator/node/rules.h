@@ -23,6 +23,14 @@ int64_t resource_units(const struct str_pair *v, size_t n, const char *name);
 /* container_limits: cgroup values of one container; pod_limits: of the pod's cgroup. */
 struct runtime_limits container_limits(const struct core_v1_container *c);
 struct runtime_limits pod_limits(const struct core_v1_pod_spec *s);
+/* memory_volume_bytes: how large an emptyDir of medium Memory is: what the pod or the machine may have of
+ * memory, and no more than its sizeLimit (0 = none). */
+int64_t memory_volume_bytes(
+	const struct core_v1_pod_spec *s, int64_t limit_bytes, int64_t node_bytes);
+/* pod_fs_user: the user all containers run as by their description; -1 = none, or several. */
+int64_t pod_fs_user(const struct core_v1_pod_spec *s);
+/* token_renew_at: when a token got now is to be asked for anew: at 80 % of its life, after a day at most. */
+int64_t token_renew_at(int64_t now_ns, int64_t until_ns);
 /* oom_score: -997 Guaranteed, 1000 BestEffort, between them by the requested share of memory. */
 int oom_score(
 	const struct core_v1_pod_spec *s, const struct core_v1_container *c, int64_t node_bytes);
@@ -60,6 +68,9 @@ typedef struct str var_lookup_fn(void *arg, struct str name); /* STR_NONE = unkn
 struct str var_expand(struct arena *a, struct str s, var_lookup_fn *lookup, void *arg);
 /* service_env_name: "my-svc" -> "MY_SVC". arena. */
 struct str service_env_name(struct arena *a, struct str name);
+
+/* pairs_same: do two lists of labels or annotations say the same in the same order? */
+bool pairs_same(const struct str_pair *a, size_t n_a, const struct str_pair *b, size_t n_b);
 
 /* ---- files ---- */
 void hosts_write(struct buf *b, const struct core_v1_pod_spec *s, struct str hostname,

@@ -17,11 +17,11 @@ struct step {
 	const char *dir;
 	struct volume_file *files;
 	size_t n_files;
-	bool memory;
+	bool memory, root_only, create;
 	int64_t size_bytes, group;
 	struct str type;
 	struct volume_nfs nfs;
-	struct str name;
+	struct str name; /* as events call it: the persistent volume's own where there is one */
 };
 
 struct job {
@@ -37,51 +37,80 @@ struct token {
 	struct token *next;
 	struct pod *p;
 	struct client_call *call;
-	char *audience, *value;
+	char *audience, *volume, *value;
 	int64_t seconds, renew_ns; /* renew: wall */
 };
 
+/* claim_name: of the claim behind a volume; "" = there is none. arena. */
+static struct str
+claim_name(struct pod *p, const struct core_v1_volume *v, struct arena *a)
+{
+	if (v->persistent_volume_claim)
+		return v->persistent_volume_claim->claim_name;
+	if (v->ephemeral)
+		return arena_fmt(a, "%s-" STR_FMT, p->name, STR_ARG(v->name));
+	return STR("");
+}
+
+/* claim_volume: the volume bound to a claim; NULL = none (yet). */
+static const struct core_v1_persistent_volume *
+claim_volume(struct pod *p, struct str claim)
+{
+	bool synced = false;
+	const struct core_v1_persistent_volume_claim *c = object_get(
+		p, OBJECT_CLAIM, claim, &synced);
+	return c && c->spec.volume_name.n
+		? object_get(p, OBJECT_VOLUME, c->spec.volume_name, &synced)
+		: NULL;
+}
+
 bool
-pod_volume_path(struct pod *p, struct str name, char out[NODE_PATH], struct str *ret_image)
+pod_volume_at(struct pod *p, struct str name, struct volume_at *ret)
 {
 	const struct core_v1_pod_spec *s = &p->o->spec;
-	bool synced = false;
-	*ret_image = STR("");
-	for (size_t i = 0; i < s->n_volumes; i++) {
-		const struct core_v1_volume *v = &s->volumes[i];
-		char made[320];
-		struct str claim = STR("");
-		if (!str_eq(v->name, name))
-			continue;
-		snprintf(out, NODE_PATH, "%s/pods/%s/volumes/" STR_FMT, p->node->dir, p->uid,
-			STR_ARG(name));
-		if (v->host_path)
-			return str_copy_c(v->host_path->path, out, NODE_PATH);
-		if (v->image)
-			*ret_image = v->image->reference;
-		if (v->persistent_volume_claim)
-			claim = v->persistent_volume_claim->claim_name;
-		if (v->ephemeral)
-			claim = str_from(made,
-				(size_t)snprintf(made, sizeof(made), "%s-" STR_FMT, p->name,
-					STR_ARG(v->name)));
-		if (claim.n) {
-			const struct core_v1_persistent_volume_claim *c = object_get(
-				p, OBJECT_CLAIM, claim, &synced);
-			const struct core_v1_persistent_volume *pv = c
-				? object_get(p, OBJECT_VOLUME, c->spec.volume_name, &synced)
-				: NULL;
-			if (pv && pv->spec.local)
-				return str_copy_c(pv->spec.local->path, out, NODE_PATH);
-			if (pv && pv->spec.host_path)
-				return str_copy_c(pv->spec.host_path->path, out, NODE_PATH);
-		}
-		return true;
-	}
-	return false;
+	const struct core_v1_volume *v = NULL;
+	for (size_t i = 0; i < s->n_volumes && !v; i++)
+		if (str_eq(s->volumes[i].name, name))
+			v = &s->volumes[i];
+	if (!v)
+		return false;
+	*ret = (struct volume_at){.read_only = v->config_map || v->secret || v->projected ||
+			v->downward_api || v->image || (v->nfs && v->nfs->read_only)};
+	snprintf(ret->dir, sizeof(ret->dir), "%s/pods/%s/volumes/" STR_FMT, p->node->dir, p->uid,
+		STR_ARG(name));
+	if (v->host_path)
+		return str_copy_c(v->host_path->path, ret->dir, sizeof(ret->dir));
+	if (v->image)
+		ret->image = v->image->reference;
+	struct arena *a = arena_new(1 << 16);
+	struct str claim = a ? claim_name(p, v, a) : STR("");
+	const struct core_v1_persistent_volume *pv = claim.n ? claim_volume(p, claim) : NULL;
+	arena_free(a);
+	if (!pv)
+		return !claim.n;
+	ret->read_only = v->persistent_volume_claim && v->persistent_volume_claim->read_only;
+	if (pv->spec.nfs)
+		ret->read_only = ret->read_only || pv->spec.nfs->read_only;
+	if (pv->spec.local)
+		return str_copy_c(pv->spec.local->path, ret->dir, sizeof(ret->dir));
+	if (pv->spec.host_path)
+		return str_copy_c(pv->spec.host_path->path, ret->dir, sizeof(ret->dir));
+	return true;
 }
 
 /* ---- tokens ---- */
+
+/* token_timer_set: when the first of them is to be renewed. */
+static void
+token_timer_set(struct pod *p, int64_t now_ns)
+{
+	int64_t first_ns = INT64_MAX;
+	for (const struct token *t = p->tokens; t; t = t->next)
+		if (t->value && t->renew_ns < first_ns)
+			first_ns = t->renew_ns;
+	if (first_ns != INT64_MAX)
+		loop_timer_after(p->node->loop, &p->token_timer, first_ns - now_ns + NS_PER_SEC);
+}
 
 static void
 on_token(void *arg, const struct client_result *r)
@@ -99,13 +128,13 @@ on_token(void *arg, const struct client_result *r)
 		t->value = v.n ? strndup(v.p, v.n) : NULL;
 		if (rfc3339_parse(doc_get_str(st, STR("expirationTimestamp")), &until_ns) < 0)
 			until_ns = now_ns + t->seconds * NS_PER_SEC;
-		t->renew_ns = now_ns + (until_ns - now_ns) / 10 * 8;
-		loop_timer_after(p->node->loop, &p->token_timer, t->renew_ns - now_ns + NS_PER_SEC);
+		t->renew_ns = token_renew_at(now_ns, until_ns);
+		token_timer_set(p, now_ns);
 		p->volumes_stale = true;
 	} else {
 		pod_event(p, NULL, "Warning", "FailedMount",
-			"MountVolume.SetUp failed for volume \"kube-api-access\" : failed to fetch token: %s",
-			r->e.msg);
+			"MountVolume.SetUp failed for volume \"%s\" : failed to fetch token: %s",
+			t->volume, r->e.msg);
 		backoff_fail(&p->setup, clock_mono_ns());
 		p->setup.until_ns = clock_mono_ns() + NS_PER_SEC;
 	}
@@ -141,7 +170,7 @@ token_ask(struct token *t)
 
 /* token_of: the token wanted; NULL while it is not here. */
 static const char *
-token_of(struct pod *p, const struct core_v1_service_account_token_projection *s)
+token_of(struct pod *p, const struct core_v1_service_account_token_projection *s, struct str volume)
 {
 	int64_t seconds = s->has_expiration_seconds ? s->expiration_seconds : 3600;
 	struct token *t = p->tokens;
@@ -154,10 +183,11 @@ token_of(struct pod *p, const struct core_v1_service_account_token_projection *s
 		*t = (struct token){.next = p->tokens,
 			.p = p,
 			.seconds = seconds,
-			.audience = strndup(s->audience.p ? s->audience.p : "", s->audience.n)};
+			.audience = strndup(s->audience.p ? s->audience.p : "", s->audience.n),
+			.volume = strndup(volume.p, volume.n)};
 		p->tokens = t;
 	}
-	if (!t->call && t->audience && (!t->value || clock_wall_ns() >= t->renew_ns))
+	if (!t->call && t->audience && t->volume && (!t->value || clock_wall_ns() >= t->renew_ns))
 		token_ask(t);
 	return t->value;
 }
@@ -171,6 +201,7 @@ pod_volumes_free(struct pod *p)
 		if (t->call)
 			client_call_cancel(t->call);
 		free(t->audience);
+		free(t->volume);
 		free(t->value);
 		free(t);
 	}
@@ -178,18 +209,26 @@ pod_volumes_free(struct pod *p)
 
 /* ---- gathering ---- */
 
-static void
+/* add_file: the last source of a path wins. */
+static struct volume_file *
 add_file(struct job *j, struct step *s, struct str path, struct str content, mode_t mode)
 {
-	struct volume_file *f = ARENA_PUSH(j->a, s->files, s->n_files);
+	struct volume_file *f = NULL;
+	for (size_t i = 0; i < s->n_files && !f; i++)
+		if (str_eq(s->files[i].path, path))
+			f = &s->files[i];
+	if (!f)
+		f = ARENA_PUSH(j->a, s->files, s->n_files);
 	if (f)
-		*f = (struct volume_file){arena_str(j->a, path), arena_str(j->a, content), mode};
+		*f = (struct volume_file){arena_str(j->a, path), arena_str(j->a, content), mode, 0};
+	return f;
 }
 
-/* add_pairs: entries of a ConfigMap or Secret, all or those of items. */
+/* add_pairs: entries of a ConfigMap or Secret, all or those of items; missing: text for an item that is not
+ * there. */
 static int
 add_pairs(struct job *j, struct step *s, const struct str_pair *v, size_t n,
-	const struct core_v1_key_to_path *items, size_t n_items, mode_t mode, bool optional)
+	const struct core_v1_key_to_path *items, size_t n_items, mode_t mode, const char *missing)
 {
 	for (size_t i = 0; n_items == 0 && i < n; i++)
 		add_file(j, s, v[i].key, v[i].value, mode);
@@ -201,9 +240,8 @@ add_pairs(struct job *j, struct step *s, const struct str_pair *v, size_t n,
 					items[k].has_mode ? (mode_t)items[k].mode : mode);
 				found = true;
 			}
-		if (!found && !optional)
-			return err_set(&j->e, -ENOENT, R_UNKNOWN,
-				"references non-existent config key: " STR_FMT,
+		if (!found && missing)
+			return err_set(&j->e, -ENOENT, R_UNKNOWN, "%s: " STR_FMT, missing,
 				STR_ARG(items[k].key));
 	}
 	return 0;
@@ -234,7 +272,8 @@ add_config_map(struct job *j, struct step *s, struct str name,
 		memcpy(all, m->data, m->n_data * sizeof(*all));
 	if (m->n_binary_data)
 		memcpy(all + m->n_data, m->binary_data, m->n_binary_data * sizeof(*all));
-	return add_pairs(j, s, all, n, items, n_items, mode, optional);
+	return add_pairs(j, s, all, n, items, n_items, mode,
+		optional ? NULL : "configmap references non-existent config key");
 }
 
 static int
@@ -245,7 +284,8 @@ add_secret(struct job *j, struct step *s, struct str name, const struct core_v1_
 	const struct core_v1_secret *m = object_get(j->p, OBJECT_SECRET, name, &synced);
 	if (!m)
 		return missing(j, "secret", name, optional);
-	return add_pairs(j, s, m->data, m->n_data, items, n_items, mode, optional);
+	return add_pairs(j, s, m->data, m->n_data, items, n_items, mode,
+		optional ? NULL : "references non-existent secret key");
 }
 
 static int
@@ -267,6 +307,22 @@ add_downward(struct job *j, struct step *s, const struct core_v1_downward_api_vo
 	return 0;
 }
 
+/* add_token: readable for the pod's user or group where it has one, else as the volume's mode says. */
+static int
+add_token(struct job *j, struct step *s, const struct core_v1_service_account_token_projection *v,
+	mode_t mode)
+{
+	const char *t = token_of(j->p, v, s->name);
+	int64_t user = pod_fs_user(&j->p->o->spec);
+	if (!t)
+		return -EAGAIN;
+	struct volume_file *f = add_file(
+		j, s, v->path, str_c(t), user >= 0 || s->group != VOLUME_NO_GROUP ? 0600 : mode);
+	if (f && user > 0)
+		f->uid = (uid_t)user;
+	return 0;
+}
+
 /* add_projected: 0, -EAGAIN a token is on its way, or an error. */
 static int
 add_projected(struct job *j, struct step *s, const struct core_v1_projected_volume_source *v)
@@ -284,53 +340,73 @@ add_projected(struct job *j, struct step *s, const struct core_v1_projected_volu
 		else if (x->downward_api)
 			rc = add_downward(
 				j, s, x->downward_api->items, x->downward_api->n_items, mode);
-		else if (x->service_account_token) {
-			const char *t = token_of(j->p, x->service_account_token);
-			if (!t)
-				return -EAGAIN;
-			add_file(j, s, x->service_account_token->path, str_c(t),
-				j->p->o->spec.security_context &&
-						j->p->o->spec.security_context->has_fs_group
-					? 0640
-					: mode == 0644 ? 0644
-						       : 0600);
-		} else {
+		else if (x->service_account_token)
+			rc = add_token(j, s, x->service_account_token, mode);
+		else
 			rc = err_set(
 				&j->e, -ENOTSUP, R_UNKNOWN, "projected source is not supported");
-		}
 	}
 	return rc;
 }
 
+/* made_here: by this cluster's own provisioner, whose directories are made when they are first used. */
+static bool
+made_here(const struct core_v1_persistent_volume *v)
+{
+	const struct meta_v1_object_meta *m = &v->metadata;
+	for (size_t i = 0; i < m->n_annotations; i++)
+		if (str_eq(m->annotations[i].key, STR("pv.kubernetes.io/provisioned-by")))
+			return str_eq(m->annotations[i].value, STR("keelson.dev/local"));
+	return false;
+}
+
+static void
+add_nfs(struct job *j, struct step *s, const struct core_v1_nfs_volume_source *v, bool read_only)
+{
+	s->kind = STEP_NFS;
+	s->nfs = (struct volume_nfs){.server = arena_str(j->a, v->server),
+		.path = arena_str(j->a, v->path),
+		.read_only = v->read_only || read_only};
+}
+
+static void
+add_host_path(struct job *j, struct step *s, const struct core_v1_host_path_volume_source *v)
+{
+	s->kind = STEP_HOST;
+	s->dir = arena_cstr(j->a, v->path);
+	s->type = arena_str(j->a, v->type);
+}
+
 static int
-add_claim(struct job *j, struct step *s, struct str claim)
+add_claim(struct job *j, struct step *s, struct str claim, bool read_only)
 {
 	bool synced = false;
-	const struct core_v1_persistent_volume_claim *c = object_get(
-		j->p, OBJECT_CLAIM, claim, &synced);
-	if (!c)
+	if (!object_get(j->p, OBJECT_CLAIM, claim, &synced))
 		return missing(j, "persistentvolumeclaim", claim, false);
-	const struct core_v1_persistent_volume *v = c->spec.volume_name.n
-		? object_get(j->p, OBJECT_VOLUME, c->spec.volume_name, &synced)
-		: NULL;
+	const struct core_v1_persistent_volume *v = claim_volume(j->p, claim);
 	if (!v)
 		return err_set(&j->e, -EAGAIN, R_UNKNOWN,
 			"persistentvolumeclaim \"" STR_FMT "\" is not bound", STR_ARG(claim));
+	s->name = arena_str(j->a, v->metadata.name);
 	if (v->spec.nfs) {
-		s->kind = STEP_NFS;
-		s->nfs = (struct volume_nfs){arena_str(j->a, v->spec.nfs->server),
-			arena_str(j->a, v->spec.nfs->path), v->spec.nfs->read_only, NULL,
-			v->spec.n_mount_options};
 		struct str *opts = ARENA_ARRAY(j->a, struct str, v->spec.n_mount_options);
+		add_nfs(j, s, v->spec.nfs, read_only);
 		for (size_t i = 0; opts && i < v->spec.n_mount_options; i++)
 			opts[i] = arena_str(j->a, v->spec.mount_options[i]);
 		s->nfs.options = opts;
+		s->nfs.n_options = opts ? v->spec.n_mount_options : 0;
 		return 0;
 	}
-	if (v->spec.local || v->spec.host_path) {
+	if (v->spec.host_path) {
+		add_host_path(j, s, v->spec.host_path);
+		return 0;
+	}
+	if (v->spec.local) {
 		s->kind = STEP_LOCAL;
-		s->dir = arena_cstr(
-			j->a, v->spec.local ? v->spec.local->path : v->spec.host_path->path);
+		s->dir = arena_cstr(j->a, v->spec.local->path);
+		s->create = made_here(v);
+		if (read_only)
+			s->group = VOLUME_NO_GROUP;
 		return 0;
 	}
 	return err_set(&j->e, -ENOTSUP, R_UNKNOWN, "no volume plugin matched");
@@ -341,8 +417,10 @@ add_volume(struct job *j, const struct core_v1_volume *v)
 {
 	struct pod *p = j->p;
 	const struct core_v1_pod_security_context *sc = p->o->spec.security_context;
-	if (v->image)
-		return 0; /* mounted by the runtime */
+	bool files = v->config_map || v->secret || v->projected || v->downward_api;
+	/* Images are mounted by the runtime; once all is there only files follow their objects. */
+	if (v->image || (j->p->volumes_ready && !files))
+		return 0;
 	struct step *s = ARENA_PUSH(j->a, j->steps, j->n);
 	if (!s)
 		return -ENOMEM;
@@ -352,7 +430,8 @@ add_volume(struct job *j, const struct core_v1_volume *v)
 		.dir = dir.p,
 		.memory = true,
 		.name = arena_str(j->a, v->name),
-		.group = sc && sc->has_fs_group ? sc->fs_group : VOLUME_NO_GROUP};
+		.group = sc && sc->has_fs_group ? sc->fs_group : VOLUME_NO_GROUP,
+		.root_only = sc && str_eq(sc->fs_group_change_policy, STR("OnRootMismatch"))};
 	if (v->config_map) {
 		s->memory = false;
 		return add_config_map(j, s, v->config_map->name, v->config_map->items,
@@ -373,32 +452,54 @@ add_volume(struct job *j, const struct core_v1_volume *v)
 			v->downward_api->has_default_mode ? (mode_t)v->downward_api->default_mode
 							  : 0644);
 	if (v->host_path) {
-		s->kind = STEP_HOST;
-		s->dir = arena_cstr(j->a, v->host_path->path);
-		s->type = arena_str(j->a, v->host_path->type);
+		add_host_path(j, s, v->host_path);
 		return 0;
 	}
 	if (v->nfs) {
-		s->kind = STEP_NFS;
-		s->nfs = (struct volume_nfs){.server = arena_str(j->a, v->nfs->server),
-			.path = arena_str(j->a, v->nfs->path),
-			.read_only = v->nfs->read_only};
+		add_nfs(j, s, v->nfs, false);
 		return 0;
 	}
-	if (v->persistent_volume_claim)
-		return add_claim(j, s, v->persistent_volume_claim->claim_name);
-	if (v->ephemeral)
-		return add_claim(j, s, arena_fmt(j->a, "%s-" STR_FMT, p->name, STR_ARG(v->name)));
+	struct str claim = claim_name(p, v, j->a);
+	if (claim.n)
+		return add_claim(j, s, claim,
+			v->persistent_volume_claim && v->persistent_volume_claim->read_only);
 	if (v->empty_dir) {
 		s->kind = STEP_EMPTY;
 		s->memory = str_eq(v->empty_dir->medium, STR("Memory"));
-		s->size_bytes = quantity_value_of(v->empty_dir->size_limit, 0);
+		s->size_bytes = memory_volume_bytes(&p->o->spec,
+			quantity_value_of(v->empty_dir->size_limit, 0),
+			p->node->facts.memory_bytes);
 		return 0;
 	}
 	return err_set(&j->e, -ENOTSUP, R_UNKNOWN, "no volume plugin matched");
 }
 
 /* ---- the helper thread ---- */
+
+/* nfs_run: the kernel wants an address. */
+static int
+nfs_run(const struct step *s, struct err *e)
+{
+	struct volume_nfs n = s->nfs;
+	struct ip_addr ip;
+	char host[256], text[IP_TEXT_MAX];
+	if (ip_parse(n.server, &ip) < 0) {
+		int rc = str_copy_c(n.server, host, sizeof(host)) ? host_lookup(host, &ip, 1)
+								  : -ENAMETOOLONG;
+		if (rc <= 0)
+			return err_set(e, rc ? rc : -ENOENT, R_UNKNOWN,
+				"failed to resolve server " STR_FMT, STR_ARG(n.server));
+		n.server = str_from(text, ip_format(&ip, text));
+	}
+	return volume_nfs_mount(s->dir, &n, e);
+}
+
+static int
+local_run(const struct step *s, struct err *e)
+{
+	int rc = volume_local_dir(s->dir, s->create, e);
+	return rc < 0 ? rc : volume_set_group(s->dir, s->group, s->root_only, e);
+}
 
 static int
 step_run(const struct step *s, struct err *e)
@@ -412,9 +513,9 @@ step_run(const struct step *s, struct err *e)
 	case STEP_HOST:
 		return volume_host_path(s->dir, s->type, e);
 	case STEP_NFS:
-		return volume_nfs_mount(s->dir, &s->nfs, e);
+		return nfs_run(s, e);
 	case STEP_LOCAL:
-		return volume_local_dir(s->dir, e);
+		return local_run(s, e);
 	}
 	return -EINVAL;
 }
@@ -428,7 +529,11 @@ job_run(void *arg)
 		if (rc < 0) {
 			if (!j->e.code)
 				err_errno(&j->e, rc, "volume");
-			err_wrap(&j->e, "MountVolume.SetUp failed for volume \"" STR_FMT "\" ",
+			/* That a local volume's path is not there is noticed before it is set up. */
+			err_wrap(&j->e, "MountVolume.%s failed for volume \"" STR_FMT "\" ",
+				j->steps[i].kind == STEP_LOCAL && rc == -ENOENT
+					? "NewMounter initialization"
+					: "SetUp",
 				STR_ARG(j->steps[i].name));
 			return;
 		}
@@ -439,6 +544,7 @@ static void
 job_failed(struct pod *p, const char *text)
 {
 	pod_event(p, NULL, "Warning", "FailedMount", "%s", text);
+	p->volumes_stale = true; /* once more, also where it is about files alone */
 	backoff_fail(&p->setup, clock_mono_ns());
 	/* Upstream's volume manager begins at half a second. */
 	p->setup.until_ns = clock_mono_ns() + p->setup.delay_ns / 20;

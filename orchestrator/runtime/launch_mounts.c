@@ -119,34 +119,49 @@ set_attr(struct launch *l, int fd, const struct runtime_mount *m)
 	return 0;
 }
 
-/* mkdir of what is missing of `sub` below base, never through a link that leads out. */
+/* The umask takes nothing away from a mode that is set afterwards, on what was opened: no link is followed. */
+static int
+dir_make(int base, const char *parent, const char *name, mode_t mode)
+{
+	_cleanup_fd_ int up = fs_open_beneath(base, parent, O_PATH | O_DIRECTORY);
+	_cleanup_fd_ int fd = -1;
+
+	if (up < 0)
+		return -errno;
+	if (mkdirat(up, name, 0700))
+		return errno == EEXIST ? 0 : -errno;
+	fd = openat(up, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || fchmod(fd, mode) ? -errno : 0;
+}
+
+/* mkdir of what is missing of `sub` below base, with base's own mode, never through a link that leads out. */
 static int
 sub_make(int base, const char *sub)
 {
 	char buf[4096];
+	struct stat st = {0};
 
+	if (fstat(base, &st))
+		return -errno;
 	if (!str_copy_c(str_c(sub), buf, sizeof(buf)))
 		return -ENAMETOOLONG;
 	for (char *at = buf;; *at++ = '/') {
 		char *slash = strchr(at, '/');
-		char *name = NULL;
 		int fd = -1;
-		int up = -1;
 		int rc = 0;
 
 		at = slash ? slash : at + strlen(at);
 		*at = '\0';
 		fd = fs_open_beneath(base, buf, O_PATH);
 		if (fd < 0 && errno == ENOENT) {
-			name = strrchr(buf, '/');
-			if (name)
-				*name = '\0';
-			up = fs_open_beneath(base, name ? buf : "", O_PATH | O_DIRECTORY);
-			if (up < 0 || (mkdirat(up, name ? name + 1 : buf, 0750) && errno != EEXIST))
-				rc = -errno;
-			cleanup_fd(&up);
-			if (name)
-				*name = '/';
+			char *cut = strrchr(buf, '/');
+
+			if (cut)
+				*cut = '\0';
+			rc = dir_make(
+				base, cut ? buf : "", cut ? cut + 1 : buf, st.st_mode & 07777);
+			if (cut)
+				*cut = '/';
 		} else if (fd < 0) {
 			rc = -errno;
 		}

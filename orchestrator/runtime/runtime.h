@@ -289,7 +289,7 @@ enum runtime_propagation {
 struct runtime_mount {
 	struct str source; /* absolute path on the host, a directory, file or socket; must exist */
 	/* Path below source, resolved so that no symbolic link leads out of source (race-free); ""
-	 * = source itself. Missing directories of it are made (0750) when sub_create. */
+	 * = source itself. Missing directories of it are made (with source's mode) when sub_create. */
 	struct str sub;
 	bool sub_create;
 	struct str target; /* absolute path in the container; made when missing */

@@ -38,15 +38,23 @@ volume_files_path_ok(struct str path)
 	return true;
 }
 
+/* file_mode: with a group, it reads what the owner may, and the owner always may. */
+static mode_t
+file_mode(const struct volume_file *f, int64_t fs_group)
+{
+	return (f->mode & 0777) | (fs_group >= 0 ? 0440 : 0);
+}
+
 static bool
-file_is(int dir_fd, const struct volume_file *f)
+file_is(int dir_fd, const struct volume_file *f, int64_t fs_group)
 {
 	char path[1100];
 	struct stat st;
 	snprintf(path, sizeof(path), DATA "/" STR_FMT, STR_ARG(f->path));
 	_cleanup_fd_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-		(size_t)st.st_size != f->content.n || (st.st_mode & 0777) != (f->mode & 0777))
+		(size_t)st.st_size != f->content.n || (f->uid && st.st_uid != f->uid) ||
+		(st.st_mode & 0777) != file_mode(f, fs_group))
 		return false;
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char *at = buf_reserve(&b, f->content.n + 1);
@@ -86,10 +94,10 @@ count_files(int dir_fd, const char *path, int depth)
 }
 
 static bool
-all_as_wanted(int dir_fd, const struct volume_file *v, size_t n)
+all_as_wanted(int dir_fd, const struct volume_file *v, size_t n, int64_t fs_group)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!file_is(dir_fd, &v[i]))
+		if (!file_is(dir_fd, &v[i], fs_group))
 			return false;
 	return faccessat(dir_fd, DATA, F_OK, 0) == 0 && count_files(dir_fd, DATA, 0) == n;
 }
@@ -131,13 +139,10 @@ write_one(int base_fd, const struct volume_file *f, int64_t fs_group)
 			return -errno;
 		at += (size_t)n;
 	}
-	mode_t mode = f->mode & 0777;
-	if (fs_group >= 0) {
-		if (fchown(fd, (uid_t)-1, (gid_t)fs_group) < 0)
-			return -errno;
-		mode |= (mode & 0400) >> 3; /* the group reads what the owner may */
-	}
-	return fchmod(fd, mode) < 0 ? -errno : 0;
+	if ((f->uid || fs_group >= 0) &&
+		fchown(fd, f->uid, fs_group >= 0 ? (gid_t)fs_group : (gid_t)-1) < 0)
+		return -errno;
+	return fchmod(fd, file_mode(f, fs_group)) < 0 ? -errno : 0;
 }
 
 /* link_names: dir/first-part -> ..data/first-part, for each first part that is not there yet. */
@@ -238,7 +243,7 @@ volume_files_write(const char *dir, const struct volume_file *v, size_t n, bool 
 	_cleanup_fd_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_errno(e, -errno, "opening '%s'", dir);
-	bool changed = !all_as_wanted(fd, v, n);
+	bool changed = !all_as_wanted(fd, v, n, fs_group);
 	if (changed) {
 		version_name(version, sizeof(version));
 		rc = write_version(fd, version, v, n, fs_group);

@@ -1,6 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * mounts: volumes that are mounts or are made by the kernel: tmpfs, NFS, sub-paths, and taking all down.
+ * mounts: volumes that are mounts or are made by the kernel: tmpfs, NFS, and taking all down.
  * The NFS client is the kernel's own; its options are the text that mount.nfs would have made. */
 #include "storage/volume/volume.h"
 
@@ -9,19 +9,13 @@
 #include "storage/volume/volume_int.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#ifndef OPEN_TREE_CLONE
-#define OPEN_TREE_CLONE 1
-#endif
-#define MOVE_MOUNT_F_EMPTY_PATH_ 0x00000004
 #define TMPFS_MAGIC_ 0x01021994
 
 /* ---- directories and tmpfs ---- */
@@ -61,35 +55,60 @@ volume_is_mount(const char *dir)
 	return id != up_id;
 }
 
-int
-volume_empty_dir(const char *dir, bool memory, int64_t size_bytes, int64_t fs_group, struct err *e)
+/* dir_new: made under another name first, so that a folder of this name always has its group and mode, and
+ * one that is there already is what its users made of it. */
+static int
+dir_new(const char *dir, int64_t fs_group, struct err *e)
 {
-	int rc = disk_mkdirs(dir, 0755);
+	char made[2100];
+	struct stat st;
+	if (stat(dir, &st) == 0)
+		return 0;
+	snprintf(made, sizeof(made), "%s.new", dir);
+	int rc = disk_mkdirs(made, 0755);
 	if (rc < 0)
 		return err_errno(e, rc, "making '%s'", dir);
-	struct statfs fs;
-	if (memory &&
-		!(volume_is_mount(dir) && statfs(dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC_)) {
-		char options[64] = "";
-		if (size_bytes > 0)
-			snprintf(options, sizeof(options), "size=%lld", (long long)size_bytes);
-		if (mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
-			return err_errno(e, -errno, "mounting a tmpfs at '%s'", dir);
-	}
-	return dir_group(dir, fs_group, 0777, e);
+	rc = dir_group(made, fs_group, 0777, e);
+	if (rc == 0 && rename(made, dir) < 0)
+		rc = err_errno(e, -errno, "making '%s'", dir);
+	return rc;
 }
 
 int
-volume_local_dir(const char *path, struct err *e)
+volume_empty_dir(const char *dir, bool memory, int64_t size_bytes, int64_t fs_group, struct err *e)
+{
+	struct statfs fs;
+	if (!memory)
+		return dir_new(dir, fs_group, e);
+	int rc = disk_mkdirs(dir, 0755);
+	if (rc < 0)
+		return err_errno(e, rc, "making '%s'", dir);
+	if (volume_is_mount(dir) && statfs(dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC_)
+		return 0;
+	char options[96];
+	int n = snprintf(options, sizeof(options), "mode=%o", fs_group >= 0 ? 03777 : 01777);
+	if (fs_group >= 0)
+		n += snprintf(
+			options + n, sizeof(options) - (size_t)n, ",gid=%lld", (long long)fs_group);
+	if (size_bytes > 0)
+		snprintf(options + n, sizeof(options) - (size_t)n, ",size=%lld",
+			(long long)size_bytes);
+	if (mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+		return err_errno(e, -errno, "mounting a tmpfs at '%s'", dir);
+	return 0;
+}
+
+int
+volume_local_dir(const char *path, bool create, struct err *e)
 {
 	struct stat st;
 	if (stat(path, &st) == 0)
 		return S_ISDIR(st.st_mode)
 			? 0
 			: err_set(e, -ENOTDIR, R_INVALID, "'%s' is not a directory", path);
-	int rc = disk_mkdirs(path, 0755);
-	return rc < 0 ? err_errno(e, rc, "making '%s'", path)
-		      : dir_group(path, VOLUME_NO_GROUP, 0777, e);
+	if (!create)
+		return err_set(e, -ENOENT, R_NOT_FOUND, "path \"%s\" does not exist", path);
+	return dir_new(path, VOLUME_NO_GROUP, e);
 }
 
 /* ---- hostPath ---- */
@@ -125,8 +144,10 @@ volume_host_path(const char *path, struct str type, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(host_types); i++)
 		if (str_eq_c(type, host_types[i].name))
 			t = &host_types[i];
-	if (!type.n)
-		return 0;
+	if (!type.n) {
+		int made = stat(path, &st) < 0 && errno == ENOENT ? disk_mkdirs(path, 0755) : 0;
+		return made < 0 ? err_errno(e, made, "making '%s'", path) : 0;
+	}
 	if (!t)
 		return err_set(e, -EINVAL, R_INVALID, "hostPath type '" STR_FMT "' is not known",
 			STR_ARG(type));
@@ -240,122 +261,6 @@ volume_nfs_mount(const char *dir, const struct volume_nfs *n, struct err *e)
 	return rc < 0 ? err_errno(e, rc, "mounting " STR_FMT ":" STR_FMT, STR_ARG(n->server),
 				STR_ARG(n->path))
 		      : 0;
-}
-
-/* ---- sub-paths ---- */
-
-static int
-open_inside(int dir_fd, const char *path, int extra)
-{
-	struct open_how how = {.flags = (uint64_t)(O_PATH | O_CLOEXEC | extra),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
-	return fd < 0 ? -errno : fd;
-}
-
-/* subpath_make: missing folders of the path, each made inside the one before. */
-static int
-subpath_make(int root_fd, struct str subpath, int64_t fs_group)
-{
-	struct str rest = subpath, part;
-	char so_far[2100] = ".", name[256];
-	while (str_next(&rest, '/', &part)) {
-		if (!part.n)
-			continue;
-		if (!str_copy_c(part, name, sizeof(name)))
-			return -ENAMETOOLONG;
-		_cleanup_fd_ int parent = open_inside(root_fd, so_far, O_DIRECTORY);
-		if (parent < 0)
-			return parent;
-		if (mkdirat(parent, name, 0750) == 0) {
-			if (fs_group >= 0 &&
-				(fchownat(parent, name, (uid_t)-1, (gid_t)fs_group,
-					 AT_SYMLINK_NOFOLLOW) < 0 ||
-					fchmodat(parent, name, 02770, 0) < 0))
-				return -errno;
-		} else if (errno != EEXIST) {
-			return -errno;
-		}
-		size_t at = strlen(so_far);
-		if (at + part.n + 2 > sizeof(so_far))
-			return -ENAMETOOLONG;
-		snprintf(so_far + at, sizeof(so_far) - at, "/%s", name);
-	}
-	return 0;
-}
-
-static bool
-subpath_ok(struct str s)
-{
-	struct str rest = s, part;
-	if (!s.n || s.n > 2000 || s.p[0] == '/')
-		return false;
-	while (str_next(&rest, '/', &part))
-		if (str_eq_c(part, "..") || memchr(part.p ? part.p : "", 0, part.n))
-			return false;
-	return true;
-}
-
-static int
-target_make(const char *target, bool folder)
-{
-	if (folder)
-		return disk_mkdirs(target, 0755);
-	char parent[2100];
-	struct str head, tail;
-	if (str_rcut(str_c(target), '/', &head, &tail) && head.n) {
-		str_copy_c(head, parent, sizeof(parent));
-		int rc = disk_mkdirs(parent, 0755);
-		if (rc < 0)
-			return rc;
-	}
-	_cleanup_fd_ int fd = open(target, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : 0;
-}
-
-static int
-bind_fd(int fd, const char *target)
-{
-	_cleanup_fd_ int tree = (int)syscall(
-		SYS_open_tree, fd, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
-	if (tree < 0)
-		return -errno;
-	return syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH_) < 0
-		? -errno
-		: 0;
-}
-
-int
-volume_subpath_bind(const char *vol_dir, struct str subpath, const char *target, int64_t fs_group,
-	struct err *e)
-{
-	char path[2100];
-	struct stat st, there;
-	if (!subpath_ok(subpath))
-		return err_set(e, -EINVAL, R_INVALID,
-			"subPath '" STR_FMT "' must be relative without '..'", STR_ARG(subpath));
-	str_copy_c(subpath, path, sizeof(path));
-	_cleanup_fd_ int root = open(vol_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return err_errno(e, -errno, "opening '%s'", vol_dir);
-	_cleanup_fd_ int fd = open_inside(root, path, 0);
-	if (fd == -ENOENT) {
-		int rc = subpath_make(root, subpath, fs_group);
-		fd = rc < 0 ? rc : open_inside(root, path, 0);
-	}
-	if (fd < 0) {
-		int rc = fd;
-		fd = -1;
-		return err_errno(e, rc, "opening subPath '%s' of '%s'", path, vol_dir);
-	}
-	if (fstat(fd, &st) < 0)
-		return err_errno(e, -errno, "looking at subPath '%s'", path);
-	if (stat(target, &there) == 0 && there.st_dev == st.st_dev && there.st_ino == st.st_ino)
-		return 0;
-	int rc = target_make(target, S_ISDIR(st.st_mode));
-	if (rc == 0)
-		rc = bind_fd(fd, target);
-	return rc < 0 ? err_errno(e, rc, "binding subPath '%s' at '%s'", path, target) : 0;
 }
 
 /* ---- teardown ---- */

@@ -49,6 +49,47 @@ TEST(oom_scores_follow_the_class)
 	CHECK_INT(oom_score(&s, &c, 640LL << 20), 1000);
 }
 
+TEST(a_memory_volume_is_no_larger_than_what_the_pod_may_have)
+{
+	struct core_v1_container c = {0};
+	struct core_v1_pod_spec s = {.containers = &c, .n_containers = 1};
+	CHECK_INT(memory_volume_bytes(&s, 0, 1 << 30), 1 << 30);
+	CHECK_INT(memory_volume_bytes(&s, 1 << 20, 1 << 30), 1 << 20);
+	c.resources = (struct core_v1_resource_requirements){.limits = both, .n_limits = 2};
+	CHECK_INT(memory_volume_bytes(&s, 0, 1 << 30), 64 << 20);
+	CHECK_INT(memory_volume_bytes(&s, 128 << 20, 1 << 30), 64 << 20);
+}
+
+TEST(files_belong_to_the_user_only_when_there_is_one)
+{
+	struct core_v1_security_context as[2] = {{.has_run_as_user = true, .run_as_user = 1000},
+		{.has_run_as_user = true, .run_as_user = 2}};
+	struct core_v1_pod_security_context all = {.has_run_as_user = true, .run_as_user = 1000};
+	struct core_v1_container c[2] = {[0] = {.security_context = &as[0]}};
+	struct core_v1_pod_spec s = {.containers = c, .n_containers = 2};
+	CHECK_INT(pod_fs_user(&s), -1);
+	s.security_context = &all;
+	CHECK_INT(pod_fs_user(&s), 1000);
+	c[1].security_context = &as[1];
+	CHECK_INT(pod_fs_user(&s), -1);
+}
+
+TEST(a_token_is_renewed_at_four_fifths_of_its_life_or_after_a_day)
+{
+	CHECK_INT(token_renew_at(100, 100 + 600 * NS_PER_SEC), 100 + 480 * NS_PER_SEC);
+	CHECK_INT(token_renew_at(0, 30 * 24 * 3600 * NS_PER_SEC), 24 * 3600 * NS_PER_SEC);
+}
+
+/* The downward API's file of labels kept the old value when no label came or went. */
+TEST(a_label_that_changes_its_value_is_a_change)
+{
+	struct str_pair a[] = {{STR("app"), STR("web")}}, b[] = {{STR("app"), STR("db")}};
+	CHECK(pairs_same(a, 1, a, 1));
+	CHECK(!pairs_same(a, 1, b, 1));
+	CHECK(!pairs_same(a, 1, a, 0));
+	CHECK(pairs_same(NULL, 0, NULL, 0));
+}
+
 TEST(backoff_doubles_to_five_minutes_and_is_forgotten)
 {
 	struct backoff b = {0};

@@ -333,6 +333,7 @@ mounts(void)
 	struct str argv[3];
 	struct runtime_container_spec s = {0};
 	char vol[160], file[200], hosts[160], term[160];
+	struct stat st;
 	struct runtime_mount m[5] = {0};
 	struct buf b = BUF_INIT;
 	struct result r = {0};
@@ -343,6 +344,7 @@ mounts(void)
 	snprintf(hosts, sizeof(hosts), "%s/hosts", TEST_TMP);
 	snprintf(term, sizeof(term), "%s/term", TEST_TMP);
 	CHECK_INT(disk_mkdirs(vol, 0755), 0);
+	CHECK(chmod(vol, 0777) == 0);
 	disk_write_file(file, STR("from volume\n"), 0644);
 	disk_write_file(hosts, STR("127.0.0.1 localhost\n"), 0644);
 	disk_write_file(term, STR(""), 0666);
@@ -380,6 +382,10 @@ mounts(void)
 	buf_release(&b);
 	snprintf(file, sizeof(file), "%s/vol/new/dir/x", TEST_TMP);
 	CHECK(access(file, F_OK) == 0);
+	/* What is made for a subPath is as open as its volume: others than root use it too. */
+	snprintf(file, sizeof(file), "%s/vol/new/dir", TEST_TMP);
+	CHECK(stat(file, &st) == 0);
+	CHECK_INT(st.st_mode & 07777, 0777);
 	/* A path that leaves its volume through a link is refused. */
 	m[0] = (struct runtime_mount){
 		.source = str_c(vol), .sub = STR("evil/passwd"), .target = STR("/x")};

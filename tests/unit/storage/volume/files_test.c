@@ -47,8 +47,8 @@ TEST(files_appear_change_and_go)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	const struct volume_file one[] = {
-		{STR("key"), STR("value"), 0644}, {STR("deep/er/file"), STR("x"), 0400}};
-	const struct volume_file two[] = {{STR("key"), STR("other"), 0600}};
+		{STR("key"), STR("value"), 0644, 0}, {STR("deep/er/file"), STR("x"), 0400, 0}};
+	const struct volume_file two[] = {{STR("key"), STR("other"), 0600, 0}};
 	bool changed = false;
 	struct stat st;
 	char path[200];
@@ -72,8 +72,10 @@ TEST(files_appear_change_and_go)
 /* A reader that opened the folder before an update goes on seeing the old files whole. */
 TEST(an_open_version_stays_whole)
 {
-	const struct volume_file one[] = {{STR("a"), STR("1"), 0644}, {STR("b"), STR("1"), 0644}};
-	const struct volume_file two[] = {{STR("a"), STR("2"), 0644}, {STR("b"), STR("2"), 0644}};
+	const struct volume_file one[] = {
+		{STR("a"), STR("1"), 0644, 0}, {STR("b"), STR("1"), 0644, 0}};
+	const struct volume_file two[] = {
+		{STR("a"), STR("2"), 0644, 0}, {STR("b"), STR("2"), 0644, 0}};
 	char path[200], got[4] = "";
 	fresh();
 	CHECK_INT(volume_files_write(dir, one, 2, false, VOLUME_NO_GROUP, NULL, NULL), 0);
@@ -89,10 +91,32 @@ TEST(an_open_version_stays_whole)
 TEST(bad_names_change_nothing)
 {
 	const struct volume_file bad[] = {
-		{STR("ok"), STR("1"), 0644}, {STR("../up"), STR("1"), 0644}};
+		{STR("ok"), STR("1"), 0644, 0}, {STR("../up"), STR("1"), 0644, 0}};
 	struct err e = {0};
 	fresh();
 	CHECK_INT(volume_files_write(dir, bad, 2, false, VOLUME_NO_GROUP, NULL, &e), -EINVAL);
 	CHECK_STR(str_c(e.msg), "invalid path '../up' in a volume");
+	done();
+}
+
+/* Every look at the volume wrote it anew. */
+TEST(a_group_that_may_read_is_no_change)
+{
+	const struct volume_file one[] = {{STR("key"), STR("value"), 0400, 1000}};
+	bool changed = false;
+	struct stat st;
+	char path[200];
+	if (geteuid() != 0)
+		SKIP("needs root");
+	fresh();
+	CHECK_INT(volume_files_write(dir, one, 1, false, 2000, &changed, NULL), 0);
+	CHECK(changed);
+	snprintf(path, sizeof(path), "%s/key", dir);
+	CHECK(stat(path, &st) == 0);
+	CHECK_INT(st.st_mode & 0777, 0440);
+	CHECK_INT(st.st_uid, 1000);
+	CHECK_INT(st.st_gid, 2000);
+	CHECK_INT(volume_files_write(dir, one, 1, false, 2000, &changed, NULL), 0);
+	CHECK(!changed);
 	done();
 }
