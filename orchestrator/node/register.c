@@ -235,7 +235,8 @@ on_status_timer(struct loop_timer *t)
 void
 register_status_later(struct node *n)
 {
-	loop_defer(n->loop, &n->status_work);
+	if (n->registered) /* else registering says it all */
+		loop_defer(n->loop, &n->status_work);
 }
 
 /* ---- heartbeat ---- */

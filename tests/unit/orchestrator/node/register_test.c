@@ -184,6 +184,18 @@ TEST(addresses_are_replaced_and_conditions_of_others_stay)
 	node_down();
 }
 
+TEST(an_address_that_comes_before_the_node_has_joined_is_no_crash)
+{
+	static struct machine_config cfg;
+	node = (struct node){.cfg = &cfg, .name = STR("n1"), .api = &api, .dir = "/"};
+	node.loop = api.loop = loop_new(NULL, "test");
+	n_sent = 0;
+	register_status_later(&node);
+	loop_turn(node.loop, 0);
+	CHECK_INT(n_sent, 0);
+	loop_free(node.loop);
+}
+
 TEST(a_reboot_and_getting_ready_are_told_as_events)
 {
 	node_up("boot-2");
