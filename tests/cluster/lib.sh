@@ -46,13 +46,17 @@ ctl() {
 }
 node_of() { k get pod "$1" -n "${2:-default}" -o 'jsonpath={.spec.nodeName}'; }
 
+one_line() {
+	tr '\n' ' ' <"$1"
+	echo
+}
 # run: the command as a function or a program, 120 s at most for programs; output to $tmp/out.
 check() {
 	what=$1 want=$2 begin=$(date +%s%3N)
 	shift 2
 	"$@" >"$tmp/out" 2>&1 </dev/null
 	rc=$?
-	if [ $rc -eq 0 ] && { [ -z "$want" ] || tr '\n' ' ' <"$tmp/out" | grep -Eq -- "$want"; }; then
+	if [ $rc -eq 0 ] && one_line "$tmp/out" | grep -Eq -- "$want"; then
 		pass
 	else
 		fail "$rc" "$want" "$@"
@@ -63,7 +67,7 @@ refuse() {
 	shift 2
 	"$@" >"$tmp/out" 2>&1 </dev/null
 	rc=$?
-	if [ $rc -ne 0 ] && tr '\n' ' ' <"$tmp/out" | grep -Eq -- "$want"; then
+	if [ $rc -ne 0 ] && one_line "$tmp/out" | grep -Eq -- "$want"; then
 		pass
 	else
 		fail "$rc" "$want" "$@"
@@ -91,7 +95,7 @@ matches() {
 	regex=$1
 	shift
 	"$@" >"$tmp/seen" 2>&1 </dev/null
-	tr '\n' ' ' <"$tmp/seen" | grep -Eq -- "$regex" && cat "$tmp/seen"
+	one_line "$tmp/seen" | grep -Eq -- "$regex" && cat "$tmp/seen"
 }
 eventually() {
 	until_ms=$(($(date +%s%3N) + $1 * 1000))

@@ -43,8 +43,10 @@ world_up(void)
 	_cleanup_nl_batch_ struct nl_batch b;
 	struct rt_link l = {0};
 	told = 0;
-	n = (struct node){
-		.cfg = &machine, .loop = loop_new(NULL, "test"), .status_work = {.fn = on_told}};
+	n = (struct node){.cfg = &machine,
+		.registered = true,
+		.loop = loop_new(NULL, "test"),
+		.status_work = {.fn = on_told}};
 	map_init(&n.pods);
 	nl_batch_init(&b);
 	CHECK_INT(nl_open(&route, NETLINK_ROUTE), 0);
