@@ -68,7 +68,7 @@ on_ready(void *arg)
 	struct server *s = arg;
 	struct err e = {0};
 	int rc = s->o->no_kubeconfig ? 0 : kubeconfig_write(s, &e);
-	for (size_t i = 0; rc == 0 && server_parts[i] && i < MAX_PARTS; i++) {
+	for (size_t i = 0; rc == 0 && !s->o->api_only && server_parts[i] && i < MAX_PARTS; i++) {
 		rc = server_parts[i]->start(&s->ctx, &s->parts[i], &e);
 		if (rc < 0)
 			err_wrap(&e, "starting %s", server_parts[i]->name);
@@ -224,7 +224,7 @@ static const struct server_options defaults = {
 	.cluster_domain = STR_INIT("cluster.local"),
 };
 
-enum option_form { OPT_CSTR, OPT_TEXT, OPT_UINT };
+enum option_form { OPT_CSTR, OPT_TEXT, OPT_UINT, OPT_FLAG };
 #define O(field) offsetof(struct server_options, field)
 static const struct {
 	const char *name, *value, *help;
@@ -251,6 +251,8 @@ static const struct {
 		O(server_url)},
 	{"--bootstrap-token", "TOKEN", "lets nodes join: 6 and 16 letters, a dot between", OPT_TEXT,
 		O(bootstrap_token)},
+	{"--api-only", "", "no controllers and no scheduler: objects stay as clients left them",
+		OPT_FLAG, O(api_only)},
 };
 
 static void
@@ -282,6 +284,9 @@ option_set(struct server_options *o, size_t i, const char *value)
 			return -EINVAL;
 		*(unsigned *)(void *)at = (unsigned)n;
 		return 0;
+	case OPT_FLAG:
+		*(bool *)(void *)at = true;
+		return 0;
 	}
 	return 0;
 }
@@ -296,11 +301,13 @@ options_parse(int argc, char **argv, struct server_options *o)
 			if (!str_eq_c(name, options[k].name))
 				continue;
 			found = true;
-			if (!joined && i + 1 >= argc) {
-				fprintf(stderr, "keelson server: %s needs a value\n", argv[i]);
+			bool flag = options[k].form == OPT_FLAG;
+			if (flag ? joined : !joined && i + 1 >= argc) {
+				fprintf(stderr, "keelson server: %s needs %s value\n", argv[i],
+					flag ? "no" : "a");
 				return -EINVAL;
 			}
-			const char *v = joined ? value.p : argv[++i];
+			const char *v = flag ? "" : joined ? value.p : argv[++i];
 			if (option_set(o, k, v) < 0) {
 				fprintf(stderr, "keelson server: bad value for %s\n",
 					options[k].name);

@@ -1,0 +1,318 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * normal: answers without what differs from run to run: ids, times of this run, resourceVersions, allocated
+ * addresses and ports, generated names, tokens; and without the descriptions, which are each server's own words.
+ * Doing it twice changes nothing, so that both sides of a comparison can be done again with newer rules. */
+#include "base/clock.h"
+#include "tests/oracle/oracle.h"
+
+#define DAY_NS ((int64_t)86400 * 1000 * 1000 * 1000)
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_word(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* ---- patterns: each gives the length of what it matches at the start of s, and writes its name ---- */
+
+static size_t
+match_uid(struct str s, struct buf *b, struct str authority)
+{
+	(void)authority;
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t n = sizeof(form) - 1;
+	if (s.n < n || (s.n > n && is_word(s.p[n])))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (form[i] == '-' ? s.p[i] != '-'
+				   : !(is_digit(s.p[i]) || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+			return 0;
+	buf_cstr(b, "<uid>");
+	return n;
+}
+
+static size_t
+match_time(struct str s, struct buf *b, struct str authority)
+{
+	(void)authority;
+	size_t n = 19, digits = 0;
+	if (s.n < 20 || s.p[4] != '-' || s.p[10] != 'T')
+		return 0;
+	if (s.p[n] == '.')
+		for (n++; n < s.n && is_digit(s.p[n]); n++)
+			digits++;
+	if (n >= s.n || s.p[n] != 'Z')
+		return 0;
+	n++;
+	int64_t at = 0, away = 0;
+	if (rfc3339_parse(str_sub(s, 0, n), &at) < 0)
+		return 0;
+	away = at - clock_wall_ns();
+	if (away > DAY_NS || away < -DAY_NS)
+		return 0;
+	buf_fmt(b, digits ? "<time.%zu>" : "<time>", digits);
+	return n;
+}
+
+/* "10.96.3.4" and "fd00:10:96::a", but not the ranges themselves. */
+static size_t
+match_service_ip(struct str s, struct buf *b, struct str authority)
+{
+	(void)authority;
+	bool six = str_starts(s, STR("fd00:10:96:"));
+	if (!six && !str_starts(s, STR("10.96.")))
+		return 0;
+	size_t n = 6;
+	while (n < s.n && (is_word(s.p[n]) || s.p[n] == '.' || (six && s.p[n] == ':')))
+		n++;
+	if (n < s.n && s.p[n] == '/')
+		return 0;
+	buf_cstr(b, six ? "<service-ip6>" : "<service-ip>");
+	return n;
+}
+
+static size_t
+match_authority(struct str s, struct buf *b, struct str authority)
+{
+	if (authority.n == 0 || !str_starts(s, authority))
+		return 0;
+	buf_cstr(b, "<server>");
+	return authority.n;
+}
+
+static size_t
+match_token(struct str s, struct buf *b, struct str authority)
+{
+	(void)authority;
+	size_t n = 0;
+	if (!str_starts(s, STR("eyJ")))
+		return 0;
+	while (n < s.n && (is_word(s.p[n]) || s.p[n] == '-' || s.p[n] == '_' || s.p[n] == '.'))
+		n++;
+	if (n < 200)
+		return 0;
+	buf_cstr(b, "<token>");
+	return n;
+}
+
+/* A number behind words that say it is a revision, a hash behind "?hash=". */
+static size_t
+match_named(struct str s, struct buf *b, struct str authority)
+{
+	(void)authority;
+	static const struct {
+		struct str before, name;
+		bool hex;
+	} rows[] = {
+		{STR_INIT("object meta: "), STR_INIT("<rv>"), false},
+		{STR_INIT("resource version: "), STR_INIT("<rv>"), false},
+		{STR_INIT("resourceVersion: \""), STR_INIT("<rv>"), false}, /* YAML */
+		{STR_INIT("?hash="), STR_INIT("<hash>"), true},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!str_starts(s, rows[i].before))
+			continue;
+		size_t n = rows[i].before.n;
+		while (n < s.n && (rows[i].hex ? is_word(s.p[n]) : is_digit(s.p[n])))
+			n++;
+		if (n == rows[i].before.n || (n < s.n && is_word(s.p[n])))
+			return 0;
+		buf_str(b, rows[i].before);
+		buf_str(b, rows[i].name);
+		return n;
+	}
+	return 0;
+}
+
+static size_t (*const patterns[])(struct str s, struct buf *b, struct str authority) = {
+	match_uid, match_time, match_service_ip, match_authority, match_token, match_named};
+
+struct str
+normal_text(struct arena *a, struct str s, struct str authority)
+{
+	struct buf b;
+	buf_init_arena(&b, a);
+	size_t from = 0;
+	bool changed = false;
+	for (size_t i = 0; i < s.n;) {
+		size_t n = 0;
+		bool start = i == 0 || !is_word(s.p[i - 1]) || !is_word(s.p[i]);
+		for (size_t k = 0; start && n == 0 && k < ARRAY_LEN(patterns); k++) {
+			struct buf out;
+			buf_init_arena(&out, a);
+			n = patterns[k](str_sub(s, i, SIZE_MAX), &out, authority);
+			if (n) {
+				buf_str(&b, str_sub(s, from, i));
+				buf_str(&b, buf_view(&out));
+			}
+		}
+		i += n ? n : 1;
+		if (n) {
+			from = i;
+			changed = true;
+		}
+	}
+	if (!changed)
+		return s;
+	buf_str(&b, str_sub(s, from, SIZE_MAX));
+	return buf_view(&b);
+}
+
+/* ---- documents ------------------------------------------------------------------------------------- */
+
+/* An age as tables print it: "5s", "2m3s". */
+static bool
+is_age(struct str s)
+{
+	size_t units = 0;
+	if (s.n < 2 || s.n > 8 || !is_digit(s.p[0]))
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		if (is_digit(s.p[i]))
+			continue;
+		if (i == 0 || !is_digit(s.p[i - 1]) || !memchr("smhdy", s.p[i], 5))
+			return false;
+		units++;
+	}
+	return units > 0 && !is_digit(s.p[s.n - 1]);
+}
+
+static void
+cells_normal(struct doc *rows)
+{
+	DOC_EACH (row, rows) {
+		struct doc *cells = doc_get(row, STR("cells"));
+		DOC_EACH (cell, cells)
+			if (cell->type == DOC_STR && is_age(cell->s))
+				cell->s = STR("<age>");
+	}
+}
+
+static void
+name_normal(struct arena *a, struct doc *map)
+{
+	struct str g = doc_get_str(map, STR("generateName"));
+	struct doc *name = doc_get(map, STR("name"));
+	struct str n = doc_as_str(name);
+	if (g.n && n.n == g.n + 5 && str_starts(n, g))
+		name->s = arena_cat(a, (struct str[]){g, STR("<name>")}, 2);
+}
+
+struct walk {
+	struct arena *a;
+	struct str authority;
+	bool openapi;
+};
+
+static bool
+is_number(struct str s)
+{
+	uint64_t n = 0;
+	return str_to_u64(s, &n) == 0 && n > 0;
+}
+
+/* A member by its name alone. True: it is done. */
+static bool
+member_normal(const struct walk *w, struct doc *parent, struct doc *m)
+{
+	if (m->type == DOC_STR) {
+		if (str_eq_c(m->key, "resourceVersion") && is_number(m->s))
+			m->s = STR("<rv>");
+		else if (str_eq_c(m->key, "continue") && m->s.n > 16)
+			m->s = STR("<continue>");
+		else
+			return false;
+		return true;
+	}
+	if (m->type == DOC_INT &&
+		(str_eq_c(m->key, "nodePort") || str_eq_c(m->key, "healthCheckNodePort")) &&
+		m->i >= 30000 && m->i < 32768) {
+		struct doc *v = doc_str(w->a, STR("<port>"));
+		if (v)
+			doc_replace(m, v);
+		return true;
+	}
+	(void)parent;
+	return false;
+}
+
+static void
+tree_normal(const struct walk *w, struct doc *d, size_t depth)
+{
+	if (depth > DOC_MAX_WALK || !d)
+		return;
+	if (d->type == DOC_STR) {
+		d->s = normal_text(w->a, d->s, w->authority);
+		return;
+	}
+	if (d->type == DOC_MAP) {
+		name_normal(w->a, d);
+		if (doc_get(d, STR("columnDefinitions")))
+			cells_normal(doc_get(d, STR("rows")));
+	}
+	DOC_EACH (m, d) {
+		bool said = d->type == DOC_MAP && m->type == DOC_STR &&
+			str_eq_c(m->key, "description");
+		if (said && (w->openapi || doc_get(d, STR("priority")))) {
+			doc_remove(d, m);
+			continue;
+		}
+		if (d->type != DOC_MAP || !member_normal(w, d, m))
+			tree_normal(w, m, depth + 1);
+	}
+}
+
+struct str
+normal_body(struct arena *a, struct str body, struct str authority)
+{
+	struct doc *d = NULL;
+	const struct doc_limits lim = {.max_depth = DOC_MAX_WALK, .max_nodes = 10000000};
+	if (body.n == 0 || doc_parse_json(a, body, &lim, &d, NULL) < 0)
+		return normal_text(a, body, authority);
+	struct walk w = {a, authority, doc_get(d, STR("openapi")) || doc_get(d, STR("swagger"))};
+	tree_normal(&w, d, 0);
+	struct buf b;
+	buf_init_arena(&b, a);
+	doc_write_json(&b, d);
+	return buf_view(&b);
+}
+
+/* ---- headers --------------------------------------------------------------------------------------- */
+
+bool
+normal_header(struct arena *a, struct str name, struct str value, struct str *ret_value)
+{
+	static const struct {
+		const char *name;
+		bool presence; /* that it is there is all that is kept */
+	} rows[] = {
+		{"Content-Type", false},
+		{"Cache-Control", false},
+		{"Warning", false},
+		{"Retry-After", false},
+		{"WWW-Authenticate", false},
+		{"Location", false},
+		{"Allow", false},
+		{"Vary", false},
+		{"X-Content-Type-Options", false},
+		{"Audit-Id", true},
+		{"ETag", true},
+		{"Last-Modified", true},
+		{"X-Kubernetes-Pf-Flowschema-Uid", true},
+		{"X-Kubernetes-Pf-Prioritylevel-Uid", true},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!str_eq_nocase(name, str_c(rows[i].name)))
+			continue;
+		*ret_value = rows[i].presence ? STR("<there>") : normal_text(a, value, STR_NONE);
+		return true;
+	}
+	return false;
+}

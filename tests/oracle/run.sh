@@ -1,0 +1,132 @@
+#!/bin/sh
+# Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+#
+# tests/oracle/run.sh COMMAND: brings servers up, has build/bin/oracle ask them, and compares.
+#
+#   ask      upstream's kube-apiserver (built from its Go modules) and `keelson server` are asked the
+#            whole corpus; tables; differences in $O/oracle/diff/<Kind>.diff     (make oracle)
+#   record   the same, and upstream's answers become the recorded ones           (make oracle-record)
+#   suite    `keelson server` against the recorded answers: fails when what was equal is no more
+#   hold     the same, and what is equal now is held from now on                 (make oracle-hold)
+#   show K   prints the differences of a kind as the last comparison left them   (make oracle SHOW=K)
+#
+# Recorded: recorded.zst, the corpus with upstream's answers; held: states.txt (report.c tells its form).
+# Both servers run on loopback with data in memory, under one PKI (Keelson's), without controllers.
+# Must not: leave a process behind, use the network beyond loopback.
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+here=$top/tests/oracle
+O=${O:-build}
+case $O in /*) ;; *) O=$top/$O ;; esac
+out=$O/oracle
+oracle=$O/bin/oracle
+mkdir -p "$out"
+tmp=$(mktemp -d "$(test -w /dev/shm && echo /dev/shm || echo /tmp)/oracle.XXXXXX")
+pids=
+
+finish() {
+	for p in $pids; do
+		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
+	done
+	rm -rf "$tmp"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+die() { echo "oracle: $*" >&2; exit 1; }
+
+# await WHAT LOG COMMAND...: polls until the command succeeds, 120 s; the process is the last one started.
+await() {
+	what=$1 log=$2 n=0
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		kill -0 "$last" 2>/dev/null || { tail -20 "$log" >&2; die "$what ended"; }
+		n=$((n + 1))
+		[ $n -lt 1200 ] || die "$what is not ready after 120 s; see $log"
+		sleep 0.1
+	done
+}
+
+start_keelson() {
+	"$O/bin/keelson" server --data-dir "$tmp/k" --listen 127.0.0.1:0 --api-only >"$out/keelson.log" 2>&1 &
+	last=$!
+	pids="$pids $last"
+	await keelson "$out/keelson.log" grep -q ' ready on ' "$out/keelson.log"
+	keelson=$(sed -n 's/.* ready on //p' "$out/keelson.log")
+	pki=$tmp/k/pki
+}
+
+start_upstream() {
+	program=$("$top/tests/peers/build.sh" kube-apiserver)
+	"$top/deps/host-packages.sh" peers
+	# shellcheck disable=SC2046
+	set -- $("$oracle" ports 3)
+	etcd --data-dir "$tmp/etcd" --listen-client-urls "http://127.0.0.1:$1" --advertise-client-urls "http://127.0.0.1:$1" \
+		--listen-peer-urls "http://127.0.0.1:$2" --initial-advertise-peer-urls "http://127.0.0.1:$2" \
+		--initial-cluster "default=http://127.0.0.1:$2" >"$out/etcd.log" 2>&1 &
+	last=$!
+	pids="$pids $last"
+	await etcd "$out/etcd.log" curl -sf "http://127.0.0.1:$1/health"
+	"$program" --etcd-servers "http://127.0.0.1:$1" --bind-address 127.0.0.1 --secure-port "$3" \
+		--cert-dir "$tmp" --tls-cert-file "$pki/server.crt" --tls-private-key-file "$pki/server.key" \
+		--client-ca-file "$pki/ca.crt" --authorization-mode Node,RBAC --allow-privileged \
+		--enable-admission-plugins NodeRestriction --endpoint-reconciler-type none \
+		--service-cluster-ip-range 10.96.0.0/16,fd00:10:96::/112 --service-account-key-file "$pki/sa.pub" \
+		--service-account-signing-key-file "$pki/sa.key" \
+		--service-account-issuer https://kubernetes.default.svc.cluster.local >"$out/kube-apiserver.log" 2>&1 &
+	last=$!
+	pids="$pids $last"
+	upstream=https://127.0.0.1:$3
+	await kube-apiserver "$out/kube-apiserver.log" curl -sf --cacert "$pki/ca.crt" --cert "$pki/admin.crt" \
+		--key "$pki/admin.key" "$upstream/readyz"
+}
+
+ask_keelson() { "$oracle" replay "$keelson" "$pki" "$1" "$out/ours"; }
+
+ask() {
+	(cd "$here/generate" && go build -o "$O/bin/oracle-generate" .)
+	"$O/bin/oracle-generate" "$top/tests/api/facts" "$here/objects.json" "$out/corpus"
+	start_keelson
+	start_upstream
+	begin=$(date +%s)
+	"$oracle" replay "$upstream" "$pki" "$out/corpus" "$out/theirs"
+	middle=$(date +%s)
+	ask_keelson "$out/corpus"
+	echo "upstream $((middle - begin)) s, keelson $(($(date +%s) - middle)) s"
+}
+
+ask_recorded() {
+	zstd -dqf --long=27 "$here/recorded.zst" -o "$out/theirs"
+	start_keelson
+	ask_keelson "$out/theirs"
+}
+
+case ${1:-} in
+ask)
+	ask
+	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff"
+	;;
+record)
+	ask
+	zstd -q -19 --long=27 -f "$out/theirs" -o "$here/recorded.zst"
+	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff"
+	cp "$out/diff/states" "$here/states.txt"
+	;;
+suite)
+	ask_recorded
+	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff" "$here/states.txt"
+	;;
+hold)
+	ask_recorded
+	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff"
+	cp "$out/diff/states" "$here/states.txt"
+	;;
+show)
+	[ -f "$out/diff/$2.diff" ] || die "nothing of '$2' was compared yet: make oracle, or make suite-oracle"
+	cat "$out/diff/$2.diff"
+	;;
+*)
+	die "ask, record, suite, hold or show KIND"
+	;;
+esac
