@@ -87,6 +87,9 @@ suite() {
 	say "bad selector" 'unable to parse requirement' $k get cm -n t -l 'app in (x'
 	say "put to a collection" 'MethodNotAllowed|does not allow this method' sh -c \
 		"$k get cm a -n t -o json | $k replace --raw /api/v1/namespaces/t/configmaps -f -"
+	say "the first of two selectors counts" '^0 items' sh -c "$k get --raw \
+		'/api/v1/namespaces/t/configmaps?fieldSelector=metadata.name%3Dnone&fieldSelector=' |
+		grep -c '\"name\":' | sed 's/\$/ items/'"
 	say "field selector" 'configmap/a' $k get cm -n t --field-selector metadata.name=a -o name
 	say "bad field" 'field label not supported: foo' $k get pods -n t --field-selector foo=x
 	say "dry run" 'configmap/dry created \(server dry run\)' $k create cm dry -n t --dry-run=server
