@@ -25,6 +25,7 @@
 #define NODE_PATH 512
 
 struct addresses;
+struct local_volumes;
 struct join;
 struct serve;
 struct nodenet;
@@ -61,6 +62,7 @@ struct node {
 	struct map objects; /* "secrets/ns/name" -> struct object_watch */
 	struct serve *serve;
 	struct nodenet *nodenet;
+	struct local_volumes *local_volumes;
 	/* register.c */
 	struct loop_timer beat, status_timer;
 	struct loop_work status_work;
@@ -247,6 +249,10 @@ void pod_volumes_setup(struct pod *p); /* volumes_ready, or setup back-off, when
 void pod_volumes_free(struct pod *p);
 /* pod_volume_path: host directory of a volume (or image reference); false = unknown. */
 bool pod_volume_path(struct pod *p, struct str name, char out[NODE_PATH], struct str *ret_image);
+
+/* local_volumes.c */
+int local_volumes_start(struct node *n);
+void local_volumes_look(struct node *n); /* a pod may have let go of one */
 
 /* pull.c */
 void ctr_pull(struct ctr *c);
