@@ -59,8 +59,12 @@ request_attrs(struct request *r)
 	at.ns = r->ns;
 	at.name = r->name;
 	at.field_selector = r->opt.field_selector;
+	at.label_selector = r->opt.label_selector;
+	/* a request that came as a query: its options are parsed later */
 	if (r->raw_query.n && at.field_selector.n == 0)
 		at.field_selector = http_query_get(r->a, r->raw_query, STR("fieldSelector"));
+	if (r->raw_query.n && at.label_selector.n == 0)
+		at.label_selector = http_query_get(r->a, r->raw_query, STR("labelSelector"));
 	return at;
 }
 

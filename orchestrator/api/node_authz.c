@@ -8,6 +8,7 @@
  * than the table of resources below gives it.
  * Source: Kubernetes Node authorization; k8s.io/kubernetes plugin/pkg/auth/authorizer/node. */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/kinds/local_volume.h"
 
 #include <stdlib.h>
 
@@ -262,7 +263,7 @@ node_refers(struct question *q, enum ref_kind kind, struct str ns, struct str na
 }
 
 static int
-read_spec(
+read_object(
 	struct question *q, const char *resource, struct str ns, struct str name, struct doc **ret)
 {
 	const struct api_resource *res = api_resource_find(
@@ -271,10 +272,15 @@ read_spec(
 	if (!res || res->store_res == API_NO_STORE)
 		return -ENOENT;
 	int rc = store_get(q->w->s->store, (struct store_key){res->store_res, ns, name}, q->a, &v);
-	if (rc < 0)
-		return rc;
+	return rc < 0 ? rc : doc_parse_json(q->a, v.body, NULL, ret, NULL);
+}
+
+static int
+read_spec(
+	struct question *q, const char *resource, struct str ns, struct str name, struct doc **ret)
+{
 	struct doc *d = NULL;
-	rc = doc_parse_json(q->a, v.body, NULL, &d, NULL);
+	int rc = read_object(q, resource, ns, name, &d);
 	if (rc == 0)
 		*ret = doc_get(d, STR("spec"));
 	return rc;
@@ -383,10 +389,40 @@ ask_resource_claim(struct question *q)
 	return by_ref(q, REF_RESOURCE_CLAIM, "get", "");
 }
 
+/* The one value a selector of labels or fields asks of `key`, or STR_NONE. */
+static struct str
+selector_is(struct str selector, struct str key)
+{
+	struct str rest = selector, term, k, v;
+	while (selector.n && str_next(&rest, ',', &term)) {
+		if (!str_cut(term, '=', &k, &v) || !str_eq(k, key))
+			continue;
+		return str_starts(v, STR("=")) ? str_sub(v, 1, SIZE_MAX) : v;
+	}
+	return STR_NONE;
+}
+
+/* A node-local volume is watched by the node that has it, which says when its directory is gone
+ * (NodeRestriction: nothing else). */
+static bool
+local_volume(struct question *q)
+{
+	struct doc *pv = NULL;
+	struct str n = selector_is(q->at->label_selector, STR(LOCAL_VOLUME_NODE));
+	if (verb_in(q, "list,watch"))
+		return str_is_set(n) && str_eq(n, q->node);
+	return verb_in(q, "get,update,patch") &&
+		read_object(q, "persistentvolumes", STR(""), q->at->name, &pv) == 0 &&
+		str_eq(doc_get_str(doc_get(doc_get(pv, STR("metadata")), STR("labels")),
+			       STR(LOCAL_VOLUME_NODE)),
+			q->node);
+}
+
 static enum decision
 ask_volume(struct question *q)
 {
-	if (verb_in(q, "get") && q->at->subresource.n == 0 && node_has_volume(q, q->at->name))
+	if (q->at->subresource.n == 0 &&
+		(local_volume(q) || (verb_in(q, "get") && node_has_volume(q, q->at->name))))
 		return ALLOW;
 	q->why = arena_fmt(q->a, no_path, STR_ARG(q->node));
 	return NO_OPINION;
@@ -446,25 +482,12 @@ ask_csinode(struct question *q)
 	return q->at->subresource.n ? NO_OPINION : by_name(q, "get,create,update,patch,delete");
 }
 
-/* The one value a field selector asks of `key`, or STR_NONE. */
-static struct str
-field_is(struct str selector, struct str key)
-{
-	struct str rest = selector, term, k, v;
-	while (selector.n && str_next(&rest, ',', &term)) {
-		if (!str_cut(term, '=', &k, &v) || !str_eq(k, key))
-			continue;
-		return str_starts(v, STR("=")) ? str_sub(v, 1, SIZE_MAX) : v;
-	}
-	return STR_NONE;
-}
-
 static enum decision
 ask_slice(struct question *q)
 {
 	if (verb_in(q, "get,update,patch,delete,create"))
 		return ALLOW; /* NodeRestriction looks at spec.nodeName */
-	struct str n = field_is(q->at->field_selector, STR("spec.nodeName"));
+	struct str n = selector_is(q->at->field_selector, STR("spec.nodeName"));
 	return verb_in(q, "list,watch,deletecollection") && str_is_set(n) && str_eq(n, q->node)
 		? ALLOW
 		: NO_OPINION;
@@ -501,7 +524,7 @@ ask_pod(struct question *q)
 	if (verb_in(q, "create,delete"))
 		return ALLOW; /* NodeRestriction: mirror pods; pods bound to it */
 	if (verb_in(q, "list,watch")) {
-		struct str n = field_is(at->field_selector, STR("spec.nodeName"));
+		struct str n = selector_is(at->field_selector, STR("spec.nodeName"));
 		if (str_is_set(n) && str_eq(n, q->node))
 			return ALLOW;
 		q->why = STR("can only list/watch pods with spec.nodeName field selector");

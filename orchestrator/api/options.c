@@ -70,6 +70,7 @@ int
 options_parse_query(struct request *r, struct err *e)
 {
 	struct str rest = r->raw_query, k, v;
+	bool given[ARRAY_LEN(query_options)] = {0};
 	if (rest.n == 0)
 		return 0;
 	for (;;) {
@@ -92,8 +93,10 @@ options_parse_query(struct request *r, struct err *e)
 			r->opt.orphan_dependents = is_true(v);
 		}
 		for (size_t i = 0; i < ARRAY_LEN(query_options); i++) {
-			if (!str_eq_c(k, query_options[i].name))
+			/* The first counts, as it does for the authorizers. */
+			if (given[i] || !str_eq_c(k, query_options[i].name))
 				continue;
+			given[i] = true;
 			rc = option_set(r, i, v, e);
 			if (rc < 0)
 				return rc;

@@ -13,6 +13,8 @@
 #include "base/doc.h"
 #include "base/loop.h"
 
+struct meta_v1_object_meta;
+
 struct client;
 
 enum client_verb {
@@ -68,6 +70,11 @@ int client_call_start(struct client *c, const struct client_req *req, client_don
 	void *arg, struct client_call **ret_call);
 /* client_call_cancel: done will not run; the request may still take effect. */
 void client_call_cancel(struct client_call *call);
+
+/* client_finalizers: appends a merge patch of metadata.finalizers: those of m without `name`, or with it at the
+ * end; on condition that the object is as m says. */
+void client_finalizers(
+	struct buf *b, const struct meta_v1_object_meta *m, struct str name, bool wanted);
 
 /* ---- watch ---- */
 enum client_event { CLIENT_ADDED, CLIENT_MODIFIED, CLIENT_DELETED, CLIENT_BOOKMARK };

@@ -5,6 +5,8 @@
 
 #include "netstack/http/http.h"
 
+#include "kinds/meta_v1.h"
+
 #include <stdio.h>
 
 static const struct verb_row {
@@ -108,4 +110,24 @@ client_path_put(struct buf *b, const struct client_req *req)
 	query_str(b, &sep, "fieldManager", req->field_manager);
 	if (req->dry_run)
 		query_str(b, &sep, "dryRun", STR("All"));
+}
+
+void
+client_finalizers(struct buf *b, const struct meta_v1_object_meta *m, struct str name, bool wanted)
+{
+	bool first = true;
+	buf_fmt(b, "{\"metadata\":{\"resourceVersion\":\"" STR_FMT "\",\"finalizers\":[",
+		STR_ARG(m->resource_version));
+	for (size_t i = 0; i < m->n_finalizers; i++) {
+		if (str_eq(m->finalizers[i], name))
+			continue;
+		buf_cstr(b, first ? "" : ",");
+		doc_json_string(b, m->finalizers[i]);
+		first = false;
+	}
+	if (wanted) {
+		buf_cstr(b, first ? "" : ",");
+		doc_json_string(b, name);
+	}
+	buf_cstr(b, "]}}");
 }

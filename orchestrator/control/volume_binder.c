@@ -4,11 +4,13 @@
  *
  *   claim without volume -> a free volume that fits -> claimRef on the volume, volumeName on the claim
  *                        -> none, class of ours, node known -> a new volume on that node, bound at birth
- *   volume whose claim is gone -> Released; Delete: the object goes (its node removes the directory)
+ *   volume whose claim is gone -> Released; Delete: the object is marked as deleted, and goes when its node has
+ *                                 removed the directory and the finalizer (kinds/local_volume.h)
  *
  * A class with WaitForFirstConsumer waits for the scheduler's choice (annotation selected-node).
  * Source: kube-controller-manager pkg/controller/volume/persistentvolume. */
 #include "orchestrator/control/control.h"
+#include "orchestrator/kinds/local_volume.h"
 
 #include "kinds/core_v1.h"
 #include "kinds/storage_v1.h"
@@ -16,17 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PROVISIONER "keelson.dev/local"
 #define SELECTED_NODE STR("volume.kubernetes.io/selected-node")
 #define BOUND_BY STR("pv.kubernetes.io/bound-by-controller")
-#define PROVISIONED_BY "pv.kubernetes.io/provisioned-by"
-#define LOCAL_ROOT "/data/volumes"
 
 struct binder {
 	struct control *ctl;
 	struct client *c;
 	struct queue *claims_q, *volumes_q;
-	struct informer *claims, *volumes, *classes;
+	struct informer *claims, *volumes, *classes, *nodes;
 };
 
 static const struct core_v1_persistent_volume_claim *
@@ -225,11 +224,13 @@ provision(struct binder *k, struct control_batch *b, struct arena *a, const stru
 	struct doc *claim = claim_ref_doc(a, o), *modes = doc_list(a);
 	int64_t bytes = storage(c->spec.resources.requests, c->spec.resources.n_requests);
 	struct quantity size = quantity_of(bytes, QUANTITY_BINARY);
+	struct str policy = class->reclaim_policy.n ? class->reclaim_policy : STR("Delete");
 	char text[64];
 	_cleanup_buf_ struct buf m = BUF_INIT, r = BUF_INIT, body = BUF_INIT;
 	if (str_eq(c->spec.volume_mode, STR("Block"))) {
-		client_event(k->c, &ref, "Warning", "ProvisioningFailed", STR(PROVISIONER), STR(""),
-			"block volumes are not provided by " PROVISIONER);
+		client_event(k->c, &ref, "Warning", "ProvisioningFailed",
+			STR(LOCAL_VOLUME_PROVISIONER), STR(""),
+			"block volumes are not provided by " LOCAL_VOLUME_PROVISIONER);
 		return;
 	}
 	quantity_write(&size, text);
@@ -240,23 +241,27 @@ provision(struct binder *k, struct control_batch *b, struct arena *a, const stru
 	doc_write_json(&m, modes);
 	doc_write_json(&r, claim);
 	buf_fmt(&body,
-		"{\"metadata\":{\"name\":\"pvc-" STR_FMT "\",\"annotations\":{\"" PROVISIONED_BY
-		"\":\"" PROVISIONER
-		"\"}},\"spec\":{\"capacity\":{\"storage\":\"%s\"},\"accessModes\":" STR_FMT
+		"{\"metadata\":{\"name\":\"pvc-" STR_FMT
+		"\",\"annotations\":{\"" LOCAL_VOLUME_PROVISIONED_BY
+		"\":\"" LOCAL_VOLUME_PROVISIONER "\"},\"labels\":{\"" LOCAL_VOLUME_NODE
+		"\":\"" STR_FMT
+		"\"}%s},\"spec\":{\"capacity\":{\"storage\":\"%s\"},\"accessModes\":" STR_FMT
 		",\"claimRef\":" STR_FMT ",\"persistentVolumeReclaimPolicy\":\"" STR_FMT
 		"\",\"storageClassName\":\"" STR_FMT
-		"\",\"volumeMode\":\"Filesystem\",\"local\":{\"path\":\"" LOCAL_ROOT "/pvc-" STR_FMT
-		"\"},\"nodeAffinity\":{\"required\":{\"nodeSelectorTerms\":[{"
+		"\",\"volumeMode\":\"Filesystem\",\"local\":{\"path\":\"" LOCAL_VOLUME_ROOT
+		"/pvc-" STR_FMT "\"},\"nodeAffinity\":{\"required\":{\"nodeSelectorTerms\":[{"
 		"\"matchExpressions\":[{\"key\":\"kubernetes.io/hostname\",\"operator\":\"In\",\"values\":[\"" STR_FMT
 		"\"]}]}]}}}}",
-		STR_ARG(o->uid), text, STR_ARG(buf_view(&m)), STR_ARG(buf_view(&r)),
-		STR_ARG(class->reclaim_policy.n ? class->reclaim_policy : STR("Delete")),
+		STR_ARG(o->uid), STR_ARG(node),
+		str_eq(policy, STR("Delete")) ? ",\"finalizers\":[\"" LOCAL_VOLUME_FINALIZER "\"]"
+					      : "",
+		text, STR_ARG(buf_view(&m)), STR_ARG(buf_view(&r)), STR_ARG(policy),
 		STR_ARG(class->metadata.name), STR_ARG(o->uid), STR_ARG(node));
 	if (body.failed || batch_write_text(b, k->c, CLIENT_CREATE, &path, buf_view(&body)) < 0)
 		return;
-	client_event(k->c, &ref, "Normal", "ProvisioningSucceeded", STR(PROVISIONER), STR(""),
-		"Successfully provisioned volume pvc-" STR_FMT " on node " STR_FMT, STR_ARG(o->uid),
-		STR_ARG(node));
+	client_event(k->c, &ref, "Normal", "ProvisioningSucceeded", STR(LOCAL_VOLUME_PROVISIONER),
+		STR(""), "Successfully provisioned volume pvc-" STR_FMT " on node " STR_FMT,
+		STR_ARG(o->uid), STR_ARG(node));
 }
 
 /* ---- claims ---- */
@@ -283,7 +288,7 @@ unbound_claim(
 		if (!named || !volume_of(v)->spec.claim_ref->uid.n)
 			bind_volume(k, b, a, v, o);
 		bind_claim(k, b, a, o, v);
-	} else if (class && str_eq_c(class->provisioner, PROVISIONER) && node.n) {
+	} else if (class && str_eq_c(class->provisioner, LOCAL_VOLUME_PROVISIONER) && node.n) {
 		provision(k, b, a, o, class, node);
 	} else if (class && !str_eq(class->provisioner, STR("kubernetes.io/no-provisioner"))) {
 		client_event(k->c, &ref, "Normal", "ExternalProvisioning",
@@ -346,15 +351,55 @@ on_claim_key(void *arg, struct str key)
 
 /* ---- volumes ---- */
 
+/* is_ours: made by provision; its directory goes with it. */
+static bool
+is_ours(const struct core_v1_persistent_volume *pv)
+{
+	return str_eq_c(control_annotation(&pv->metadata, STR(LOCAL_VOLUME_PROVISIONED_BY)),
+		LOCAL_VOLUME_PROVISIONER);
+}
+
+static bool
+deletes(const struct core_v1_persistent_volume *pv)
+{
+	return str_eq(pv->spec.persistent_volume_reclaim_policy, STR("Delete"));
+}
+
+/* finalizer_wanted: while the directory has to go before the object does, and there is a node to do it. */
+static bool
+finalizer_wanted(struct binder *k, const struct core_v1_persistent_volume *pv, bool has)
+{
+	struct str node = control_label(&pv->metadata, STR(LOCAL_VOLUME_NODE));
+	if (!is_ours(pv) || !deletes(pv) || !node.n)
+		return false;
+	return pv->metadata.deletion_timestamp ? has && informer_get(k->nodes, node) : true;
+}
+
+/* finalizer_sync: true when it was written: the rest waits for the object to come back. */
+static bool
+finalizer_sync(struct binder *k, struct control_batch *b, const struct informer_obj *v)
+{
+	const struct meta_v1_object_meta *m = &volume_of(v)->metadata;
+	struct control_path path = {.resource = CONTROL_PVS, .name = v->name, .onto = v};
+	_cleanup_buf_ struct buf body = BUF_INIT;
+	bool has = false;
+	for (size_t i = 0; i < m->n_finalizers; i++)
+		has = has || str_eq_c(m->finalizers[i], LOCAL_VOLUME_FINALIZER);
+	bool wanted = finalizer_wanted(k, volume_of(v), has);
+	if (has == wanted)
+		return false;
+	client_finalizers(&body, m, STR(LOCAL_VOLUME_FINALIZER), wanted);
+	return !body.failed &&
+		batch_write_text(b, k->c, CLIENT_PATCH_MERGE, &path, buf_view(&body)) == 0;
+}
+
 static void
 released(struct binder *k, struct control_batch *b, const struct informer_obj *v)
 {
 	const struct core_v1_persistent_volume *pv = volume_of(v);
-	bool ours = str_eq_c(control_annotation(&pv->metadata, STR(PROVISIONED_BY)), PROVISIONER);
 	struct control_path path = {.resource = CONTROL_PVS, .name = v->name};
 	volume_phase(k, b, v, "Released");
-	if (ours && str_eq(pv->spec.persistent_volume_reclaim_policy, STR("Delete")) &&
-		!pv->metadata.deletion_timestamp)
+	if (is_ours(pv) && deletes(pv) && !pv->metadata.deletion_timestamp)
 		batch_write_text(b, k->c, CLIENT_DELETE, &path, STR_NONE);
 }
 
@@ -369,6 +414,10 @@ on_volume_key(void *arg, struct str key)
 	if (!b)
 		return;
 	const struct core_v1_object_reference *r = volume_of(v)->spec.claim_ref;
+	if (finalizer_sync(k, b, v)) {
+		batch_close(b);
+		return;
+	}
 	if (!r) {
 		volume_phase(k, b, v, "Available");
 	} else if (!r->uid.n) {
@@ -446,6 +495,19 @@ on_class(void *arg, const struct informer_obj *old, const struct informer_obj *n
 		binder_ready(k);
 }
 
+/* on_node: a node that is gone for good removes no directories any more. */
+static void
+on_node(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
+{
+	struct binder *k = arg;
+	const struct informer_obj *o;
+	(void)old;
+	for (size_t pos = 0;
+		!new_ && control_ready(k->ctl) && (o = informer_next(k->volumes, &pos));)
+		if (volume_of(o)->metadata.deletion_timestamp)
+			queue_add(k->volumes_q, o->key);
+}
+
 static void
 binder_stop(void *self)
 {
@@ -468,11 +530,13 @@ binder_start(struct control *ctl, struct client *c, void **ret)
 	k->claims = control_informer(ctl, CONTROL_PVCS);
 	k->volumes = control_informer(ctl, CONTROL_PVS);
 	k->classes = control_informer(ctl, CONTROL_STORAGECLASSES);
+	k->nodes = control_informer(ctl, CONTROL_NODES);
 	*ret = k;
 	if (!k->claims_q || !k->volumes_q || !k->claims || !k->volumes || !k->classes ||
-		informer_add_handler(k->claims, on_claim, NULL, k) < 0 ||
+		!k->nodes || informer_add_handler(k->claims, on_claim, NULL, k) < 0 ||
 		informer_add_handler(k->volumes, on_volume, NULL, k) < 0 ||
-		informer_add_handler(k->classes, on_class, NULL, k) < 0)
+		informer_add_handler(k->classes, on_class, NULL, k) < 0 ||
+		informer_add_handler(k->nodes, on_node, NULL, k) < 0)
 		return -ENOMEM;
 	return 0;
 }

@@ -112,17 +112,7 @@ on_key(void *arg, struct str key)
 	if (!b)
 		return;
 	_cleanup_buf_ struct buf body = BUF_INIT;
-	bool first = true;
-	buf_fmt(&body, "{\"metadata\":{\"resourceVersion\":\"" STR_FMT "\",\"finalizers\":[",
-		STR_ARG(m->resource_version));
-	for (size_t i = 0; i < m->n_finalizers; i++) {
-		if (str_eq(m->finalizers[i], k->row->finalizer))
-			continue;
-		buf_cstr(&body, first ? "" : ",");
-		doc_json_string(&body, m->finalizers[i]);
-		first = false;
-	}
-	buf_cstr(&body, "]}}");
+	client_finalizers(&body, m, k->row->finalizer, false);
 	struct control_path path = {
 		.resource = k->row->resource, .ns = o->ns, .name = o->name, .onto = o};
 	if (!body.failed)

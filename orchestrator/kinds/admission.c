@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "netstack/tls/x509.h"
+#include "orchestrator/kinds/local_volume.h"
 
 /* ---- NamespaceLifecycle ---- */
 
@@ -246,6 +247,37 @@ restrict_lease(struct request *r, struct str node)
 	return restrict_own_name(r, node);
 }
 
+/* meta_without: a copy of the metadata whose finalizers lack ours; and without what every update changes. */
+static struct doc *
+meta_without(struct request *r, const struct doc *obj)
+{
+	struct doc *m = doc_copy(r->a, meta_of(obj)), *list = doc_get(m, S("finalizers"));
+	DOC_EACH (f, list)
+		if (str_eq_c(doc_as_str(f), LOCAL_VOLUME_FINALIZER))
+			doc_remove(list, f);
+	if (m && doc_is_empty(list))
+		doc_set(m, S("finalizers"), NULL);
+	if (m)
+		doc_set(m, S("resourceVersion"), NULL);
+	return m;
+}
+
+/* restrict_volume: of a node-local volume of its own, a node takes off the finalizer that waits for it. */
+static enum step
+restrict_volume(struct request *r, struct str node)
+{
+	const struct doc *labels = doc_get(meta_of(r->old), S("labels"));
+	const struct doc *was = meta_without(r, r->old), *is = meta_without(r, r->obj);
+	if (was && is && request_op(r) == ADMIT_UPDATE && !r->sub && doc_equal(was, is) &&
+		doc_equal(doc_get(r->old, S("spec")), doc_get(r->obj, S("spec"))) &&
+		str_eq(doc_get_str(labels, S(LOCAL_VOLUME_NODE)), node))
+		return STEP_NEXT;
+	return request_fail_forbidden(r,
+		"node \"" STR_FMT "\" can only remove the finalizer \"" LOCAL_VOLUME_FINALIZER
+		"\" of its own volumes",
+		STR_ARG(node));
+}
+
 static const struct restriction {
 	const char *group, *resource, *sub; /* sub NULL = any */
 	enum step (*check)(struct request *r, struct str node);
@@ -255,6 +287,7 @@ static const struct restriction {
 	{"", "serviceaccounts", "token", restrict_token},
 	{"coordination.k8s.io", "leases", NULL, restrict_lease},
 	{"storage.k8s.io", "csinodes", NULL, restrict_own_name},
+	{"", "persistentvolumes", NULL, restrict_volume},
 };
 
 enum step

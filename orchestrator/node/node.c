@@ -159,8 +159,8 @@ on_joined(struct node *n)
 {
 	register_start(n);
 	join_serving(n);
-	if (pods_start(n) < 0)
-		log_error("watching pods: no memory");
+	if (pods_start(n) < 0 || local_volumes_start(n) < 0)
+		log_error("watching pods and volumes: no memory");
 	struct err e = {0};
 	struct nodenet_config net = {.client = n->api,
 		.cfg = n->cfg,

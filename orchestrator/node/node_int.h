@@ -25,6 +25,7 @@
 #define NODE_PATH 512
 
 struct addresses;
+struct local_volumes;
 struct join;
 struct serve;
 struct nodenet;
@@ -61,6 +62,7 @@ struct node {
 	struct map objects; /* "secrets/ns/name" -> struct object_watch */
 	struct serve *serve;
 	struct nodenet *nodenet;
+	struct local_volumes *local_volumes;
 	/* register.c */
 	struct loop_timer beat, status_timer;
 	struct loop_work status_work;
@@ -258,6 +260,10 @@ struct volume_at {
 	bool read_only;   /* for every container */
 };
 bool pod_volume_at(struct pod *p, struct str name, struct volume_at *ret);
+
+/* local_volumes.c */
+int local_volumes_start(struct node *n);
+void local_volumes_look(struct node *n); /* a pod may have let go of one */
 
 /* pull.c */
 void ctr_pull(struct ctr *c);

@@ -381,10 +381,12 @@ pod_sync(struct pod *p)
 		p->stopping = true;
 	if (p->o)
 		deadline_check(p);
-	if (p->stopping)
+	if (p->stopping) {
 		pod_stop(p);
-	else
+		local_volumes_look(p->node);
+	} else {
 		pod_run(p);
+	}
 	pod_status_update(p);
 	if (p->gone && p->cleaned && p->ops == 0)
 		pod_sync_later(p); /* on_work frees it */

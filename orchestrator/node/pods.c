@@ -158,6 +158,7 @@ pod_free(struct pod *p)
 	loop_timer_cancel(&p->token_timer);
 	loop_defer_cancel(&p->work);
 	map_del(&p->node->pods, str_c(p->uid));
+	local_volumes_look(p->node);
 	pod_volumes_free(p);
 	objects_release(p);
 	for (size_t i = 0; i < p->n_ctrs; i++) {

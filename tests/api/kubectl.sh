@@ -87,6 +87,9 @@ suite() {
 	say "bad selector" 'unable to parse requirement' $k get cm -n t -l 'app in (x'
 	say "put to a collection" 'MethodNotAllowed|does not allow this method' sh -c \
 		"$k get cm a -n t -o json | $k replace --raw /api/v1/namespaces/t/configmaps -f -"
+	say "the first of two selectors counts" '^0 items' sh -c "$k get --raw \
+		'/api/v1/namespaces/t/configmaps?fieldSelector=metadata.name%3Dnone&fieldSelector=' |
+		grep -c '\"name\":' | sed 's/\$/ items/'"
 	say "field selector" 'configmap/a' $k get cm -n t --field-selector metadata.name=a -o name
 	say "bad field" 'field label not supported: foo' $k get pods -n t --field-selector foo=x
 	say "dry run" 'configmap/dry created \(server dry run\)' $k create cm dry -n t --dry-run=server
@@ -168,6 +171,46 @@ suite() {
 	say "rules" 'selfsubjectreviews' $k auth can-i --list --as=bob
 	say "node: other secret" '^no' $k auth can-i get secret/x -n t --as=system:node:n1 --as-group=system:nodes
 	say "node: all pods" '^no' $k auth can-i list pods -A --as=system:node:n1 --as-group=system:nodes
+	say "node: other claims" '^no' $k auth can-i list pvc -n t --as=system:node:n1 --as-group=system:nodes
+	give <<-X
+		apiVersion: v1
+		kind: PersistentVolume
+		metadata:
+		  name: pv-n1
+		  labels: {kubernetes.io/hostname: n1}
+		  annotations: {pv.kubernetes.io/provisioned-by: keelson.dev/local}
+		  finalizers: [keelson.dev/local-data]
+		spec:
+		  capacity: {storage: 1Gi}
+		  accessModes: [ReadWriteOnce]
+		  persistentVolumeReclaimPolicy: Delete
+		  local: {path: /data/volumes/pv-n1}
+		  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [
+		    {key: kubernetes.io/hostname, operator: In, values: [n1]}]}]}}
+	X
+	say "local volume" 'created' $k create -f "$tmp/in"
+	n1='--as=system:node:n1 --as-group=system:nodes'
+	n2='--as=system:node:n2 --as-group=system:nodes'
+	say "node: own volumes" 'pv-n1' $k get pv -l kubernetes.io/hostname=n1 -o name $n1
+	say "node: all volumes" 'Forbidden' $k get pv $n1
+	say "node: another's volumes" 'Forbidden' $k get pv -l kubernetes.io/hostname=n1 $n2
+	give <<-X
+		{"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}}
+	X
+	say "its node" 'created' $k create -f "$tmp/in"
+	say "volume goes with its data" 'deleted' $k delete pv pv-n1 --wait=false
+	say "not before" '^\["keelson.dev/local-data"\]' sh -c "n=0
+		until [ \"\$($k get pv pv-n1 -o 'jsonpath={.metadata.finalizers}')\" = '[\"keelson.dev/local-data\"]' ] ||
+			[ \$n -gt 50 ]; do n=\$((n + 1)); sleep 0.2; done
+		$k get pv pv-n1 -o 'jsonpath={.metadata.finalizers}'"
+	say "another node may not let it go" 'Forbidden' $k patch pv pv-n1 --type=merge \
+		-p '{"metadata":{"finalizers":null}}' $n2
+	say "its node changes nothing else" 'can only remove the finalizer' $k patch pv pv-n1 --type=merge \
+		-p '{"metadata":{"labels":{"a":"b"}}}' $n1
+	say "nor deletes it" 'Forbidden' $k delete pv pv-n1 $n1
+	say "its node lets it go" 'patched' $k patch pv pv-n1 --type=merge -p '{"metadata":{"finalizers":null}}' $n1
+	$k wait --for=delete pv/pv-n1 --timeout=10s >/dev/null 2>&1
+	say "gone with its data" 'NotFound' $k get pv pv-n1
 	# The list is printed before the first write, so that both events come by the watch.
 	say "watch" 'w1 .*w1 ' sh -c "$k get cm -n t -w --request-timeout=5s >'$tmp/watch' 2>&1 & w=\$!
 		n=0; until grep -q NAME '$tmp/watch' || [ \$n -gt 100 ]; do n=\$((n + 1)); sleep 0.1; done

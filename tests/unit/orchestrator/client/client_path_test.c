@@ -57,3 +57,23 @@ TEST(watching_one_object_is_a_selector)
 		"/api/v1/namespaces/x/secrets?watch=true&fieldSelector=metadata.name%3Ds&resourceVersion=7&"
 		"allowWatchBookmarks=true&timeoutSeconds=300");
 }
+
+TEST(a_finalizer_comes_and_goes_and_others_stay)
+{
+	struct str v[] = {STR("a/x"), STR("b/y")};
+	struct meta_v1_object_meta m = {
+		.resource_version = STR("7"), .finalizers = v, .n_finalizers = 2};
+	static const struct {
+		const char *name;
+		bool wanted;
+		const char *want;
+	} rows[] = {{"a/x", false, "\"b/y\""}, {"a/x", true, "\"b/y\",\"a/x\""},
+		{"c/z", false, "\"a/x\",\"b/y\""}, {"c/z", true, "\"a/x\",\"b/y\",\"c/z\""}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_buf_ struct buf b = BUF_INIT, want = BUF_INIT;
+		client_finalizers(&b, &m, str_c(rows[i].name), rows[i].wanted);
+		buf_fmt(&want, "{\"metadata\":{\"resourceVersion\":\"7\",\"finalizers\":[%s]}}",
+			rows[i].want);
+		CHECK_STR(buf_view(&b), buf_view(&want));
+	}
+}
