@@ -22,7 +22,7 @@ struct action {
 	struct http_fetch *fetch;
 	struct loop_fd sock; /* fd -1 = none */
 	struct buf out;
-	bool sleeping, ok, any_status;
+	bool sleeping, ok, hook;
 	char text[OUTPUT_MAX + 200];
 };
 
@@ -159,7 +159,7 @@ on_fetched(void *arg, const struct err *e, const struct http_response *resp, str
 	}
 	(void)body;
 	snprintf(x->text, sizeof(x->text), "HTTP probe failed with statuscode: %d", resp->status);
-	finish(x, x->any_status || (resp->status >= 200 && resp->status < 400), x->text);
+	finish(x, x->hook || (resp->status >= 200 && resp->status < 400), x->text);
 }
 
 static int
@@ -194,7 +194,8 @@ start_http(struct action *x, const struct core_v1_http_get_action *s, int64_t ti
 		accept = accept || str_eq_nocase(s->http_headers[i].name, STR("Accept"));
 	}
 	if (!agent)
-		h[n++] = (struct http_header){STR("User-Agent"), STR("kube-probe/1.37")};
+		h[n++] = (struct http_header){STR("User-Agent"),
+			x->hook ? STR("kube-lifecycle/1.37") : STR("kube-probe/1.37")};
 	if (!accept)
 		h[n++] = (struct http_header){STR("Accept"), STR("*/*")};
 	struct http_call_spec spec = {.method = STR("GET"),
@@ -270,7 +271,7 @@ action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, v
 	x->c = c;
 	x->done = done;
 	x->arg = arg;
-	x->any_status = s->any_status;
+	x->hook = s->hook;
 	x->sock.fd = -1;
 	x->timer = (struct loop_timer){.fn = on_timer, .arg = x};
 	x->work = (struct loop_work){.fn = on_known, .arg = x};

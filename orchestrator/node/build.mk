@@ -1,11 +1,33 @@
 # The kubelet: joins the cluster, runs pods, serves the node API.
 LIBS += orchestrator/node
-SRC_orchestrator/node := $(addprefix orchestrator/node/,rules.c node.c join.c facts.c addresses.c local_volumes.c register.c objects.c \
-	env.c volumes.c pods.c pod_sync.c pod_spec.c pod_stop.c pod_status.c action.c probe.c pull.c serve.c stream.c forward.c)
+SRC_orchestrator/node := $(addprefix orchestrator/node/, \
+	action.c \
+	addresses.c \
+	admit.c \
+	env.c \
+	facts.c \
+	forward.c \
+	join.c \
+	local_volumes.c \
+	node.c \
+	objects.c \
+	pod_spec.c \
+	pod_status.c \
+	pod_stop.c \
+	pod_sync.c \
+	pods.c \
+	probe.c \
+	pull.c \
+	register.c \
+	rules.c \
+	serve.c \
+	stream.c \
+	volumes.c)
 DEPS_orchestrator/node := orchestrator/nodenet orchestrator/client orchestrator/runtime orchestrator/machine \
 	orchestrator/schema storage/volume netstack/podnet netstack/http netstack/tls base
 UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	addresses_test.c \
+	admit_test.c \
 	join_test.c \
 	local_volumes_test.c \
 	objects_test.c \

@@ -277,7 +277,7 @@ struct action_spec {
 	const struct core_v1_tcp_socket_action *tcp;
 	const struct core_v1_sleep_action *sleep;
 	int64_t timeout_ns;
-	bool any_status; /* of HTTP: an answer is enough (hooks) */
+	bool hook; /* any answer of HTTP is enough */
 };
 int action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, void *arg,
 	struct action **ret);

@@ -303,7 +303,7 @@ on_started(void *arg, const struct err *e)
 								      : NULL;
 	if (h) {
 		struct action_spec a = {
-			h->exec, h->http_get, h->tcp_socket, h->sleep, 0, .any_status = true};
+			h->exec, h->http_get, h->tcp_socket, h->sleep, 0, .hook = true};
 		if (action_start(c, &a, on_post_start, c, &c->action) == 0) {
 			c->op = CTR_HOOK;
 			return; /* the operation goes on */

@@ -97,8 +97,8 @@ ctr_stop(struct ctr *c, int64_t grace_ns)
 	const struct core_v1_lifecycle_handler *h = s && s->lifecycle ? s->lifecycle->pre_stop
 								      : NULL;
 	if (h && grace_ns > 0) {
-		struct action_spec a = {h->exec, h->http_get, h->tcp_socket, h->sleep, grace_ns,
-			.any_status = true};
+		struct action_spec a = {
+			h->exec, h->http_get, h->tcp_socket, h->sleep, grace_ns, .hook = true};
 		if (action_start(c, &a, on_pre_stop, c, &c->action) == 0)
 			return;
 	}

@@ -352,6 +352,31 @@ pod_take(struct pod *p, const struct informer_obj *o)
 		informer_obj_unref(old);
 }
 
+/* pod_judge: one that has not begun anywhere is taken, or has failed. */
+static void
+pod_judge(struct pod *p)
+{
+	const struct node_facts *f = &p->node->facts;
+	struct admit_room room = {
+		.cpu_milli = f->cpus * 1000, .memory_bytes = f->memory_bytes, .pods = f->pods};
+	struct admit_no no;
+	void *v = NULL;
+	if (p->o->status.start_time || p->sandbox[0] || p->finished ||
+		p->o->metadata.deletion_timestamp)
+		return;
+	for (size_t pos = 0; map_next(&p->node->pods, &pos, NULL, &v);) {
+		const struct pod *x = v;
+		if (x != p && x->o && !x->finished && !x->gone && !x->end_reason[0])
+			admit_use(&room, &x->o->spec);
+	}
+	if (pod_admit(&p->o->spec, &room, &no))
+		return;
+	p->stopping = true;
+	snprintf(p->end_reason, sizeof(p->end_reason), "%s", no.reason);
+	snprintf(p->end_message, sizeof(p->end_message), "Pod was rejected: %s", no.message);
+	pod_event(p, NULL, "Warning", p->end_reason, "%s", no.message);
+}
+
 static void
 on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
 {
@@ -390,6 +415,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	}
 	pod_adopt_sandbox(p);
 	pod_status_start(p);
+	pod_judge(p);
 	pod_sync_later(p);
 }
 

@@ -132,13 +132,19 @@ pod_amount(const struct core_v1_pod_spec *s, bool limits, const char *name)
 	return open ? -1 : sum > most ? sum : most;
 }
 
+int64_t
+pod_request(const struct core_v1_pod_spec *s, const char *name)
+{
+	return pod_amount(s, false, name);
+}
+
 struct runtime_limits
 pod_limits(const struct core_v1_pod_spec *s)
 {
 	struct runtime_limits l = {0};
-	int64_t want = pod_amount(s, false, "cpu");
+	int64_t want = pod_request(s, "cpu");
 	int64_t cpu = pod_amount(s, true, "cpu"), mem = pod_amount(s, true, "memory");
-	l.cpu_shares = cpu_shares(want < 0 ? 0 : want);
+	l.cpu_shares = cpu_shares(want);
 	if (cpu > 0)
 		l.cpu_quota_us = cpu_quota_us(cpu);
 	if (mem > 0)

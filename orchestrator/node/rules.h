@@ -31,9 +31,25 @@ int64_t memory_volume_bytes(
 int64_t pod_fs_user(const struct core_v1_pod_spec *s);
 /* token_renew_at: when a token got now is to be asked for anew: at 80 % of its life, after a day at most. */
 int64_t token_renew_at(int64_t now_ns, int64_t until_ns);
+/* pod_request: what the scheduler counts for a pod, in thousandths: cpu, or memory. */
+int64_t pod_request(const struct core_v1_pod_spec *s, const char *name);
 /* oom_score: -997 Guaranteed, 1000 BestEffort, between them by the requested share of memory. */
 int oom_score(
 	const struct core_v1_pod_spec *s, const struct core_v1_container *c, int64_t node_bytes);
+
+/* ---- admission: admit.c ---- */
+struct admit_room {
+	int64_t cpu_milli, memory_bytes, pods; /* of the machine */
+	int64_t used_cpu_milli, used_memory_bytes, used_pods;
+};
+/* Why not: status.reason ("OutOfcpu"), and the text. */
+struct admit_no {
+	char reason[40], message[250];
+};
+void admit_use(struct admit_room *room, const struct core_v1_pod_spec *s); /* a pod that is there */
+/* pod_admit: false = the pod is refused; *no says why (untouched otherwise). */
+bool pod_admit(
+	const struct core_v1_pod_spec *s, const struct admit_room *room, struct admit_no *no);
 
 /* ---- back-off ---- */
 struct backoff {
