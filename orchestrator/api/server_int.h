@@ -19,6 +19,7 @@ struct server_options {
 	const struct str *server_ips, *server_names;
 	size_t n_server_ips, n_server_names;
 	bool no_kubeconfig;
+	int init_fd; /* to PID 1, which is told when all parts run; 0 = nobody is */
 };
 /* server_run: opens the store, serves, runs all parts until a signal ends it. Returns the exit status. */
 int server_run(const struct server_options *o);
