@@ -8,5 +8,6 @@ SRC_netstack/http := netstack/http/message.c netstack/http/url.c netstack/http/m
 DEPS_netstack/http := netstack/tls base
 UNIT_netstack/http := tests/unit/netstack/http/message_test.c tests/unit/netstack/http/http1_test.c \
 	tests/unit/netstack/http/server_test.c tests/unit/netstack/http/client_test.c \
-	tests/unit/netstack/http/websocket_test.c tests/unit/netstack/http/spdy_test.c
+	tests/unit/netstack/http/websocket_test.c tests/unit/netstack/http/spdy_test.c \
+	tests/unit/netstack/http/wire_test.c
 FUZZ_netstack/http := tests/fuzz/http1_fuzz.c tests/fuzz/websocket_fuzz.c tests/fuzz/spdy_fuzz.c

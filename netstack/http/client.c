@@ -10,7 +10,6 @@
 #include "netstack/http/sockaddr.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -179,19 +178,15 @@ link_new(struct http_call *c, const struct http_addr *addr)
 	struct tls_conn *tls = NULL;
 	struct sockaddr_storage sa;
 	socklen_t n = http_sockaddr(addr, &sa);
-	int one = 1, r = l ? 0 : -ENOMEM;
+	int r = l ? 0 : -ENOMEM;
 	_cleanup_fd_ int fd = r == 0
 		? socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
 		: -1;
 
 	if (r == 0 && fd < 0)
 		r = -errno;
-	if (r == 0) {
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-		if (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
-			r = -errno;
-	}
+	if (r == 0 && connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
+		r = -errno;
 	if (r == 0 && c->url.tls)
 		r = tls_client_new(c->tls, c->verify, &tls);
 	if (r == 0)

@@ -10,7 +10,6 @@
 #include "netstack/http/sockaddr.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -551,7 +550,6 @@ http_server_adopt(struct http_server *s, int fd)
 	struct tls_conn *tls = NULL;
 	struct sockaddr_storage sa = {0};
 	socklen_t n = sizeof(sa);
-	int one = 1;
 	int r = c ? 0 : -ENOMEM;
 
 	if (r == 0 && s->cfg.tls)
@@ -561,7 +559,6 @@ http_server_adopt(struct http_server *s, int fd)
 		close(fd);
 		return r;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (getpeername(fd, (struct sockaddr *)&sa, &n) == 0)
 		c->remote = http_addr_of(&sa);
 	r = http_wire_new(s->loop, fd, false, tls, &conn_ops, c, &s->wires, &c->wire);

@@ -8,6 +8,8 @@
 #include "netstack/http/wire.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -159,6 +161,24 @@ work_later(struct http_wire *w)
 		loop_defer(w->loop, &w->work);
 }
 
+/* socket_setup: small writes leave at once; and a peer that lost its power is found out within 45 s, or by
+ * the first probe when it is up again: a watch waits for events, and sends nothing that would be missed. */
+static void
+socket_setup(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, 15},
+		{IPPROTO_TCP, TCP_KEEPINTVL, 5},
+		{IPPROTO_TCP, TCP_KEEPCNT, 6},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 int
 http_wire_new(struct loop *l, int fd, bool connecting, struct tls_conn *tls,
 	const struct http_wire_ops *ops, void *arg, struct http_wire_list *list,
@@ -181,6 +201,7 @@ http_wire_new(struct loop *l, int fd, bool connecting, struct tls_conn *tls,
 	w->work = (struct loop_work){.fn = wire_on_work, .arg = w};
 	http_wire_list_set(w, list);
 	w->w.events = connecting ? EPOLLOUT : EPOLLIN;
+	socket_setup(fd);
 	int r = loop_fd_add(l, &w->w);
 	if (r < 0) {
 		http_wire_free(w);

@@ -2,6 +2,7 @@
  *
  * control_role: the control role of a machine: server_run with what the machine's configuration says. PID 1
  * has laid the cluster's authority into the data directory and fenced the role in before. */
+#include "base/init_proto.h"
 #include "base/log.h"
 #include "netstack/http/http.h"
 #include "orchestrator/api/server_int.h"
@@ -53,6 +54,7 @@ control_role_main(const struct machine_config *c)
 		.server_url = c->cluster.endpoint,
 		.bootstrap_token = c->cluster.bootstrap_token,
 		.no_kubeconfig = !c->cluster.admin_kubeconfig,
+		.init_fd = INIT_FD,
 	};
 	struct str *names = NULL, *ips = NULL;
 	const struct str first[2] = {

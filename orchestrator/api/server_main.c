@@ -6,6 +6,7 @@
  * Order: keys, store, API server, first objects, parts, ready; the other way round at the end. SIGTERM and
  * SIGINT end it cleanly, and nothing that was acknowledged is lost by any other end. */
 #include "base/disk.h"
+#include "base/init_proto.h"
 #include "base/log.h"
 #include "orchestrator/api/api_int.h"
 #include "orchestrator/api/server_int.h"
@@ -30,6 +31,7 @@ struct server {
 	void *parts[MAX_PARTS];
 	size_t n_parts;
 	struct loop_fd signals;
+	struct init_client *init;
 	int status;
 };
 
@@ -62,6 +64,23 @@ kubeconfig_write(struct server *s, struct err *e)
 	return rc < 0 ? err_errno(e, rc, "writing '%s'", path) : 0;
 }
 
+/* on_exit_told: other processes' ends are told to roles that start some: not to this one. */
+static void
+on_exit_told(void *arg, int pid, int status, int64_t at_ns)
+{
+	(void)arg, (void)pid, (void)status, (void)at_ns;
+}
+
+static void
+init_tell(struct server *s)
+{
+	int rc = init_client_new(s->loop, s->o->init_fd, on_exit_told, NULL, &s->init);
+	if (rc == 0)
+		rc = init_ready(s->init);
+	if (rc < 0)
+		log_warn("telling PID 1: %s", strerror(-rc));
+}
+
 static void
 on_ready(void *arg)
 {
@@ -82,6 +101,8 @@ on_ready(void *arg)
 		return;
 	}
 	log_info("ready on " STR_FMT, STR_ARG(url_of(s)));
+	if (s->o->init_fd)
+		init_tell(s);
 }
 
 static void
@@ -201,6 +222,8 @@ server_run(const struct server_options *o)
 	if (s.store)
 		store_close(s.store);
 	api_pki_release(&s.pki);
+	if (s.init)
+		init_client_free(s.init);
 	if (s.signals.loop)
 		loop_fd_del(&s.signals);
 	if (s.signals.fd > 0)

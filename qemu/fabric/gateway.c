@@ -194,6 +194,10 @@ on_pcb_err(void *arg, err_t err)
 	relay_end(r, true);
 }
 
+/* PROBE_MS: how soon a machine that lost its power and is up again refuses what it knows nothing of, so that
+ * the host's side hears of it. A cut link may last as long as so many probes. */
+enum { PROBE_MS = 5000, PROBES = 120 };
+
 static void
 pcb_attach(struct relay *r, struct tcp_pcb *pcb)
 {
@@ -203,6 +207,9 @@ pcb_attach(struct relay *r, struct tcp_pcb *pcb)
 	tcp_sent(pcb, on_pcb_sent);
 	tcp_err(pcb, on_pcb_err);
 	tcp_nagle_disable(pcb);
+	ip_set_option(pcb, SOF_KEEPALIVE);
+	pcb->keep_idle = pcb->keep_intvl = PROBE_MS;
+	pcb->keep_cnt = PROBES;
 }
 
 static err_t

@@ -14,6 +14,7 @@ serving_addresses() {
 		done
 }
 serving_names() { [ "$(grep -lE 'names on [12] addresses' "$tmp"/c/*/console.log | wc -l)" -eq 3 ] && echo all; }
+all_serve() { [ "$(grep -l 'all roles serve' "$tmp"/c/*/console.log | wc -l)" -eq 3 ] && echo all; }
 
 check 'their version' '3 v1\.37\.' versions
 check 'the control node is labelled' 'node-1 .*control-plane' k get nodes
@@ -28,6 +29,7 @@ check 'client and serving certificates were signed' 'all signed' eventually 30 c
 check 'a serving certificate names both addresses' \
 	'IP Address:10\.77\.0\.[0-9]+, IP Address:FD77:' serving_addresses
 check 'the name server has its Service' '10\.96\.0\.10' k -n kube-system get svc kube-dns
+check 'PID 1 of each machine has heard of all its roles' 'all' eventually 30 all_serve
 check 'each machine serves names' 'all' eventually 30 serving_names
 check 'a write' 'created' k create configmap kept --from-literal=a=b
 

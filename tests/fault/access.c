@@ -72,12 +72,12 @@ pad_len(uint64_t op)
 }
 
 void
-access_object_write(struct buf *b, const char *name, uint64_t op, uint64_t rev)
+access_object_write(struct buf *b, const char *ns, const char *name, uint64_t op, uint64_t rev)
 {
 	buf_fmt(b,
 		"{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"%s\","
-		"\"namespace\":\"" ACCESS_NAMESPACE "\",\"labels\":{\"load\":\"yes\"}",
-		name);
+		"\"namespace\":\"%s\",\"labels\":{\"load\":\"yes\"}",
+		name, ns);
 	if (rev)
 		buf_fmt(b, ",\"resourceVersion\":\"%" PRIu64 "\"", rev);
 	buf_fmt(b, "},\"data\":{\"a\":\"%" PRIu64 "\",\"pad\":\"", op);

@@ -13,15 +13,14 @@ int access_client(struct loop *l, const char *kubeconfig, struct client **ret, s
 /* access_times: "p50 1.2 ms, max 3.4 ms"; sorts. out holds >= 80 bytes. */
 void access_times(int64_t *ns, size_t n, char *out, size_t size);
 
-#define ACCESS_NAMESPACE "fault"
-
 /* An object of the load: which write it is of stands in it twice, with bytes between that follow from it. */
 struct access_object {
 	struct str name;
 	uint64_t rev, value; /* value 0: not whole */
 };
 /* access_object_write: the ConfigMap of write `op`; rev 0 = no resourceVersion in it. */
-void access_object_write(struct buf *b, const char *name, uint64_t op, uint64_t rev);
+void access_object_write(
+	struct buf *b, const char *ns, const char *name, uint64_t op, uint64_t rev);
 /* access_object_read: false = none of the load's (the namespace's own). */
 bool access_object_read(const struct doc *d, struct access_object *ret);
 

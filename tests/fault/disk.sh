@@ -14,7 +14,7 @@ cat >"$tmp/try" <<-E
 	e2fsck -fy "\$1" >"$tmp/fsck.out" 2>&1
 	[ \$? -lt 4 ] || { cat "$tmp/fsck.out"; exit 1; }
 	debugfs -R 'rdump /control $tmp' "\$1" >"$tmp/debugfs.out" 2>&1
-	"$tools/objects" "$tmp/control/store" >"$tmp/cut.list" || exit 1
+	"$tools/objects" "$tmp/control/store" load-disk >"$tmp/cut.list" || exit 1
 	"$tools/check" --cut --relists --until "\$2" "$tmp/disk" "$tmp/cut.list" >"$tmp/cut.out" && exit 0
 	cat "$tmp/cut.out"
 	[ -z "${KEEP:-}" ] || cp "$tmp/cut.list" "$tmp/bad-\$2.list"
@@ -55,4 +55,3 @@ power_cuts() {
 }
 check "$n power cuts under load" well well power_cuts "$n"
 load_end power --relists
-ctl down --grace 0 --forget >/dev/null 2>&1

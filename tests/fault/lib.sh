@@ -48,7 +48,7 @@ load_start() {
 	name=$1
 	shift
 	draw 1000000
-	background "$name" "$tools/load" --kubeconfig "$KUBECONFIG" --out "$tmp/$name" --seed "$drawn" "$@"
+	background "$name" "$tools/load" --kubeconfig "$KUBECONFIG" --out "$tmp/$name" --namespace "load-$name" --seed "$drawn" "$@"
 	load_pid=$pid
 	check "writers and watchers begin" 'loading' eventually 60 said "$name" loading
 }

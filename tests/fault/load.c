@@ -64,6 +64,7 @@ struct load {
 	struct client *client;
 	struct arena *a;
 	FILE *out;
+	const char *ns;
 	const char *disk; /* whose length is written down; NULL = none */
 	off_t disk_size;
 	unsigned n_writers, n_watchers;
@@ -121,12 +122,12 @@ value_text(const struct load *l, uint64_t value)
 }
 
 static struct client_req
-request(enum client_verb verb)
+request(const struct load *l, enum client_verb verb)
 {
 	return (struct client_req){.verb = verb,
 		.version = STR("v1"),
 		.resource = STR("configmaps"),
-		.ns = STR(ACCESS_NAMESPACE)};
+		.ns = str_c(l->ns)};
 }
 
 static int64_t
@@ -232,7 +233,7 @@ on_read(void *arg, const struct client_result *r)
 static void
 writer_read(struct writer *w)
 {
-	struct client_req q = request(CLIENT_GET);
+	struct client_req q = request(w->l, CLIENT_GET);
 	w->busy = true;
 	w->read = ++w->l->reads;
 	q.name = str_c(w->at->name);
@@ -246,7 +247,7 @@ writer_write(struct writer *w, enum client_verb verb)
 	static const char *const names[CLIENT_VERB__COUNT] = {
 		[CLIENT_CREATE] = "create", [CLIENT_UPDATE] = "update", [CLIENT_DELETE] = "delete"};
 	_cleanup_buf_ struct buf body = BUF_INIT;
-	struct client_req q = request(verb);
+	struct client_req q = request(w->l, verb);
 	w->busy = true;
 	w->verb = verb;
 	w->op = ++w->l->ops;
@@ -258,7 +259,7 @@ writer_write(struct writer *w, enum client_verb verb)
 			"{\"resourceVersion\":\"%" PRIu64 "\"}}",
 			w->at->rev);
 	else
-		access_object_write(&body, w->at->name, w->op, w->at->rev);
+		access_object_write(&body, w->l->ns, w->at->name, w->op, w->at->rev);
 	q.body = buf_view(&body);
 	note(w->l, "send %" PRIu64 " %s %s %" PRIu64, w->op, names[verb], w->at->name, w->at->rev);
 	BUG_ON(client_call_start(w->l->client, &q, on_written, w, NULL) < 0);
@@ -370,14 +371,14 @@ on_watcher(struct loop_timer *t)
 	static const struct client_watch_fns fns = {.event = on_event, .end = on_watch_end};
 	struct watcher *w = t->arg;
 	if (w->rev == 0) {
-		struct client_req q = request(CLIENT_LIST);
+		struct client_req q = request(w->l, CLIENT_LIST);
 		note(w->l, "look %u", w->number);
 		w->listing = true;
 		BUG_ON(client_call_start(w->l->client, &q, on_listed, w, NULL) < 0);
 		return;
 	}
 	char from[24];
-	struct client_req q = request(CLIENT_WATCH);
+	struct client_req q = request(w->l, CLIENT_WATCH);
 	int n = snprintf(from, sizeof(from), "%" PRIu64, w->rev);
 	q.resource_version = str_from(from, (size_t)n);
 	q.allow_bookmarks = true;
@@ -428,7 +429,7 @@ finish_go_on(struct load *l)
 	if (l->final_asked)
 		return;
 	l->final_asked = true;
-	struct client_req q = request(CLIENT_LIST);
+	struct client_req q = request(l, CLIENT_LIST);
 	note(l, "look 0");
 	BUG_ON(client_call_start(l->client, &q, on_final, l, NULL) < 0);
 }
@@ -529,11 +530,11 @@ on_namespace(void *arg, const struct client_result *r)
 static void
 namespace_make(struct load *l)
 {
-	struct client_req q = {.verb = CLIENT_CREATE,
-		.version = STR("v1"),
-		.resource = STR("namespaces"),
-		.body = STR("{\"apiVersion\":\"v1\",\"kind\":\"Namespace\","
-			    "\"metadata\":{\"name\":\"" ACCESS_NAMESPACE "\"}}")};
+	struct client_req q = {
+		.verb = CLIENT_CREATE, .version = STR("v1"), .resource = STR("namespaces")};
+	q.body = arena_fmt(l->a,
+		"{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"%s\"}}",
+		l->ns);
 	BUG_ON(client_call_start(l->client, &q, on_namespace, l, NULL) < 0);
 }
 
@@ -553,6 +554,7 @@ summary(struct load *l)
 
 static const char usage[] =
 	"usage: load --kubeconfig FILE --out HISTORY [options]\n\n"
+	"  --namespace N a new one [load]\n"
 	"  --seed N      of what is written when [1]\n"
 	"  --writers N   [4]\n"
 	"  --watchers N  [4]\n"
@@ -564,7 +566,8 @@ static const char usage[] =
 int
 main(int argc, char **argv)
 {
-	static struct load l = {.n_writers = 4, .n_watchers = 4, .pause_ms = 20, .grace_s = 120};
+	static struct load l = {
+		.ns = "load", .n_writers = 4, .n_watchers = 4, .pause_ms = 20, .grace_s = 120};
 	const char *kubeconfig = NULL, *out = NULL;
 	uint64_t seed = 1, writers = 4, watchers = 4;
 	const struct {
@@ -574,6 +577,7 @@ main(int argc, char **argv)
 	} options[] = {
 		{"--kubeconfig", &kubeconfig, NULL},
 		{"--out", &out, NULL},
+		{"--namespace", &l.ns, NULL},
 		{"--disk", &l.disk, NULL},
 		{"--seed", NULL, &seed},
 		{"--writers", NULL, &writers},

@@ -33,8 +33,8 @@ main(int argc, char **argv)
 	struct store *s = NULL;
 	struct err e = {0};
 	struct arena *a = arena_new(0);
-	if (argc != 2) {
-		fputs("usage: objects STORE-FOLDER\n", stderr);
+	if (argc != 3) {
+		fputs("usage: objects STORE-FOLDER NAMESPACE\n", stderr);
 		return 2;
 	}
 	int rc = a ? store_open(&(struct store_config){.dir = argv[1]}, &s, &e) : -ENOMEM;
@@ -47,8 +47,7 @@ main(int argc, char **argv)
 	struct str next = STR_NONE;
 	printf("look 0\nlist 0 %" PRIu64 "\n", store_rev(s));
 	if (res > 0) {
-		const struct store_range range = {
-			.res = (uint32_t)res, .ns = STR(ACCESS_NAMESPACE)};
+		const struct store_range range = {.res = (uint32_t)res, .ns = str_c(argv[2])};
 		rc = store_list(s, &range, a, on_object, a, &rev, &next);
 	}
 	puts("listed 0");
