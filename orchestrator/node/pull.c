@@ -76,28 +76,23 @@ look_again(struct ctr *c)
 }
 
 static void
-pull_start(struct ctr *c, struct str image)
+pull_start(struct ctr *c, const struct runtime_pull_spec *spec, struct str missing)
 {
 	struct pod *p = c->pod;
-	struct str secrets[16];
 	struct err e = {0};
 	struct pulling *x = calloc(1, sizeof(*x));
 	struct runtime_pull *handle = NULL;
-	_cleanup_buf_ struct buf missing = BUF_INIT;
 	if (!x)
 		return;
 	x->c = c;
 	x->began_ns = clock_mono_ns();
-	str_copy_c(image, x->image, sizeof(x->image));
-	struct runtime_pull_spec spec = {.ref = image,
-		.docker_configs = secrets,
-		.n_docker_configs = secrets_gather(p, secrets, ARRAY_LEN(secrets), &missing)};
-	if (missing.len)
+	str_copy_c(spec->ref, x->image, sizeof(x->image));
+	if (missing.n)
 		pod_event(p, NULL, "Warning", "FailedToRetrieveImagePullSecret",
 			"Unable to retrieve some image pull secrets (" STR_FMT
 			"); attempting to pull the image may not succeed.",
-			STR_ARG(buf_view(&missing)));
-	int rc = runtime_image_pull(p->node->rt, &spec, on_pulled, x, &handle, &e);
+			STR_ARG(missing));
+	int rc = runtime_image_pull(p->node->rt, spec, on_pulled, x, &handle, &e);
 	if (rc == -EINVAL) {
 		ctr_wait(c, "InvalidImageName",
 			"Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": %s",
@@ -126,7 +121,14 @@ ctr_pull(struct ctr *c)
 	const struct core_v1_container *s = ctr_spec(c);
 	struct arena *a = arena_new(1 << 20);
 	struct runtime_image img = {0};
-	bool here = a && runtime_image_find(p->node->rt, s->image, a, &img) == 0;
+	struct str secrets[16];
+	_cleanup_buf_ struct buf missing = BUF_INIT;
+	struct runtime_pull_spec spec = {.ref = s->image,
+		.docker_configs = secrets,
+		.n_docker_configs = secrets_gather(p, secrets, ARRAY_LEN(secrets), &missing)};
+	/* An image that is here is there for those who could pull it. */
+	bool here = a && runtime_image_find(p->node->rt, s->image, a, &img) == 0 &&
+		runtime_image_open_to(p->node->rt, &spec);
 	if (here)
 		str_copy_c(img.id, c->image_id, sizeof(c->image_id));
 	arena_free(a);
@@ -168,7 +170,7 @@ ctr_pull(struct ctr *c)
 		pod_wake_in(p, left_ns);
 		return;
 	}
-	pull_start(c, s->image);
+	pull_start(c, &spec, buf_view(&missing));
 }
 
 void

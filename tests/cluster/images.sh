@@ -67,7 +67,7 @@ n apply -f - >"$tmp/out" 2>&1 <<-P
 	spec: {nodeName: node-2, containers: [{name: c, image: "$(image nginx:1)"}]}
 P
 check 'nginx runs as its image says' 'met' running pod/web
-check 'and serves' 'nginx 1' as of-latest wget -qO- "http://$(n get pod web -o 'jsonpath={.status.podIP}')/"
+check 'and serves' 'nginx 1' eventually 20 as of-latest wget -qO- "http://$(n get pod web -o 'jsonpath={.status.podIP}')/"
 
 # ---- what layers do to each other
 n apply -f - >"$tmp/out" 2>&1 <<-P
@@ -109,7 +109,7 @@ list=$(cut -d' ' -f2 "$images/tags/busybox/list")
 } | n apply -f - >"$tmp/out" 2>&1
 {
 	sleeper no-tag "$(image busybox:none)" node-3
-	sleeper no-name 'UPPER/case' node-3
+	sleeper no-name 'lower/UPPER' node-3
 } | n apply -f - >>"$tmp/out" 2>&1
 check 'by digest, of a manifest and of a list' 'by-list condition met' running pod -l of=names
 check 'the status says which' "@$digest\$" n get pod by-digest -o 'jsonpath={.status.containerStatuses[0].imageID}'
@@ -119,7 +119,7 @@ check 'its events' "^Failed to pull image \"$(image busybox:none)\": .*not found
 	eventually 10 matches 'ErrImagePull' events no-tag Failed
 check 'waits longer each time' "^ImagePullBackOff: Back-off pulling image \"$(image busybox:none)\": ErrImagePull: failed to pull" \
 	eventually 20 matches '^ImagePullBackOff' waiting no-tag
-check 'a name that is none' 'InvalidImageName: Failed to apply default image tag "UPPER/case"' \
+check 'a name that is none' 'InvalidImageName: Failed to apply default image tag "lower/UPPER"' \
 	eventually 20 matches 'InvalidImageName' waiting no-name
 check 'what is wrong is put right' 'patched' n patch pod no-tag -p \
 	"{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"$(image busybox:latest)\"}]}}"
