@@ -110,11 +110,12 @@ struct ctr {
 	char message[4097];           /* termination message of the newest */
 	bool message_read;
 	char reason[40]; /* why it waits; "" = "ContainerCreating" or "PodInitializing" */
-	char detail[512];
+	char detail[1024];
 	int64_t restart_delay_ns;
 	struct backoff pull;
-	bool backoff_told; /* the BackOff event of the newest end */
-	int64_t retry_ns;  /* after a failed creation: not before; monotonic */
+	char pull_image[600], pull_failed[512]; /* what pull is about */
+	bool backoff_told;                      /* the BackOff event of the newest end */
+	int64_t retry_ns;                       /* after a failed creation: not before; monotonic */
 	struct runtime_pull *pulling;
 	void *pulling_arg;
 	char image_id[80];
@@ -208,7 +209,7 @@ void hostports_open(
 void pod_net_release(struct pod *p);
 void ctr_wait(struct ctr *c, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void ctr_image_ready(struct ctr *c, const struct err *e); /* from pull.c; e NULL: present */
+void ctr_image_ready(struct ctr *c); /* from pull.c */
 /* pod_spec.c */
 void ctr_create(struct ctr *c);
 /* pod_files_write: hosts, resolv.conf, hostname; once the addresses are known. 0 or -errno. */

@@ -185,9 +185,9 @@ pod_net_release(struct pod *p)
 /* ---- containers ---- */
 
 void
-ctr_image_ready(struct ctr *c, const struct err *e)
+ctr_image_ready(struct ctr *c)
 {
-	if (!e && !c->pod->stopping)
+	if (!c->pod->stopping)
 		ctr_create(c);
 }
 

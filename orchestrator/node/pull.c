@@ -4,6 +4,8 @@
  * Source: Kubernetes images documentation; kubelet image manager (texts of events and reasons). */
 #include "orchestrator/node/node_int.h"
 
+#define RETRY_NS (10 * NS_PER_SEC)
+
 struct pulling {
 	struct ctr *c;
 	int64_t began_ns;
@@ -28,22 +30,25 @@ on_pulled(void *arg, struct str image_id, uint64_t size_bytes, const struct err 
 		str_copy_c(image_id, c->image_id, sizeof(c->image_id));
 		c->pull = (struct backoff){0};
 		register_status_later(p->node);
-		ctr_image_ready(c, NULL);
+		/* Another image may be wanted by now: then the next look begins anew. */
+		const struct core_v1_container *s = ctr_spec(c);
+		if (s && str_eq_c(s->image, x->image))
+			ctr_image_ready(c);
 	} else {
 		pod_event(p, c, "Warning", "Failed", "Failed to pull image \"%s\": %s", x->image,
 			e->msg);
 		pod_event(p, c, "Warning", "Failed", "Error: ErrImagePull");
 		backoff_fail(&c->pull, clock_mono_ns());
 		ctr_wait(c, "ErrImagePull", "%s", e->msg);
-		ctr_image_ready(c, e);
+		snprintf(c->pull_failed, sizeof(c->pull_failed), "%s", e->msg);
 	}
 	free(x);
 	pod_op_end(p);
 }
 
-/* secrets_gather: the docker configurations of imagePullSecrets that are here. */
+/* secrets_gather: the docker configurations of imagePullSecrets that are here; names of the others. */
 static size_t
-secrets_gather(struct pod *p, struct str *out, size_t max)
+secrets_gather(struct pod *p, struct str *out, size_t max, struct buf *missing)
 {
 	const struct core_v1_pod_spec *s = &p->o->spec;
 	size_t n = 0;
@@ -51,6 +56,9 @@ secrets_gather(struct pod *p, struct str *out, size_t max)
 		bool synced = false;
 		const struct core_v1_secret *x = object_get(
 			p, OBJECT_SECRET, s->image_pull_secrets[i].name, &synced);
+		if (!x)
+			buf_fmt(missing, "%s" STR_FMT, missing->len ? ", " : "",
+				STR_ARG(s->image_pull_secrets[i].name));
 		for (size_t k = 0; x && k < x->n_data && n < max; k++)
 			if (str_eq(x->data[k].key, STR(".dockerconfigjson")) ||
 				str_eq(x->data[k].key, STR(".dockercfg")))
@@ -59,11 +67,18 @@ secrets_gather(struct pod *p, struct str *out, size_t max)
 	return n;
 }
 
+/* look_again: what is wrong is not the registry's: looked at as often as the kubelet looks at its pods. */
 static void
-pull_start(struct ctr *c, struct str image)
+look_again(struct ctr *c)
+{
+	c->retry_ns = clock_mono_ns() + RETRY_NS;
+	pod_wake_in(c->pod, RETRY_NS);
+}
+
+static void
+pull_start(struct ctr *c, const struct runtime_pull_spec *spec, struct str missing)
 {
 	struct pod *p = c->pod;
-	struct str secrets[16];
 	struct err e = {0};
 	struct pulling *x = calloc(1, sizeof(*x));
 	struct runtime_pull *handle = NULL;
@@ -71,23 +86,28 @@ pull_start(struct ctr *c, struct str image)
 		return;
 	x->c = c;
 	x->began_ns = clock_mono_ns();
-	str_copy_c(image, x->image, sizeof(x->image));
-	struct runtime_pull_spec spec = {.ref = image,
-		.docker_configs = secrets,
-		.n_docker_configs = secrets_gather(p, secrets, ARRAY_LEN(secrets))};
-	pod_event(p, c, "Normal", "Pulling", "Pulling image \"%s\"", x->image);
-	int rc = runtime_image_pull(p->node->rt, &spec, on_pulled, x, &handle, &e);
-	if (rc < 0) {
-		backoff_fail(&c->pull, clock_mono_ns());
-		ctr_wait(c, rc == -EINVAL ? "InvalidImageName" : "ErrImagePull",
+	str_copy_c(spec->ref, x->image, sizeof(x->image));
+	if (missing.n)
+		pod_event(p, NULL, "Warning", "FailedToRetrieveImagePullSecret",
+			"Unable to retrieve some image pull secrets (" STR_FMT
+			"); attempting to pull the image may not succeed.",
+			STR_ARG(missing));
+	int rc = runtime_image_pull(p->node->rt, spec, on_pulled, x, &handle, &e);
+	if (rc == -EINVAL) {
+		ctr_wait(c, "InvalidImageName",
 			"Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": %s",
 			x->image, x->image, e.msg);
-		pod_event(p, c, "Warning", rc == -EINVAL ? "InspectFailed" : "Failed", "%s",
-			c->detail);
-		pod_wake_in(p, c->pull.delay_ns);
+		pod_event(p, c, "Warning", "InspectFailed", "%s", c->detail);
+		pod_event(p, c, "Warning", "Failed", "Error: InvalidImageName");
+	} else if (rc < 0) {
+		ctr_wait(c, "ErrImagePull", "%s", e.msg);
+	}
+	if (rc < 0) {
 		free(x);
+		look_again(c);
 		return;
 	}
+	pod_event(p, c, "Normal", "Pulling", "Pulling image \"%s\"", x->image);
 	c->op = CTR_PULLING;
 	c->pulling = handle;
 	c->pulling_arg = x;
@@ -101,7 +121,14 @@ ctr_pull(struct ctr *c)
 	const struct core_v1_container *s = ctr_spec(c);
 	struct arena *a = arena_new(1 << 20);
 	struct runtime_image img = {0};
-	bool here = a && runtime_image_find(p->node->rt, s->image, a, &img) == 0;
+	struct str secrets[16];
+	_cleanup_buf_ struct buf missing = BUF_INIT;
+	struct runtime_pull_spec spec = {.ref = s->image,
+		.docker_configs = secrets,
+		.n_docker_configs = secrets_gather(p, secrets, ARRAY_LEN(secrets), &missing)};
+	/* An image that is here is there for those who could pull it. */
+	bool here = a && runtime_image_find(p->node->rt, s->image, a, &img) == 0 &&
+		runtime_image_open_to(p->node->rt, &spec);
 	if (here)
 		str_copy_c(img.id, c->image_id, sizeof(c->image_id));
 	arena_free(a);
@@ -111,7 +138,7 @@ ctr_pull(struct ctr *c)
 			"Container image \"" STR_FMT
 			"\" already present on machine and can be accessed by the pod",
 			STR_ARG(s->image));
-		ctr_image_ready(c, NULL);
+		ctr_image_ready(c);
 		return;
 	}
 	if (!here && str_eq(s->image_pull_policy, STR("Never"))) {
@@ -123,8 +150,13 @@ ctr_pull(struct ctr *c)
 			pod_event(p, c, "Warning", "ErrImageNeverPull", "%s", c->detail);
 			pod_event(p, c, "Warning", "Failed", "Error: ErrImageNeverPull");
 		}
+		look_again(c);
 		return;
 	}
+	/* What failed was another image's pull. */
+	if (!str_eq_c(s->image, c->pull_image))
+		c->pull = (struct backoff){0};
+	str_copy_c(s->image, c->pull_image, sizeof(c->pull_image));
 	int64_t left_ns = backoff_left(&c->pull, clock_mono_ns());
 	if (left_ns) {
 		if (strcmp(c->reason, "ImagePullBackOff") != 0) {
@@ -132,12 +164,13 @@ ctr_pull(struct ctr *c)
 				"Back-off pulling image \"" STR_FMT "\"", STR_ARG(s->image));
 			pod_event(p, c, "Warning", "Failed", "Error: ImagePullBackOff");
 		}
-		ctr_wait(c, "ImagePullBackOff", "Back-off pulling image \"" STR_FMT "\"",
-			STR_ARG(s->image));
+		ctr_wait(c, "ImagePullBackOff",
+			"Back-off pulling image \"" STR_FMT "\": ErrImagePull: %s",
+			STR_ARG(s->image), c->pull_failed);
 		pod_wake_in(p, left_ns);
 		return;
 	}
-	pull_start(c, s->image);
+	pull_start(c, &spec, buf_view(&missing));
 }
 
 void

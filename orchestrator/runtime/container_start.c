@@ -126,8 +126,9 @@ container_start_settle(struct container *c)
 
 	if (c->sock.loop && !c->start_err.code)
 		c->sock.fn(&c->sock, EPOLLIN);
+	/* What came last may have been the report of a failure, and then all is done. */
 	if (!c->starting)
-		return true;
+		return !c->start_err.code;
 	if (!c->start_err.code) {
 		err_set(&e, -ESRCH, R_UNKNOWN, "the process was killed while it was started");
 		c->start_err = e;

@@ -583,6 +583,12 @@ runtime_image_pull_cancel(struct runtime_pull *p)
 	image_pull_cancel(p);
 }
 
+bool
+runtime_image_open_to(struct runtime *rt, const struct runtime_pull_spec *spec)
+{
+	return image_open_to(rt->store, spec);
+}
+
 int
 runtime_image_remove(struct runtime *rt, struct str ref, runtime_done_fn *done, void *arg)
 {

@@ -175,6 +175,10 @@ int runtime_image_pull(struct runtime *rt, const struct runtime_pull_spec *spec,
 	void *arg, struct runtime_pull **ret, struct err *e);
 /* runtime_image_pull_cancel: done will not be called; partial downloads stay for the next try. */
 void runtime_image_pull_cancel(struct runtime_pull *p);
+/* runtime_image_open_to: may the image that is here by this name be used without a question to its registry?
+ * Yes when it was not pulled, or was got from that repository without credentials or with some of these. Only
+ * sums of credentials are kept. Source: KEP-2535 (policy NeverVerifyPreloadedImages). */
+bool runtime_image_open_to(struct runtime *rt, const struct runtime_pull_spec *spec);
 /* runtime_image_remove: by reference (only that name goes while others remain) or id (all names).
  * Layers no other image needs are removed from disk before done. done's e: -ENOENT, -EBUSY in use. */
 int runtime_image_remove(struct runtime *rt, struct str ref, runtime_done_fn *done, void *arg);

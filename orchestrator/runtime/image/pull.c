@@ -407,6 +407,24 @@ stored(void *arg, const struct err *e)
 	end(p, e ? STR_NONE : p->m.config.digest);
 }
 
+/* image_key: see struct image, of what was got with this Authorization. */
+static struct str
+image_key(struct arena *a, const struct image_ref *ref, struct str authorization)
+{
+	struct str name = image_ref_name(a, ref);
+	uint8_t sum[32];
+	struct buf b;
+
+	if (!authorization.n)
+		return name;
+	sha256_of(authorization, sum);
+	buf_init_arena(&b, a);
+	buf_str(&b, name);
+	buf_char(&b, ' ');
+	hex_encode(&b, str_from((char *)sum, sizeof(sum)));
+	return buf_view(&b);
+}
+
 static void
 store(struct runtime_pull *p)
 {
@@ -415,12 +433,15 @@ store(struct runtime_pull *p)
 		? arena_cat(p->a, (struct str[]){name, STR(":"), p->ref.tag}, 3)
 		: STR_NONE;
 	struct str digest = arena_cat(p->a, (struct str[]){name, STR("@"), p->top_digest}, 3);
+	struct str key = image_key(p->a, &p->ref, p->auths[p->auth]);
 	struct image_new n = {.id = p->m.config.digest,
 		.config_text = p->config_text,
 		.names = &tag,
 		.n_names = tag.n > 0,
 		.digests = &digest,
 		.n_digests = 1,
+		.keys = &key,
+		.n_keys = 1,
 		.layers = p->chains,
 		.n_layers = p->m.n_layers};
 
@@ -511,24 +532,48 @@ layers_step(struct runtime_pull *p)
 
 /* ---- start ---- */
 
-static void
-auths_collect(struct runtime_pull *p, const struct runtime_pull_spec *spec)
+static size_t
+auths_collect(struct arena *a, const struct image_ref *ref, const struct runtime_pull_spec *spec,
+	struct str out[static MAX_AUTHS + 1])
 {
-	for (size_t i = 0; i < spec->n_docker_configs && p->n_auths < MAX_AUTHS; i++) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < spec->n_docker_configs && n < MAX_AUTHS; i++) {
 		struct image_auth auth = {STR_NONE, STR_NONE};
 		struct buf b;
 
 		/* A Secret that cannot be read is as none: the registry's answer tells the user. */
 		if (image_auth_find(
-			    p->a, spec->docker_configs[i], p->ref.domain, p->ref.path, &auth, NULL))
+			    a, spec->docker_configs[i], ref->domain, ref->path, &auth, NULL))
 			continue;
-		buf_init_arena(&b, p->a);
+		buf_init_arena(&b, a);
 		buf_cstr(&b, "Basic ");
 		base64_encode(&b,
-			arena_cat(p->a, (struct str[]){auth.username, STR(":"), auth.password}, 3));
-		p->auths[p->n_auths++] = buf_view(&b);
+			arena_cat(a, (struct str[]){auth.username, STR(":"), auth.password}, 3));
+		out[n++] = buf_view(&b);
 	}
-	p->auths[p->n_auths++] = STR("");
+	out[n++] = STR("");
+	return n;
+}
+
+bool
+image_open_to(struct image_store *s, const struct runtime_pull_spec *spec)
+{
+	const struct image *i = image_store_find(s, spec->ref);
+	struct arena *a = arena_new(0);
+	struct image_ref ref = {0};
+	struct str keys[MAX_AUTHS + 1];
+	size_t n = 0;
+	bool open = false;
+
+	if (i && a && image_ref_parse(a, spec->ref, &ref, NULL) == 0) {
+		n = auths_collect(a, &ref, spec, keys);
+		for (size_t k = 0; k < n; k++)
+			keys[k] = image_key(a, &ref, keys[k]);
+		open = !arena_failed(a) && image_store_open_to(i, keys, n);
+	}
+	arena_free(a);
+	return open;
 }
 
 static void
@@ -569,7 +614,7 @@ image_pull_start(struct image_fetcher *f, const struct runtime_pull_spec *spec,
 		return rc;
 	}
 	p->text = image_ref_string(a, &p->ref);
-	auths_collect(p, spec);
+	p->n_auths = auths_collect(a, &p->ref, spec, p->auths);
 	p->reg = image_fetcher_registry(f, p->ref.domain);
 	if (arena_failed(a) || !p->reg || loop_post(f->loop, begin, p)) {
 		arena_free(a);

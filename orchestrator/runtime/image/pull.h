@@ -14,6 +14,8 @@ typedef void image_pulled_fn(
 int image_pull_start(struct image_fetcher *f, const struct runtime_pull_spec *spec,
 	image_pulled_fn *done, void *arg, struct runtime_pull **ret, struct err *e);
 void image_pull_cancel(struct runtime_pull *p);
+/* image_open_to: see runtime_image_open_to. */
+bool image_open_to(struct image_store *s, const struct runtime_pull_spec *spec);
 /* image_pulls_drop: all that are under way end here without a word; only before image_fetcher_free. */
 void image_pulls_drop(struct image_fetcher *f);
 /* image_import_start: see runtime_image_import. */

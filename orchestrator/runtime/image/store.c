@@ -19,6 +19,7 @@
 #include "orchestrator/runtime/image/ref.h"
 
 #define INDEX_MAX (64u << 20)
+#define KEYS_MAX 64
 #define INDEX_VERSION 1
 
 struct save_wait {
@@ -244,6 +245,7 @@ index_text(struct image_store *s, struct buf *b)
 		doc_set_str(a, d, STR("id"), i->id);
 		strings_write(a, d, STR("names"), i->names, i->n_names);
 		strings_write(a, d, STR("digests"), i->digests, i->n_digests);
+		strings_write(a, d, STR("keys"), i->keys, i->n_keys);
 		strings_write(a, d, STR("layers"), i->layers, i->n_layers);
 		doc_set_int(a, d, STR("pulled"), i->pulled_ns);
 		doc_set_int(a, d, STR("used"), i->used_ns);
@@ -453,10 +455,23 @@ names_add(struct image_store *s, struct image *i, const struct image_new *n)
 			if (other != i)
 				name_drop(other, n->names[k]);
 	}
+	/* Credentials that are renewed again and again are not all remembered. */
+	if (i->n_keys >= KEYS_MAX)
+		i->n_keys = 0;
 	return copy_list(i->a, n->names, n->n_names, &i->names, &i->n_names) ||
-			copy_list(i->a, n->digests, n->n_digests, &i->digests, &i->n_digests)
+			copy_list(i->a, n->digests, n->n_digests, &i->digests, &i->n_digests) ||
+			copy_list(i->a, n->keys, n->n_keys, &i->keys, &i->n_keys)
 		? -ENOMEM
 		: 0;
+}
+
+bool
+image_store_open_to(const struct image *i, const struct str *keys, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		if (has(i->keys, i->n_keys, keys[k]))
+			return true;
+	return i->n_keys == 0;
 }
 
 static void
@@ -527,6 +542,12 @@ image_store_add(struct image_store *s, const struct image_new *n, runtime_done_f
 		goto oom;
 	j->n.digests = list;
 	j->n.n_digests = n_list;
+	list = NULL;
+	n_list = 0;
+	if (copy_list(a, n->keys, n->n_keys, &list, &n_list))
+		goto oom;
+	j->n.keys = list;
+	j->n.n_keys = n_list;
 	list = NULL;
 	n_list = 0;
 	if (copy_list(a, n->layers, n->n_layers, &list, &n_list))
@@ -720,9 +741,11 @@ image_load(struct image_store *s, struct arena *tmp, const struct doc *d)
 	struct str *layers = NULL;
 	struct str *names = NULL;
 	struct str *digests = NULL;
+	struct str *keys = NULL;
 	size_t n_layers = 0;
 	size_t n_names = 0;
 	size_t n_digests = 0;
+	size_t n_keys = 0;
 	struct buf text;
 	struct image *i = NULL;
 	struct str path = STR_NONE;
@@ -730,7 +753,8 @@ image_load(struct image_store *s, struct arena *tmp, const struct doc *d)
 	if (!image_digest_ok(id) ||
 		strings_read(tmp, doc_get(d, STR("layers")), &layers, &n_layers) ||
 		strings_read(tmp, doc_get(d, STR("names")), &names, &n_names) ||
-		strings_read(tmp, doc_get(d, STR("digests")), &digests, &n_digests))
+		strings_read(tmp, doc_get(d, STR("digests")), &digests, &n_digests) ||
+		strings_read(tmp, doc_get(d, STR("keys")), &keys, &n_keys))
 		return -EINVAL;
 	for (size_t k = 0; k < n_layers; k++)
 		if (layers[k].n != LAYER_HEX || !layer_present(s->dir, layers[k]))
@@ -746,7 +770,8 @@ image_load(struct image_store *s, struct arena *tmp, const struct doc *d)
 	i->used_ns = doc_get_int(d, STR("used"), 0);
 	i->pinned = doc_get_bool(d, STR("pinned"), false);
 	return copy_list(i->a, names, n_names, &i->names, &i->n_names) ||
-			copy_list(i->a, digests, n_digests, &i->digests, &i->n_digests)
+			copy_list(i->a, digests, n_digests, &i->digests, &i->n_digests) ||
+			copy_list(i->a, keys, n_keys, &i->keys, &i->n_keys)
 		? -ENOMEM
 		: 0;
 }

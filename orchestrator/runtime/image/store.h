@@ -21,6 +21,10 @@ struct image {
 	size_t n_names;
 	struct str *digests; /* "domain/path@sha256:..." */
 	size_t n_digests;
+	/* Who has got it: "domain/path" = anybody may from there; "domain/path <hex>" = who has the
+	 * credentials of that sum. None: it was not pulled. */
+	struct str *keys;
+	size_t n_keys;
 	struct str *layers; /* chain ids, hex, lowest first */
 	size_t n_layers;
 	int64_t pulled_ns, used_ns;
@@ -61,8 +65,8 @@ struct image *image_store_get(struct image_store *s, struct str id);
 /* What a pull or import has brought. Borrowed. */
 struct image_new {
 	struct str id, config_text;
-	const struct str *names, *digests;
-	size_t n_names, n_digests;
+	const struct str *names, *digests, *keys;
+	size_t n_names, n_digests, n_keys;
 	const struct str *layers; /* chain ids, all present */
 	size_t n_layers;
 };
@@ -70,6 +74,8 @@ struct image_new {
  * is on disk. The caller holds the layers (image_layer.holds) until then. 0 or -ENOMEM. */
 int image_store_add(
 	struct image_store *s, const struct image_new *n, runtime_done_fn *done, void *arg);
+/* image_store_open_to: is one of keys[0..n) among those the image was got with, or was it not pulled at all? */
+bool image_store_open_to(const struct image *i, const struct str *keys, size_t n);
 /* image_store_remove: see runtime_image_remove. */
 int image_store_remove(struct image_store *s, struct str ref, runtime_done_fn *done, void *arg);
 /* image_store_save: writes the index soon; done (may be NULL) when what is now in memory is on disk. */

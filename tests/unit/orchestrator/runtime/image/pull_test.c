@@ -306,6 +306,14 @@ pull(const char *ref, const struct str *secrets, size_t n, struct pulled *p)
 	return h;
 }
 
+static bool
+open_to(const char *ref, const struct str *secrets, size_t n)
+{
+	struct runtime_pull_spec spec = {str_c(ref), secrets, n};
+
+	return image_open_to(images, &spec);
+}
+
 #define ROOT_NEEDED()                                                                              \
 	if (geteuid() != 0)                                                                        \
 	SKIP("unpacking layers needs root")
@@ -411,6 +419,7 @@ TEST(pull_credentials)
 {
 	struct pulled p;
 	struct buf s = BUF_INIT;
+	char ref[80];
 	struct str secrets[2] = {
 		STR("{\"auths\":{\"other.example\":{\"auth\":\"eDp5\"}}}"), STR_NONE};
 
@@ -428,6 +437,19 @@ TEST(pull_credentials)
 	pull(REF, secrets, 2, &p);
 	AWAIT(p.done);
 	CHECK_STR(p.e.msg, "");
+	/* That it is here now is no way around the registry's answer, also after a restart. */
+	str_copy_c(str_c(REF), ref, sizeof(ref)); /* the registry's port changes */
+	for (int i = 0; i < 2; i++) {
+		CHECK(!open_to(ref, NULL, 0));
+		CHECK(!open_to(ref, secrets, 1));
+		CHECK(open_to(ref, secrets, 2));
+		close_all();
+		open_all("f");
+	}
+	/* Once anybody may have it, anybody may. */
+	pull(REF, NULL, 0, &p);
+	AWAIT(p.done);
+	CHECK(open_to(REF, NULL, 0));
 	buf_release(&s);
 	close_all();
 }
