@@ -259,10 +259,12 @@ addr_message(struct nl_batch *b, uint16_t type, uint16_t flags, const struct rt_
 	attr_ip(b, IFA_ADDRESS, &a->prefix.addr);
 	if (type == RTM_NEWADDR && ifa_flags != 0)
 		nl_attr_u32(b, IFA_FLAGS, ifa_flags);
-	if (type == RTM_NEWADDR && a->valid_s != 0) {
+	if (type == RTM_NEWADDR && (a->valid_s != 0 || a->deprecated)) {
 		struct ifa_cacheinfo ci = {
-			.ifa_valid = a->valid_s,
-			.ifa_prefered = a->preferred_s != 0 ? a->preferred_s : a->valid_s,
+			.ifa_valid = a->valid_s != 0 ? a->valid_s : UINT32_MAX,
+			.ifa_prefered = a->deprecated ? 0
+				: a->preferred_s != 0 ? a->preferred_s
+						      : a->valid_s,
 		};
 
 		nl_attr(b, IFA_CACHEINFO, &ci, sizeof(ci));
@@ -303,6 +305,7 @@ rt_addr_parse(const struct nl_msg *m, struct rt_addr *ret)
 	a.scope = ifa.ifa_scope;
 	a.flags = str_is_set(t[IFA_FLAGS]) ? nl_get_u32(t[IFA_FLAGS]) : ifa.ifa_flags;
 	a.dad = (a.flags & IFA_F_NODAD) == 0;
+	a.deprecated = (a.flags & IFA_F_DEPRECATED) != 0;
 	if (t[IFA_CACHEINFO].n >= sizeof(struct ifa_cacheinfo)) {
 		struct ifa_cacheinfo ci;
 

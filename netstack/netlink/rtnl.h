@@ -73,6 +73,7 @@ struct rt_addr {
 	uint32_t flags; /* IFA_F_*; IPv6: rt_addr_add always adds NODAD unless dad is set */
 	bool dad;
 	uint32_t valid_s, preferred_s; /* lifetime; 0 = for ever */
+	bool deprecated; /* rt_addr_add: no source of its own accord while there is another */
 };
 /* rt_addr_add: creates or replaces. rt_addr_del: -EADDRNOTAVAIL when gone. */
 void rt_addr_add(struct nl_batch *b, const struct rt_addr *a);

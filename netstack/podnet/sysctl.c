@@ -121,6 +121,8 @@ podnet_service_address(const char *link, const struct ip_addr *addrs, size_t n, 
 				.index = l.index,
 				.prefix = ip_host_prefix(&addrs[i]),
 				.scope = addrs[i].family == 4 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
+				/* IPv6 has no such scope; masquerade would take it for the node's */
+				.deprecated = addrs[i].family == 6,
 			});
 	rt_link_set(&b, &(struct rt_link_set){.index = l.index, .up = 1});
 	code = nl_commit(&sock, &b, NULL, e);

@@ -36,6 +36,8 @@ client_watch_stop(struct client_watch *w)
 void
 client_free(struct client *c)
 {
-	if (c)
-		c->ops->free(c);
+	if (!c)
+		return;
+	client_events_forget();
+	c->ops->free(c);
 }

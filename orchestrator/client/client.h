@@ -193,4 +193,7 @@ void client_event(struct client *c, const struct event_ref *ref, const char *typ
 	const char *reason, struct str component, struct str host, const char *fmt, ...)
 	__attribute__((format(printf, 7, 8)));
 
+/* client_events_forget: releases what this thread remembers of events; client_free does it. */
+void client_events_forget(void);
+
 #endif

@@ -2,7 +2,8 @@
  *
  * events: core/v1 Event objects as components write them: the first of a kind is created, the same again
  * within ten minutes raises its count by a patch; a source object that floods is cut off.
- * Per client; what is remembered is bounded. Source: client-go tools/record (EventCorrelator). */
+ * Per thread, whose clients share the memory of it, and lose it when one of them ends: that costs no more than a
+ * second event. What is remembered is bounded. Source: client-go tools/record (EventCorrelator). */
 #include "orchestrator/client/client.h"
 
 #include "base/buf.h"
@@ -105,6 +106,15 @@ event_body(struct buf *b, const struct seen *s, const struct event_ref *ref, con
 	member(b, "reportingComponent", component);
 	member(b, "reportingInstance", host);
 	buf_char(b, '}');
+}
+
+void
+client_events_forget(void)
+{
+	free(seen_table);
+	free(sources);
+	seen_table = NULL;
+	sources = NULL;
 }
 
 static void

@@ -316,11 +316,28 @@ join_serving(struct node *n)
 	cert_begin(&n->join->serving);
 }
 
+/* is_kept_good: the certificate on disk is for the node as it is now. */
+static bool
+is_kept_good(const struct cert *c)
+{
+	_cleanup_buf_ struct buf pem = BUF_INIT;
+	struct arena *a = arena_new(1 << 20);
+	struct x509_cert *v = NULL;
+	size_t n = 0;
+	char path[NODE_PATH];
+	cert_path(c, path);
+	bool good = a && disk_read_file(path, 1 << 16, &pem) == 0 &&
+		x509_certs_parse_pem(a, buf_view(&pem), &v, &n, NULL) == 0 &&
+		names_all(c->join->n, &v[0]);
+	arena_free(a);
+	return good;
+}
+
 void
 join_addresses_changed(struct node *n)
 {
 	struct cert *c = n->join ? &n->join->serving : NULL;
-	if (c && (c->have || c->name[0]))
+	if (c && (c->have ? !is_kept_good(c) : c->name[0] != 0))
 		loop_timer_after(n->loop, &c->timer, 0);
 }
 

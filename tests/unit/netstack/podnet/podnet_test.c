@@ -548,6 +548,37 @@ TEST(sysctls_are_written_and_missing_ones_skipped)
 	close(fd);
 }
 
+static int
+note_deprecated(void *arg, const struct rt_addr *a)
+{
+	unsigned *n = arg;
+
+	n[a->prefix.addr.family == 6] += a->deprecated ? 10 : 1;
+	return 0;
+}
+
+TEST(a_service_address_is_nobodys_source)
+{
+	struct ip_addr a[] = {ip_of("10.96.0.10"), ip_of("fd00:ffff::a")};
+	struct nl_sock s = {.fd = -1};
+	struct rt_link l = {0};
+	struct err e = {0};
+	unsigned n[2] = {0};
+	int code = 0;
+
+	NETNS_ENTER();
+	code = podnet_service_address("dns0", a, 2, &e);
+	if (code == -EOPNOTSUPP)
+		SKIP("this kernel has no dummy links");
+	CHECK_INT(code, 0);
+	CHECK_INT(nl_open(&s, NETLINK_ROUTE), 0);
+	CHECK_INT(rt_link_get(&s, "dns0", &l, &e), 0);
+	CHECK_INT(rt_addr_list(&s, l.index, note_deprecated, n, &e), 0);
+	nl_close(&s);
+	CHECK_INT(n[0], 1); /* host scope does it */
+	CHECK(n[1] >= 10);  /* the link may have one of its own besides */
+}
+
 TEST(service_addresses_are_exactly_those_asked_for)
 {
 	struct ip_addr a[] = {ip_of("10.96.0.10"), ip_of("fd00:ffff::a")};
