@@ -40,29 +40,12 @@ selection_match(const struct selection *s, struct str attrs)
 
 /* ---- revisions of the future ----------------------------------------------------------------------- */
 
-struct rev_timer {
-	struct loop_timer timer;
-	struct request *r;
-};
-
-static void
-rev_timer_fired(struct loop_timer *t)
-{
-	struct rev_timer *rt = t->arg;
-	request_resume(rt->r, true);
-}
-
 enum step
 rev_wait(struct request *r, uint64_t want)
 {
 	if (!r->stage_state) {
-		struct rev_timer *rt = ARENA_NEW(r->a, struct rev_timer);
-		if (!rt)
-			return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-		*rt = (struct rev_timer){.timer = {.fn = rev_timer_fired, .arg = rt}, .r = r};
-		r->stage_state = rt;
-		loop_timer_after(r->loop, &rt->timer, 3 * NS_PER_SEC);
-		return STEP_WAIT;
+		r->stage_state = r; /* has waited */
+		return request_pause(r, 3 * NS_PER_SEC);
 	}
 	struct doc *causes = NULL;
 	doc_parse_json(r->a,

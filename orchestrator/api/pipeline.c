@@ -148,6 +148,23 @@ request_resume(struct request *r, bool again)
 	request_run(r);
 }
 
+static void
+on_pause_over(struct loop_timer *t)
+{
+	request_resume(t->arg, true);
+}
+
+enum step
+request_pause(struct request *r, int64_t ns)
+{
+	struct loop_timer *t = ARENA_NEW(r->a, struct loop_timer);
+	if (!t)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	*t = (struct loop_timer){.fn = on_pause_over, .arg = r};
+	loop_timer_after(r->loop, t, ns);
+	return STEP_WAIT;
+}
+
 /* The stage returns what this gives it: NEXT with the stage counter set back. */
 enum step
 request_restart(struct request *r)

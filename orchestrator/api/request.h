@@ -172,6 +172,9 @@ struct request {
 /* request_resume: a WAIT is over: the pipeline goes on with the same stage (again = true) or the next
  * one. On the request's loop. */
 void request_resume(struct request *r, bool again);
+/* request_pause: a WAIT that ends by itself after ns: the same stage or plugin is entered again, with the
+ * stage_state it has set. REPLY: no memory. */
+enum step request_pause(struct request *r, int64_t ns);
 /* request_reply_doc: an object (with kind and apiVersion in it) in the negotiated form. */
 enum step request_reply_doc(struct request *r, int http, struct doc *d);
 /* request_reply_bytes: these bytes (arena or static). */

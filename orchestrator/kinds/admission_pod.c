@@ -7,6 +7,8 @@
 
 #include "base/rand.h"
 
+#define ACCOUNT_TRIES 10
+#define ACCOUNT_PAUSE_NS (150 * NS_PER_MS)
 #define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 
 /* ---- ServiceAccount ---- */
@@ -73,6 +75,25 @@ automount(const struct doc *spec, const struct doc *account)
 	return doc_get_bool(account, S("automountServiceAccountToken"), true);
 }
 
+/* account_read: the account; the default one of a new namespace is made by its controller, which may be
+ * a moment behind: it is looked for ten times. */
+static enum step
+account_read(struct request *r, struct str name, struct doc **ret)
+{
+	unsigned *tries = r->stage_state ? r->stage_state : ARENA_NEW(r->a, unsigned);
+	int rc = request_read(r, S(""), S("serviceaccounts"), r->ns, name, ret);
+	if (rc == 0)
+		return STEP_NEXT;
+	if (tries && str_eq(name, S("default")) && ++*tries < ACCOUNT_TRIES) {
+		r->stage_state = tries;
+		return request_pause(r, ACCOUNT_PAUSE_NS);
+	}
+	return request_fail_forbidden(r,
+		"error looking up service account " STR_FMT "/" STR_FMT
+		": serviceaccount \"" STR_FMT "\" not found",
+		STR_ARG(r->ns), STR_ARG(name), STR_ARG(name));
+}
+
 enum step
 admit_service_account(struct request *r)
 {
@@ -91,12 +112,9 @@ admit_service_account(struct request *r)
 		doc_set_str(r->a, spec, S("serviceAccountName"), S("default"));
 	struct str name = doc_get_str(spec, S("serviceAccountName"));
 	doc_set_str(r->a, spec, S("serviceAccount"), name);
-	int rc = request_read(r, S(""), S("serviceaccounts"), r->ns, name, &account);
-	if (rc < 0)
-		return request_fail_forbidden(r,
-			"error looking up service account " STR_FMT "/" STR_FMT
-			": serviceaccount \"" STR_FMT "\" not found",
-			STR_ARG(r->ns), STR_ARG(name), STR_ARG(name));
+	enum step got = account_read(r, name, &account);
+	if (got != STEP_NEXT)
+		return got;
 	if (automount(spec, account))
 		add_token(r, spec);
 	const struct doc *secrets = doc_get(account, S("imagePullSecrets"));

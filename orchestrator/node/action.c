@@ -21,6 +21,10 @@ struct action {
 	struct runtime_exec *exec;
 	struct http_fetch *fetch;
 	struct loop_fd sock; /* fd -1 = none */
+	struct http_addr at; /* whom it asks, and what; "" = not by HTTP */
+	char url[600];
+	char command[300]; /* "" = no command */
+	int64_t timeout_ns;
 	struct buf out;
 	bool sleeping, ok, hook;
 	char text[OUTPUT_MAX + 200];
@@ -73,7 +77,16 @@ static void
 on_timer(struct loop_timer *t)
 {
 	struct action *x = t->arg;
-	finish(x, x->sleeping, x->sleeping ? "" : "context deadline exceeded");
+	struct err e = {.code = -ETIMEDOUT};
+	char took[40];
+	duration_format(x->timeout_ns, took);
+	if (x->command[0])
+		snprintf(x->text, sizeof(x->text), "command timed out: \"%s\" timed out after %s",
+			x->command, took);
+	else
+		probe_text(x->text, sizeof(x->text), x->url[0] ? x->url : NULL, &x->at.ip,
+			x->at.port, &e);
+	finish(x, x->sleeping, x->sleeping ? "" : x->text);
 }
 
 static void
@@ -127,6 +140,10 @@ start_exec(struct action *x, const struct core_v1_exec_action *s)
 		.n_argv = s->n_command,
 		.use_stdout = true,
 		.use_stderr = true};
+	_cleanup_buf_ struct buf words = BUF_INIT;
+	for (size_t i = 0; i < s->n_command; i++)
+		buf_fmt(&words, "%s" STR_FMT, i ? " " : "", STR_ARG(s->command[i]));
+	str_copy_c(buf_view(&words), x->command, sizeof(x->command));
 	int rc = runtime_exec_start(x->c->pod->node->rt, &spec, &ops, x, &x->exec, &e);
 	return rc < 0 ? known(x, false, e.msg) : 0;
 }
@@ -154,7 +171,8 @@ on_fetched(void *arg, const struct err *e, const struct http_response *resp, str
 	x->fetch = NULL;
 	bool big = e && e->code == -EFBIG && resp;
 	if (e && e->code && !big) {
-		finish(x, false, e->msg);
+		probe_text(x->text, sizeof(x->text), x->url, &x->at.ip, x->at.port, e);
+		finish(x, false, x->text);
 		return;
 	}
 	(void)body;
@@ -188,6 +206,8 @@ start_http(struct action *x, const struct core_v1_http_get_action *s, int64_t ti
 		buf_str(&url, s->host);
 	buf_fmt(&url, ":%u%s" STR_FMT, at.port, s->path.n && s->path.p[0] == '/' ? "" : "/",
 		STR_ARG(s->path));
+	x->at = at;
+	str_copy_c(buf_view(&url), x->url, sizeof(x->url));
 	for (size_t i = 0; i < s->n_http_headers && n < 32; i++) {
 		h[n++] = (struct http_header){s->http_headers[i].name, s->http_headers[i].value};
 		agent = agent || str_eq_nocase(s->http_headers[i].name, STR("User-Agent"));
@@ -218,7 +238,9 @@ on_connect(struct loop_fd *w, uint32_t revents)
 	socklen_t n = sizeof(err);
 	(void)revents;
 	getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &n);
-	snprintf(x->text, sizeof(x->text), "dial tcp: connect: %s", strerror(err));
+	struct err e = {.code = -err};
+	snprintf(e.msg, sizeof(e.msg), "connect: %s", strerror(err));
+	probe_text(x->text, sizeof(x->text), NULL, &x->at.ip, x->at.port, &e);
 	finish(x, err == 0, x->text);
 }
 
@@ -249,6 +271,7 @@ start_tcp(struct action *x, const struct core_v1_tcp_socket_action *s)
 	} else {
 		return known(x, false, "no address to connect to");
 	}
+	x->at = (struct http_addr){.ip = ip, .port = port};
 	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return known(x, false, strerror(errno));
@@ -269,6 +292,7 @@ action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, v
 	if (!x)
 		return -ENOMEM;
 	x->c = c;
+	x->timeout_ns = s->timeout_ns;
 	x->done = done;
 	x->arg = arg;
 	x->hook = s->hook;

@@ -3,6 +3,7 @@
  * rules: see rules.h. */
 #include "orchestrator/node/rules.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* ---- resources ---- */
@@ -262,6 +263,39 @@ probe_count_add(
 	}
 	p->value = false;
 	return PROBE_DOWN;
+}
+
+void
+probe_text(char *out, size_t size, const char *url, const struct ip_addr *ip, uint16_t port,
+	const struct err *e)
+{
+	static const struct {
+		int code;
+		bool dial;
+		const char *tcp, *http;
+	} rows[] = {
+		{-ECONNREFUSED, true, "connect: connection refused", "connect: connection refused"},
+		{-EHOSTUNREACH, true, "connect: no route to host", "connect: no route to host"},
+		{-ENETUNREACH, true, "connect: network is unreachable",
+			"connect: network is unreachable"},
+		{-ETIMEDOUT, false, "i/o timeout",
+			"context deadline exceeded (Client.Timeout exceeded while awaiting headers)"},
+		{-ECONNRESET, false, "read: connection reset by peer", "EOF"},
+	};
+	char addr[IP_TEXT_MAX], dial[IP_TEXT_MAX + 24] = "";
+	const char *text = e->msg;
+	bool dialling = !url;
+	ip_format(ip, addr);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (e->code == rows[i].code) {
+			text = url ? rows[i].http : rows[i].tcp;
+			dialling = dialling || rows[i].dial;
+		}
+	if (dialling)
+		snprintf(dial, sizeof(dial),
+			ip->family == 6 ? "dial tcp [%s]:%u: " : "dial tcp %s:%u: ", addr, port);
+	snprintf(out, size, "%s%s%s%s%s", url ? "Get \"" : "", url ? url : "", url ? "\": " : "",
+		dial, text);
 }
 
 /* ---- variables ---- */

@@ -78,6 +78,11 @@ void probe_count_init(struct probe_count *p, enum probe_kind k);
 enum probe_verdict probe_count_add(
 	struct probe_count *p, bool ok, int32_t success_threshold, int32_t failure_threshold);
 
+/* probe_text: why a connection failed, as users know it: `Get "http://10.0.0.1:80/": dial tcp 10.0.0.1:80:
+ * connect: connection refused`. url NULL: of a TCP probe. */
+void probe_text(char *out, size_t size, const char *url, const struct ip_addr *ip, uint16_t port,
+	const struct err *e);
+
 /* ---- variables ---- */
 typedef struct str var_lookup_fn(void *arg, struct str name); /* STR_NONE = unknown */
 /* var_expand: $(NAME) by lookup, unknown ones stay, $$ is one $. arena. */

@@ -26,6 +26,7 @@ struct runtime_log {
 	void *arg;
 	int fd;
 	off_t at;
+	off_t until; /* not followed: no further than the file was when it was opened */
 	struct buf raw, out;
 	int64_t left;    /* of limit_bytes; -1 = no limit */
 	bool line_start; /* the next text begins a line */
@@ -80,21 +81,19 @@ wake(struct runtime_log *r)
 
 /* Where the last n lines begin; a last line without newline counts. */
 static off_t
-tail_start(int fd, int64_t lines, char *buf)
+tail_start(int fd, off_t size, int64_t lines, char *buf)
 {
-	struct stat st = {0};
-	off_t end_at = 0;
+	off_t end_at = size;
 	int64_t seen = 0;
 
-	if (fstat(fd, &st) || lines == 0)
-		return st.st_size;
-	end_at = st.st_size;
+	if (lines == 0)
+		return size;
 	while (end_at > 0) {
 		off_t from = end_at > CHUNK ? end_at - CHUNK : 0;
 		ssize_t n = pread(fd, buf, (size_t)(end_at - from), from);
 
 		for (ssize_t i = n; i-- > 0;) {
-			if (buf[i] != '\n' || from + i == st.st_size - 1)
+			if (buf[i] != '\n' || from + i == size - 1)
 				continue;
 			if (++seen == lines)
 				return from + i + 1;
@@ -213,11 +212,14 @@ on_step(struct loop_work *w)
 	struct err e = {0};
 	char *to = NULL;
 	ssize_t n = 0;
+	size_t most = CHUNK;
 
 	if (r->ended || r->paused)
 		return;
+	if (!r->spec.follow && r->until - r->at < CHUNK)
+		most = (size_t)(r->until - r->at);
 	to = buf_reserve(&r->raw, CHUNK);
-	n = !to ? -1 : r->fd < 0 ? 0 : pread(r->fd, to, CHUNK, r->at);
+	n = !to ? -1 : r->fd < 0 ? 0 : pread(r->fd, to, most, r->at);
 	if (n < 0) {
 		err_errno(&e, to ? -errno : -ENOMEM, "reading the log");
 		end(r, &e);
@@ -274,6 +276,7 @@ runtime_log_open(struct runtime *rt, const struct runtime_log_spec *spec,
 		? container_find(rt, spec->container_id)
 		: NULL;
 	struct runtime_log *r = NULL;
+	struct stat st = {0};
 	int rc = 0;
 
 	LOOP_ASSERT(rt->loop);
@@ -306,11 +309,14 @@ runtime_log_open(struct runtime *rt, const struct runtime_log_spec *spec,
 		rc = 0;
 	if (!rc && r->spec.follow && !r->over)
 		rc = watch(r);
+	if (!rc && r->fd >= 0 && fstat(r->fd, &st))
+		rc = -errno;
+	r->until = st.st_size;
 	if (!rc && r->fd >= 0 && spec->tail_lines >= 0) {
 		char *buf = buf_reserve(&r->raw, CHUNK);
 
 		rc = buf ? 0 : -ENOMEM;
-		r->at = buf ? tail_start(r->fd, spec->tail_lines, buf) : 0;
+		r->at = buf ? tail_start(r->fd, st.st_size, spec->tail_lines, buf) : 0;
 	}
 	if (rc) {
 		err_errno(e, rc, "failed to open log file \"%s\"", r->path);

@@ -25,7 +25,7 @@ check 'work to do' 'namespace/work created.*pod/talker created.*deployment.apps/
 check 'apply a service' 'namespace/web created.*configmap/page created.*secret/key created.*deployment.apps/web created.*service/web created' \
 	web_apply
 check 'rollout status' 'deployment "web" successfully rolled out' web_ready
-check 'apply again' 'namespace/web unchanged.*configmap/page unchanged.*secret/key unchanged.*deployment.apps/web unchanged.*service/web unchanged' \
+check 'apply again' 'namespace/web unchanged.*configmap/page unchanged.*secret/key (configured|unchanged).*deployment.apps/web unchanged.*service/web unchanged' \
 	web_apply
 check 'one replica on each node' '^3' web_nodes
 
@@ -161,7 +161,11 @@ check 'requests through the node port' 'good [0-9]{2,} bad 0' cat "$tmp/host_loa
 figure 'through the node port' "$(cat "$tmp/host_load")"
 
 # ---- editing
-edited() { KUBE_EDITOR="sed -i s/replicas:.3/replicas:.2/" w edit deploy/web; }
+edited() {
+	printf '#!/bin/sh\nsed -i "s/^  replicas: 3/  replicas: 2/" "$1"\n' >"$tmp/editor"
+	chmod +x "$tmp/editor"
+	KUBE_EDITOR=$tmp/editor w edit deploy/web
+}
 differs() { web | k diff -f -; [ $? -eq 1 ]; }
 check 'edit' 'deployment.apps/web edited' edited
 check 'edited' '^2' w get deploy web -o 'jsonpath={.spec.replicas}'

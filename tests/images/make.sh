@@ -39,7 +39,7 @@ libraries() {
 	# shellcheck disable=SC2086
 	{ echo "$one"; needed $one; } | sort -u
 }
-needed() { apt-cache depends "$@" | sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\)$/\1/p' | sort -u; }
+needed() { apt-cache depends "$@" | sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\|zlib1g\)$/\1/p' | sort -u; }
 apt-cache show busybox-static >/dev/null 2>&1 || apt-get update -q >&2
 
 # ---- busybox

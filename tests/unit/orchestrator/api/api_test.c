@@ -4,6 +4,7 @@
  * a wire (authentication, negotiation, discovery) is shown by tests/api/kubectl.sh. */
 #include "orchestrator/api/pipeline.c"
 
+#include "orchestrator/kinds/kinds.h"
 #include "tests/unit/test.h"
 
 #include <stdio.h>
@@ -55,7 +56,7 @@ client_as(struct fixture *f, const char *user, const char *group)
 }
 
 static void
-fx_open(struct fixture *f, uint64_t seed)
+fx_open_with(struct fixture *f, uint64_t seed, const struct kind_tables *kinds)
 {
 	static unsigned nth;
 	char dir[128];
@@ -69,12 +70,19 @@ fx_open(struct fixture *f, uint64_t seed)
 		0);
 	CHECK_INT(api_server_new(&(struct api_config){.store = f->store,
 					 .world = f->w,
+					 .kinds = kinds,
 					 .service_cidr4 = STR("10.96.0.0/16")},
 			  &f->s, &e),
 		0);
 	CHECK_INT(api_server_start(f->s, f->loop, on_ready, f), 0);
 	CHECK_INT(world_run(f->w, INT64_MAX, is_ready, f), 0);
 	f->admin = client_as(f, "admin", "system:masters");
+}
+
+static void
+fx_open(struct fixture *f, uint64_t seed)
+{
+	fx_open_with(f, seed, NULL);
 }
 
 static void
@@ -674,6 +682,32 @@ run_seed(uint64_t seed, struct buf *out)
 	buf_cstr(out, log_text(&l));
 	buf_cstr(out, f.body.data);
 	buf_release(&l.text);
+	fx_close(&f);
+}
+
+TEST(a_pod_of_a_new_namespace_waits_for_its_account)
+{
+	struct str pod = STR(
+		"{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+		"\"image\":\"i\"}]}}");
+	const struct client_req make_pod = {CORE, .verb = CLIENT_CREATE, .resource = STR("pods"),
+		.ns = STR("default"), .body = pod};
+	const struct client_req make_account = {CORE, .verb = CLIENT_CREATE,
+		.resource = STR("serviceaccounts"), .ns = STR("default"),
+		.body = STR("{\"metadata\":{\"name\":\"default\"}}")};
+	struct fixture f, later = {0};
+	fx_open_with(&f, 1, &kinds_tables);
+	int64_t begin = clock_mono_ns();
+	CHECK_INT(call(&f, f.admin, &make_pod), 403);
+	CHECK(says(&f, "serviceaccount \\\"default\\\" not found"));
+	CHECK(clock_mono_ns() - begin > NS_PER_SEC);
+	CHECK_INT(client_call_start(f.admin, &make_pod, on_done, &later, NULL), 0);
+	world_run(f.w, clock_mono_ns() + NS_PER_SEC / 2, NULL, NULL);
+	CHECK(!later.answered);
+	CHECK_INT(call(&f, f.admin, &make_account), 201);
+	CHECK_INT(world_run(f.w, INT64_MAX, is_answered, &later), 0);
+	CHECK_INT(later.http, 201);
+	buf_release(&later.body);
 	fx_close(&f);
 }
 

@@ -194,6 +194,34 @@ TEST(resolv_conf_by_policy)
 	CHECK_STR(buf_view(&b), "search x.y\nnameserver 1.1.1.1\noptions ndots:2\n");
 }
 
+TEST(a_probe_that_cannot_connect_says_so_as_users_know_it)
+{
+	struct ip_addr v4, v6;
+	CHECK_INT(ip_parse(STR("10.244.1.4"), &v4), 0);
+	CHECK_INT(ip_parse(STR("fd00::4"), &v6), 0);
+	const struct {
+		const char *url;
+		const struct ip_addr *ip;
+		int code;
+		const char *want;
+	} rows[] = {
+		{"http://10.244.1.4:80/", &v4, -ECONNREFUSED,
+			"Get \"http://10.244.1.4:80/\": dial tcp 10.244.1.4:80: connect: connection refused"},
+		{"http://10.244.1.4:80/", &v4, -ETIMEDOUT,
+			"Get \"http://10.244.1.4:80/\": context deadline exceeded (Client.Timeout exceeded "
+			"while awaiting headers)"},
+		{"http://10.244.1.4:80/", &v4, -EPROTO, "Get \"http://10.244.1.4:80/\": malformed"},
+		{NULL, &v4, -ETIMEDOUT, "dial tcp 10.244.1.4:80: i/o timeout"},
+		{NULL, &v6, -ECONNREFUSED, "dial tcp [fd00::4]:80: connect: connection refused"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err e = {.code = rows[i].code, .msg = "malformed"};
+		char out[300];
+		probe_text(out, sizeof(out), rows[i].url, rows[i].ip, 80, &e);
+		CHECK_STR(out, rows[i].want);
+	}
+}
+
 TEST(phases)
 {
 	static const struct {

@@ -936,6 +936,17 @@ following(void)
 	CHECK(log.n > 60 && log.p[4] == '-' && str_find(log, STR("Z line number 2999\n")) == 29);
 	log = log_read((struct runtime_log_spec){.tail_lines = -1, .since_ns = clock_wall_ns()});
 	CHECK_INT(log.n, 0);
+	/* What is written after it was opened is not among the last lines. */
+	static const char late[] = "2030-01-01T00:00:00.000000000Z stdout F late\n";
+	spec = (struct runtime_log_spec){.tail_lines = 2, .path = str_c(LOG)};
+	buf_clear(&LOGTEXT);
+	log_done = false;
+	CHECK_INT(runtime_log_open(RT, &spec, &log_ops, NULL, &r, &e), 0);
+	int fd = open(LOG, O_WRONLY | O_APPEND | O_CLOEXEC);
+	CHECK_INT(write(fd, late, sizeof(late) - 1), sizeof(late) - 1);
+	close(fd);
+	AWAIT(log_done);
+	CHECK_STR(buf_view(&LOGTEXT), "line number 2999\nno newline");
 	down();
 }
 
