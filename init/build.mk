@@ -2,8 +2,8 @@ LIBS += init
 SRC_init := init/boot.c init/commands.c init/control.c init/dns.c init/keeper.c init/lease.c init/network.c init/power.c \
 	init/roles.c init/sandbox.c init/supervise.c
 DEPS_init := base orchestrator/machine netstack/lwip netstack/netlink
-UNIT_init := tests/unit/init/keeper_test.c tests/unit/init/sandbox_test.c \
-	tests/unit/init/supervise_test.c
+UNIT_init := $(addprefix tests/unit/init/,keeper_test.c sandbox_test.c control_test.c dns_test.c \
+	supervise_test.c)
 
 # The one program: PID 1 and whatever of the house is there. Its parts are linked whole (and what is not
 # reached thrown away again), because PID 1's floor reaches them by weak symbols.

@@ -44,15 +44,24 @@ static const int common_calls[] = {SYS_read, SYS_write, SYS_readv, SYS_writev, S
 	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_restart_syscall, SYS_getrusage,
 	SYS_sysinfo, SYS_uname, SYS_prctl, SYS_prlimit64, SYS_getrlimit, SYS_exit, SYS_exit_group};
 
+static int
+bounding_keep(uint64_t caps)
+{
+	for (int cap = 0; cap < CAPS_MAX; cap++)
+		if (!(caps >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 &&
+			errno != EINVAL)
+			return -errno;
+	return 0;
+}
+
 int
 sandbox_caps_keep(uint64_t caps)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {0};
-	for (int cap = 0; cap < CAPS_MAX; cap++)
-		if (!(caps >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 &&
-			errno != EINVAL)
-			return -errno;
+	int rc = bounding_keep(caps);
+	if (rc < 0)
+		return rc;
 	/* What this process does not have itself it cannot keep. */
 	if (syscall(SYS_capget, &head, data) < 0)
 		return -errno;
@@ -193,7 +202,9 @@ sandbox_enter(const struct sandbox *s, struct err *e)
 {
 	/* The bounding set needs a capability to be dropped, so: it first, the user next; the other
 	 * sets go with the user. */
-	int rc = sandbox_caps_keep(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID));
+	int rc = bounding_keep(0);
+	if (rc == 0)
+		rc = sandbox_caps_keep(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID));
 	if (rc < 0)
 		return err_errno(e, rc, "dropping capabilities");
 	rc = user_drop(s);

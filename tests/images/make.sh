@@ -8,6 +8,8 @@
 #   busybox:latest   static busybox, all its names; OCI, gzip
 #   busybox:zstd, :docker, :index, :list      the same as a zstd layer, Docker manifest, index, manifest list
 #   nginx:1, :2, :latest     nginx with its libraries below it; page in /usr/share/nginx/html; Docker manifest
+#   curl:latest      clients that speak as users' programs do: curl (OpenSSL), getent (glibc's resolver), drill
+#                    (any DNS question), busybox
 #   layers:latest    whiteouts, opaque directory, hard links, links, user 1000, file capability when made by root
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,23 +26,47 @@ images=$work/images
 . "$here/image.sh"
 mkdir -p "$work/deb" "$work/lists"
 
-# unpack INTO PACKAGE...: downloads and unpacks packages, without their scripts.
+# fetch PACKAGE...: those that are not there yet, all at once: apt reads its lists anew each time.
+fetch() {
+	missing=
+	for p in "$@"; do
+		ls "$work/deb/${p}_"*.deb >/dev/null 2>&1 || missing="$missing $p"
+	done
+	# shellcheck disable=SC2086
+	[ -z "$missing" ] || (cd "$work/deb" && apt-get download -qq -o APT::Sandbox::User=root $missing >&2)
+}
+# unpack INTO PACKAGE...: packages without their scripts.
 unpack() {
 	into=$1
 	shift
-	for p in "$@"; do
-		ls "$work/deb/${p}_"*.deb >/dev/null 2>&1 || (cd "$work/deb" && apt-get download -qq -o APT::Sandbox::User=root "$p" >&2)
-		dpkg-deb -x "$work/deb/${p}_"*.deb "$into"
-	done
+	fetch "$@"
+	for p in "$@"; do dpkg-deb -x "$work/deb/${p}_"*.deb "$into"; done
 }
-# libraries PACKAGE...: the library packages they name as needed, and those that these name.
+# libraries PACKAGE...: the library packages they need, and those that these need (not what their scripts want).
 libraries() {
-	one=$(needed "$@")
+	all= more=$(needed "$@")
+	while [ -n "$more" ]; do
+		all="$all $more"
+		# shellcheck disable=SC2086
+		more=$(needed $more | grep -vxF "$(printf '%s\n' $all)" || :)
+	done
 	# shellcheck disable=SC2086
-	{ echo "$one"; needed $one; } | sort -u
+	printf '%s\n' $all | sort -u
+}
+# one_usr TREE: what a package puts below /lib, /bin belongs to /usr: one tree, as on a merged system.
+one_usr() {
+	for d in bin sbin lib lib64; do
+		mkdir -p "$1/usr/$d"
+		[ -d "$1/$d" ] && [ ! -L "$1/$d" ] && cp -a "$1/$d/." "$1/usr/$d/" && rm -rf "${1:?}/$d"
+		[ -L "$1/$d" ] || ln -s "usr/$d" "$1/$d"
+	done
+	rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/lintian" "$1/etc/init.d"
 }
 needed() { apt-cache depends "$@" | sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\|zlib1g\)$/\1/p' | sort -u; }
 apt-cache show busybox-static >/dev/null 2>&1 || apt-get update -q >&2
+
+# shellcheck disable=SC2046
+fetch busybox-static nginx nginx-common base-passwd curl libc-bin ldnsutils $(libraries nginx curl ldnsutils)
 
 # ---- busybox
 bb=$work/busybox
@@ -77,15 +103,8 @@ ng=$work/nginx
 # shellcheck disable=SC2046
 unpack "$libs" $(libraries nginx)
 unpack "$ng" nginx nginx-common base-passwd 2>/dev/null
-# One usr tree: what a package puts below /lib belongs to /usr/lib.
-for tree in "$libs" "$ng"; do
-	for d in bin sbin lib lib64; do
-		mkdir -p "$tree/usr/$d"
-		[ -d "$tree/$d" ] && [ ! -L "$tree/$d" ] && cp -a "$tree/$d/." "$tree/usr/$d/" && rm -rf "${tree:?}/$d"
-		[ -L "$tree/$d" ] || ln -s "usr/$d" "$tree/$d"
-	done
-	rm -rf "$tree/usr/share/doc" "$tree/usr/share/man" "$tree/usr/share/lintian" "$tree/etc/init.d"
-done
+one_usr "$libs"
+one_usr "$ng"
 cp "$bb/bin/busybox" "$libs/usr/bin/busybox"
 for name in sh cat ls sleep wget hostname ip nslookup; do ln -s busybox "$libs/usr/bin/$name"; done
 mkdir -p "$ng/usr/share/nginx/html" "$ng/var/log/nginx" "$ng/var/lib/nginx" "$ng/run" "$ng/etc/nginx" "$ng/tmp"
@@ -117,6 +136,25 @@ for tag in 1 2; do
 		"$(layer gzip "$ng" $own)" >/dev/null
 done
 cp "$images/tags/nginx/1" "$images/tags/nginx/latest"
+
+# ---- curl
+cl=$work/curl
+# shellcheck disable=SC2046
+unpack "$cl" curl $(libraries curl ldnsutils)
+mkdir "$work/parts"
+unpack "$work/parts" libc-bin ldnsutils
+one_usr "$cl"
+cp "$work/parts/usr/bin/getent" "$work/parts/usr/bin/drill" "$bb/bin/busybox" "$cl/usr/bin/"
+for name in $("$bb/bin/busybox" --list); do
+	[ -e "$cl/usr/bin/$name" ] || ln -s busybox "$cl/usr/bin/$name"
+done
+rm -rf "$cl/usr/lib/x86_64-linux-gnu/gconv" "$cl/usr/share/locale"
+mkdir -p "$cl/etc" "$cl/tmp"
+echo 'hosts: files dns' >"$cl/etc/nsswitch.conf"
+printf 'root:x:0:0:root:/root:/bin/sh\n' >"$cl/etc/passwd"
+# shellcheck disable=SC2086
+image oci curl:latest '{"Env":["PATH=/usr/bin:/usr/sbin"],"Cmd":["sh"],"WorkingDir":"/"}' \
+	"$(layer gzip "$cl" $own)" >/dev/null
 
 # ---- layers
 one=$work/one two=$work/two three=$work/three

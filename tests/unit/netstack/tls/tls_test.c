@@ -169,6 +169,83 @@ TEST(gap_verifiers_client_certificate_gives_cn_and_all_orgs)
 	pair_free(&p);
 }
 
+/* The same of an RSA key: the library has a verifier for each kind. */
+TEST(gap_verifiers_rsa_client_certificate)
+{
+	struct buf key = BUF_INIT;
+	struct pki_party rsa = {.arena = arena_new(0)};
+	struct x509_spec spec = {.cn = STR("rita"), .eku = X509_EKU_CLIENT};
+	size_t n = 0;
+
+	if (!run_have("openssl"))
+		SKIP("openssl is not installed");
+	setup();
+	spec.not_before_s = client_cert.x->not_before_s;
+	spec.not_after_s = client_cert.x->not_after_s;
+	CHECK_INT(RUN(&key, "openssl", "genpkey", "-algorithm", "rsa", "-pkeyopt",
+			  "rsa_keygen_bits:2048"),
+		0);
+	rsa.key_pem = key;
+	CHECK_INT(tls_key_parse(buf_view(&key), &rsa.key, NULL), 0);
+	CHECK_INT(x509_issue(&spec, tls_key_pub(rsa.key), ca.x, ca.key, &rsa.cert, NULL), 0);
+	CHECK_INT(x509_certs_parse_pem(rsa.arena, buf_view(&rsa.cert), &rsa.x, &n, NULL), 0);
+	struct pair p = connect_pair(TLS_CLIENT_REQUIRED, &rsa, "server.test", 1 << 20);
+	CHECK(tls_established(p.s));
+	CHECK_STR(tls_conn_peer(p.s)->cn, "rita");
+	pair_free(&p);
+	pki_free(&rsa);
+}
+
+/* A certificate is no secret: whoever shows one has to sign with its key. */
+TEST(names_come_only_with_proof_of_the_key)
+{
+	const enum tls_client_auth auths[] = {TLS_CLIENT_OPTIONAL, TLS_CLIENT_REQUIRED};
+
+	setup();
+	for (size_t i = 0; i < ARRAY_LEN(auths); i++) {
+		struct pair p = {.sctx = ctx_make(true, &server_cert, auths[i], &ca),
+			.cctx = ctx_make(false, &client_cert, TLS_CLIENT_NONE, &ca)};
+		tls_key_free(p.cctx->pairs[0].key);
+		CHECK_INT(tls_key_generate(&p.cctx->pairs[0].key), 0);
+		CHECK_INT(tls_server_new(p.sctx, &p.s), 0);
+		CHECK_INT(tls_client_new(p.cctx, STR("server.test"), &p.c), 0);
+		settle(p.c, p.s, 1 << 20);
+		CHECK(!tls_established(p.s));
+		CHECK_INT(tls_error(p.s, NULL), -EPROTO);
+		CHECK_INT(tls_conn_peer(p.s)->cn.n, 0);
+		CHECK_INT(tls_conn_peer(p.s)->n_orgs, 0);
+		pair_free(&p);
+	}
+}
+
+/* The first message of a client says what it would take: RFC 5246 7.4.1.2. */
+TEST(gap_weak_suites_and_versions_are_not_offered)
+{
+	static const uint16_t good[] = {0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9};
+	struct tls_conn *c = NULL;
+
+	setup();
+	struct tls_ctx *ctx = ctx_make(false, NULL, TLS_CLIENT_NONE, &ca);
+	CHECK_INT(tls_client_new(ctx, STR("server.test"), &c), 0);
+	struct reader r = reader_of(tls_wire(c));
+	reader_bytes(&r, 5 + 4);
+	CHECK_INT(reader_be16(&r), 0x0303);
+	reader_bytes(&r, 32);
+	CHECK_INT(reader_u8(&r), 0); /* no session to resume */
+	size_t n = reader_be16(&r) / 2, found = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint16_t suite = reader_be16(&r);
+		bool known = suite == 0x00ff; /* no renegotiation: a signal, no suite */
+		for (size_t k = 0; k < ARRAY_LEN(good); k++)
+			found += suite == good[k], known |= suite == good[k];
+		CHECK(known);
+	}
+	CHECK(!r.bad);
+	CHECK_INT(found, ARRAY_LEN(good));
+	tls_conn_free(c);
+	tls_ctx_unref(ctx);
+}
+
 static void
 check_invalid(const struct pki_party *own, const char *why)
 {
