@@ -245,6 +245,7 @@ help:
 	@echo 'make asan          unit tests under address and undefined sanitizers; asan-<folder>: one folder'
 	@echo 'make fault         kills, cuts, power cuts under load, half an hour (a short round is part of make test);'
 	@echo '                   SEED= repeats its choices, AREAS= some of tests/fault/areas'
+	@echo 'make oracle        upstream'"'"'s API server and Keelson answer the same; SHOW=<kind> shows differences'
 	@echo 'make lint          format, layers, headers, banned calls, sizes'
 	@echo 'make format        lays out all C as .clang-format says'
 	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS=60; FUZZ=<name> one of them'
