@@ -95,7 +95,7 @@ host-packages:
 
 LIBS :=
 PROGS :=
-SUITES := lint unit asan
+SUITES := lint unit asan fuzz
 include $(wildcard */build.mk */*/build.mk)
 
 comma := ,
@@ -183,13 +183,16 @@ unit: $(call units,musl) $(data)
 	@tests/unit/run.sh $(call units,musl)
 asan: $(call units,asan) $(data)
 	@tests/unit/run.sh $(call units,asan)
-FUZZ_SECONDS ?= 60
+SECONDS := 60
 FUZZ ?=
 BENCH ?=
-fuzz: $(filter %$(FUZZ),$(fuzzers))
-	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(O)/fuzz/found $^
-bench: $(filter %$(BENCH),$(benches))
-	@set -e; for b in $^; do echo "== $$b"; $$b; done
+.PHONY: suite-fuzz
+suite-fuzz: SECONDS := 2
+fuzz suite-fuzz: $(filter $(if $(FUZZ),%/$(FUZZ) %/$(FUZZ)_fuzz,%),$(fuzzers))
+	@tests/fuzz/run.sh $(SECONDS) $(O)/fuzz/found $^
+bench_parts = $(filter $(or $(BENCH),%),$(BENCH_PARTS))
+bench: $(foreach p,$(bench_parts),$(filter %/$p_bench,$(benches)) $(BENCH_NEEDS_$p))
+	@tests/bench/run.sh $(O) $(bench_parts)
 lint: $(foreach l,$(LIBS),$(call archives,musl,$l))
 	@O=$(O) CC='$(CC)' CFLAGS='$(CFLAGS_musl)' tests/lint/run.sh
 
@@ -248,8 +251,8 @@ help:
 	@echo 'make oracle        upstream'"'"'s API server and Keelson answer the same; SHOW=<kind> shows differences'
 	@echo 'make lint          format, layers, headers, banned calls, sizes'
 	@echo 'make format        lays out all C as .clang-format says'
-	@echo 'make fuzz          every fuzz target for FUZZ_SECONDS=60; FUZZ=<name> one of them'
-	@echo 'make bench         figures; BENCH=<name> one of them'
+	@echo 'make fuzz          every fuzz target for SECONDS=60, JOBS= at a time; FUZZ=<name> one of them'
+	@echo 'make bench         figures with their floors and targets; BENCH=<part>: $(BENCH_PARTS)'
 	@echo 'make deps          only what others wrote; deps-update NAME=<row>: its newest version into deps/lock'
 	@echo 'make clean         forget what was compiled (the cache outside the tree stays)'
 	@echo 'O=<dir> builds elsewhere (build), V=1 shows commands, CC= chooses the compiler for the product,'

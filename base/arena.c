@@ -3,7 +3,7 @@
  * arena.c: see arena.h. Release build: bump allocation in chunks of growing size; each thread keeps a
  * few spare chunks of each size, because musl's allocator gives pages back on every free. Sanitizer
  * build: one malloc per block, freed on clear, so that the sanitizer knows every boundary and finds
- * every stale slice. Invariants: used <= cap; blocks do not move; hooks run before memory goes.
+ * every stale slice. Invariants: used <= cap but for what alignment takes; blocks do not move; hooks run before memory goes.
  * Must not: abort, or keep more than spare_max chunks of a size per thread. */
 #include "base/arena.h"
 
@@ -58,7 +58,7 @@ arena_fail(struct arena *a)
 static bool
 arena_charge(struct arena *a, size_t n)
 {
-	if (a->failed || n > a->cap - a->used)
+	if (a->failed || a->used > a->cap || n > a->cap - a->used)
 		return false;
 	a->used += n;
 	return true;
@@ -88,6 +88,13 @@ arena_new(size_t cap_bytes)
 	if (a)
 		a->cap = cap_bytes ? cap_bytes : DEFAULT_CAP;
 	return a;
+}
+
+struct arena *
+arena_new_fit(size_t bytes)
+{
+	(void)bytes;
+	return arena_new(0);
 }
 
 void
@@ -218,16 +225,32 @@ arena_rewind(struct arena *a)
 	a->failed = false;
 }
 
-struct arena *
-arena_new(size_t cap_bytes)
+static struct arena *
+arena_in(struct chunk *c, size_t cap)
 {
-	struct chunk *c = chunk_get(sizeof(struct arena));
 	if (!c)
 		return NULL;
 	struct arena *a = (struct arena *)(c + 1);
-	*a = (struct arena){.first = c, .cap = cap_bytes ? cap_bytes : DEFAULT_CAP};
+	*a = (struct arena){.first = c, .cap = cap};
 	arena_rewind(a);
 	return a;
+}
+
+struct arena *
+arena_new(size_t cap_bytes)
+{
+	return arena_in(chunk_get(sizeof(struct arena)), cap_bytes ? cap_bytes : DEFAULT_CAP);
+}
+
+struct arena *
+arena_new_fit(size_t bytes)
+{
+	/* the arena itself lies in front, aligned */
+	size_t size = sizeof(struct arena) + ALIGN + bytes;
+	struct chunk *c = bytes < DEFAULT_CAP ? malloc(sizeof(*c) + size) : NULL;
+	if (c)
+		c->size = size;
+	return arena_in(c, DEFAULT_CAP);
 }
 
 void
@@ -281,6 +304,7 @@ arena_alloc_raw(struct arena *a, size_t n, size_t align)
 		return arena_fail(a);
 	char *p = a->cur + (-(uintptr_t)a->cur & (align - 1));
 	if (p <= a->end && n <= (size_t)(a->end - p)) {
+		a->used += (size_t)(p - a->cur);
 		a->cur = p + n;
 		a->last = p;
 		return p;

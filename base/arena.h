@@ -18,6 +18,9 @@ struct arena;
 
 /* arena_new: returns owned; cap_bytes 0 = 256 MiB. NULL only when the system has no memory. */
 struct arena *arena_new(size_t cap_bytes);
+/* arena_new_fit: for what is kept long: takes no more than it needs to hand out `bytes` bytes (as arena_used
+ * counts them); more than that may be had, for the price of a whole chunk. */
+struct arena *arena_new_fit(size_t bytes);
 /* arena_free: runs the hooks (last first), frees all. NULL is allowed. */
 void arena_free(struct arena *a);
 /* arena_clear: as arena_free, but the arena can be used again; `failed` is reset. */
@@ -31,7 +34,7 @@ void *arena_grow(struct arena *a, void *p, size_t old, size_t want);
 /* arena_on_clear: call fn(arg) when the arena is cleared or freed (close an fd, put a reference). */
 int arena_on_clear(struct arena *a, void (*fn)(void *arg), void *arg);
 bool arena_failed(const struct arena *a);
-/* arena_used: bytes handed out since the last clear. */
+/* arena_used: bytes handed out since the last clear, and what lay between them for their alignment. */
 size_t arena_used(const struct arena *a);
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))

@@ -9,5 +9,6 @@ UNIT_base := tests/unit/base/arena_test.c tests/unit/base/buf_test.c tests/unit/
 	tests/unit/base/hash_test.c tests/unit/base/init_client_test.c tests/unit/base/ip_test.c \
 	tests/unit/base/log_test.c tests/unit/base/loop_test.c tests/unit/base/queue_test.c \
 	tests/unit/base/rand_test.c tests/unit/base/str_test.c tests/unit/base/yaml_test.c
-FUZZ_base := tests/fuzz/json_fuzz.c tests/fuzz/proto_fuzz.c tests/fuzz/yaml_fuzz.c
+FUZZ_base := tests/fuzz/json_fuzz.c tests/fuzz/proto_fuzz.c tests/fuzz/yaml_fuzz.c \
+	tests/fuzz/text_fuzz.c
 BENCH_base := tests/bench/json_bench.c

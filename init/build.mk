@@ -4,6 +4,7 @@ SRC_init := init/boot.c init/commands.c init/control.c init/dns.c init/keeper.c 
 DEPS_init := base orchestrator/machine netstack/lwip netstack/netlink
 UNIT_init := $(addprefix tests/unit/init/,keeper_test.c sandbox_test.c control_test.c dns_test.c \
 	supervise_test.c)
+FUZZ_init := tests/fuzz/keeper_fuzz.c
 
 # The one program: PID 1 and whatever of the house is there. Its parts are linked whole (and what is not
 # reached thrown away again), because PID 1's floor reaches them by weak symbols.

@@ -8,6 +8,7 @@ PROGS += keelctl
 MAIN_keelctl := qemu/keelctl.c
 DEPS_keelctl := qemu qemu/fabric
 UNIT_qemu/fabric := tests/unit/qemu/fabric/packet_test.c
+FUZZ_qemu/fabric := tests/fuzz/fabric_fuzz.c
 SUITES += cluster
 .PHONY: suite-cluster
 suite-cluster: kernel image programs

@@ -156,23 +156,54 @@ queue_all(struct api_aggregator *g)
 			queue_add(g->queue, key);
 }
 
+/* role_make: what matters of a role, for good, in an arena that is no larger. */
+static struct role *
+role_make(const struct doc *d)
+{
+	static const struct str parts[] = {
+		STR_INIT("metadata"), STR_INIT("rules"), STR_INIT("aggregationRule")};
+	struct arena *scratch = arena_new(0), *a = NULL;
+	struct role *r = NULL;
+	for (int pass = 0; pass < 2; pass++) {
+		struct arena *to = pass ? a : scratch;
+		r = to ? ARENA_NEW(to, struct role) : NULL;
+		if (!r)
+			break;
+		*r = (struct role){.a = to, .d = doc_map(to)};
+		for (size_t i = 0; r->d && i < ARRAY_LEN(parts); i++) {
+			const struct doc *v = doc_get(d, parts[i]);
+			if (v)
+				doc_set(r->d, parts[i], doc_copy(to, v));
+		}
+		r->name = doc_get_str(meta_of(r->d), STR("name"));
+		if (!pass)
+			a = arena_new_fit(arena_used(scratch));
+	}
+	arena_free(scratch);
+	if (a && (!r || arena_failed(a))) {
+		arena_free(a);
+		r = NULL;
+	}
+	return a ? r : NULL;
+}
+
 static void
 role_event(void *arg, enum client_event ev, struct str object)
 {
 	struct api_aggregator *g = arg;
-	struct arena *a = arena_new(0);
-	struct role *r = a ? ARENA_NEW(a, struct role) : NULL, *old = NULL;
-	if (ev == CLIENT_BOOKMARK || !r ||
-		doc_parse_json(a, arena_str(a, object), NULL, &r->d, NULL) < 0) {
-		if (ev == CLIENT_BOOKMARK && g->initial) {
-			g->initial = false;
-			queue_all(g);
-		}
-		arena_free(a);
-		return;
+	struct arena *scratch = arena_new(0);
+	struct doc *d = NULL;
+	struct role *r = NULL, *old = NULL;
+	if (ev == CLIENT_BOOKMARK && g->initial) {
+		g->initial = false;
+		queue_all(g);
 	}
-	r->a = a;
-	r->name = doc_get_str(meta_of(r->d), STR("name"));
+	if (ev != CLIENT_BOOKMARK && scratch &&
+		doc_parse_json(scratch, object, NULL, &d, NULL) == 0)
+		r = role_make(d);
+	arena_free(scratch);
+	if (!r)
+		return;
 	if (ev == CLIENT_DELETED) {
 		role_free(map_del(&g->roles, r->name));
 		role_free(r);

@@ -96,7 +96,8 @@ int api_server_new(const struct api_config *cfg, struct api_server **ret, struct
  * Errors: -ENOMEM, -EAGAIN (threads). */
 int api_server_start(struct api_server *s, struct loop *loop, void (*ready)(void *arg), void *arg);
 /* api_server_quiesce: writes are answered 503 from now on; waits until those under way are done. To be
- * called before the loops of direct clients end (their answers need them); api_server_stop does it too. */
+ * called before the loops of direct clients end (their answers need them), on the loop it was started on, outside of
+ * its callbacks: that loop turns meanwhile. api_server_stop does it too. */
 void api_server_quiesce(struct api_server *s);
 /* api_server_stop: no new connections, ends watches, waits for what is being committed, joins the
  * workers, frees the server. Clients made from it must have been freed. In a simulated world: from outside of

@@ -78,7 +78,7 @@ job_done(void *arg, const struct client_result *res)
 {
 	struct job *j = arg;
 	struct bootstrap *b = j->b;
-	if (res->http >= 400 && res->http != 409)
+	if (res->http >= 400 && res->http != 409 && !atomic_load(&b->s->stopping))
 		log_error("first objects: %.*s '%.*s': %s", STR_ARG(j->resource), STR_ARG(j->name),
 			res->e.msg);
 	b->running--;
@@ -317,6 +317,8 @@ static void
 bootstrap_next(struct bootstrap *b)
 {
 	struct api_server *s = b->s;
+	if (atomic_load(&s->stopping))
+		return;
 	b->phase++;
 	if (b->phase == 1) {
 		namespaces(b);

@@ -19,6 +19,7 @@ DEPS_orchestrator/api := orchestrator/kinds orchestrator/machine orchestrator/cl
 	orchestrator/schema storage/store netstack/http netstack/tls base
 UNIT_orchestrator/api := tests/unit/orchestrator/api/api_test.c
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
+FUZZ_orchestrator/api := tests/fuzz/request_fuzz.c
 
 # Real clients against the program.
 SUITES += api

@@ -47,11 +47,10 @@ struct rbac_cache {
 static void
 strings(struct arena *a, const struct doc *list, struct str **ret, size_t *ret_n)
 {
-	DOC_EACH (x, list) {
-		struct str *slot = ARENA_PUSH(a, *ret, *ret_n);
-		if (slot)
-			*slot = arena_str(a, doc_as_str(x));
-	}
+	*ret = doc_len(list) ? ARENA_ARRAY(a, struct str, doc_len(list)) : NULL;
+	DOC_EACH (x, list)
+		if (*ret)
+			(*ret)[(*ret_n)++] = arena_str(a, doc_as_str(x));
 }
 
 void
@@ -147,82 +146,104 @@ role_key(struct store_key key, char buf[512])
 	return str_from(buf, key.ns.n + key.name.n + 1);
 }
 
-static void
-role_put(struct role_kind *k, struct store_key key, struct arena *a, const struct doc *d)
+static struct role *
+role_make(struct arena *a, const struct doc *d)
 {
-	char buf[512];
-	struct str name = role_key(key, buf);
-	struct role *role = ARENA_NEW(a, struct role), *old = NULL;
-	if (!role || !str_is_set(name)) {
-		arena_free(a);
-		return;
-	}
+	const struct doc *rules = doc_get(d, STR("rules"));
+	struct role *role = ARENA_NEW(a, struct role);
+	if (!role)
+		return NULL;
 	role->a = a;
-	DOC_EACH (x, doc_get(d, STR("rules"))) {
-		struct rbac_rule *rule = ARENA_PUSH(a, role->rules, role->n_rules);
-		if (rule)
-			rbac_rule_parse(a, x, rule);
-	}
-	if (map_put(&k->map, name, role, (void **)&old) < 0)
-		old = role;
-	role_free(old);
+	role->rules = doc_len(rules) ? ARENA_ARRAY(a, struct rbac_rule, doc_len(rules)) : NULL;
+	DOC_EACH (x, rules)
+		if (role->rules)
+			rbac_rule_parse(a, x, &role->rules[role->n_rules++]);
+	return role;
 }
 
-static void
-binding_put(struct role_kind *k, struct store_key key, struct arena *a, const struct doc *d)
+static struct binding *
+binding_make(struct arena *a, struct store_key key, const struct doc *d)
 {
 	static const struct str kinds[] = {
 		STR_INIT("User"), STR_INIT("Group"), STR_INIT("ServiceAccount")};
-	struct binding *b = ARENA_NEW(a, struct binding), *old = NULL;
-	struct binding_list *list = map_get(&k->map, key.ns);
+	const struct doc *ref = doc_get(d, STR("roleRef")), *subjects = doc_get(d, STR("subjects"));
+	struct binding *b = ARENA_NEW(a, struct binding);
+	if (!b)
+		return NULL;
+	b->a = a;
+	b->cluster_role = str_eq(doc_get_str(ref, STR("kind")), STR("ClusterRole"));
+	b->role = arena_str(a, doc_get_str(ref, STR("name")));
+	b->key = arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(key.ns), STR_ARG(key.name));
+	b->subjects = doc_len(subjects) ? ARENA_ARRAY(a, struct subject, doc_len(subjects)) : NULL;
+	DOC_EACH (x, subjects) {
+		for (size_t i = 0; b->subjects && i < ARRAY_LEN(kinds); i++) {
+			if (!str_eq(doc_get_str(x, STR("kind")), kinds[i]))
+				continue;
+			struct subject *s = &b->subjects[b->n_subjects++];
+			struct str ns = doc_get_str(x, STR("namespace"));
+			s->kind = (int)i;
+			s->name = arena_str(a, doc_get_str(x, STR("name")));
+			s->ns = arena_str(a, ns.n ? ns : key.ns);
+		}
+	}
+	return b;
+}
+
+static struct binding_list *
+list_ensure(struct role_kind *k, struct str ns)
+{
+	struct binding_list *list = map_get(&k->map, ns);
 	if (!list && (list = calloc(1, sizeof(*list))) != NULL) {
 		map_init(&list->by_name);
-		if (map_put(&k->map, key.ns, list, NULL) < 0) {
+		if (map_put(&k->map, ns, list, NULL) < 0) {
 			free(list);
 			list = NULL;
 		}
 	}
-	if (!b || !list) {
-		arena_free(a);
-		return;
-	}
-	b->a = a;
-	const struct doc *ref = doc_get(d, STR("roleRef"));
-	b->cluster_role = str_eq(doc_get_str(ref, STR("kind")), STR("ClusterRole"));
-	b->role = arena_str(a, doc_get_str(ref, STR("name")));
-	b->key = arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(key.ns), STR_ARG(key.name));
-	DOC_EACH (x, doc_get(d, STR("subjects"))) {
-		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-			if (!str_eq(doc_get_str(x, STR("kind")), kinds[i]))
-				continue;
-			struct subject *s = ARENA_PUSH(a, b->subjects, b->n_subjects);
-			struct str ns = doc_get_str(x, STR("namespace"));
-			if (s) {
-				s->kind = (int)i;
-				s->name = arena_str(a, doc_get_str(x, STR("name")));
-				s->ns = arena_str(a, ns.n ? ns : key.ns);
-			}
-		}
-	}
-	if (map_put(&list->by_name, key.name, b, (void **)&old) < 0)
-		old = b;
-	binding_free(old);
+	return list;
+}
+
+/* row_make: from a tree, in a. NULL = the arena failed. */
+static void *
+row_make(struct role_kind *k, struct arena *a, struct store_key key, const struct doc *d)
+{
+	void *row = k->bindings ? (void *)binding_make(a, key, d) : (void *)role_make(a, d);
+	return arena_failed(a) ? NULL : row;
 }
 
 static void
-kind_put(void *arg, struct store_key key, struct str body)
+row_keep(struct role_kind *k, struct store_key key, struct arena *a, void *row)
 {
-	struct role_kind *k = arg;
-	struct arena *a = arena_new(0);
-	struct doc *d = NULL;
-	if (!a || doc_parse_json(a, body, NULL, &d, NULL) < 0) {
+	char buf[512];
+	void *old = NULL;
+	struct binding_list *list = k->bindings ? list_ensure(k, key.ns) : NULL;
+	struct str name = k->bindings ? key.name : role_key(key, buf);
+	struct map *to = !k->bindings ? &k->map : list ? &list->by_name : NULL;
+	if (!row || !to || !str_is_set(name) || map_put(to, name, row, &old) < 0) {
 		arena_free(a);
 		return;
 	}
 	if (k->bindings)
-		binding_put(k, key, a, d);
+		binding_free(old);
 	else
-		role_put(k, key, a, d);
+		role_free(old);
+}
+
+/* Made once to see how large it is, then to stay: every worker keeps all of them. */
+static void
+kind_put(void *arg, struct store_key key, struct str body)
+{
+	struct role_kind *k = arg;
+	struct arena *scratch = arena_new(0);
+	struct doc *d = NULL;
+	if (scratch && doc_parse_json(scratch, body, NULL, &d, NULL) == 0) {
+		size_t before = arena_used(scratch);
+		row_make(k, scratch, key, d);
+		struct arena *a = arena_new_fit(arena_used(scratch) - before);
+		if (a)
+			row_keep(k, key, a, row_make(k, a, key, d));
+	}
+	arena_free(scratch);
 }
 
 static void

@@ -11,8 +11,8 @@
 #include "netstack/tls/x509.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #define WORKER_STACK (1024 * 1024)
@@ -307,12 +307,31 @@ stop_tell(struct api_server *s)
 	(void)n;
 }
 
-static bool
+static void
+on_told(struct loop_fd *w, uint32_t events)
+{
+	char byte;
+	(void)events;
+	if (read(w->fd, &byte, 1) == 1)
+		*(bool *)w->arg = true;
+}
+
+/* stop_wait: the loop goes on turning meanwhile: what is awaited may be an answer on it. */
+static void
 stop_wait(struct api_server *s)
 {
-	struct pollfd p = {.fd = s->stop_pipe[0], .events = POLLIN};
-	char byte;
-	return poll(&p, 1, 10000) == 1 && read(s->stop_pipe[0], &byte, 1) == 1;
+	bool told = false;
+	struct loop_fd w = {.fd = s->stop_pipe[0],
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_IO,
+		.fn = on_told,
+		.arg = &told};
+	int64_t until_ns = clock_mono_ns() + 10 * NS_PER_SEC, left_ns;
+	if (loop_fd_add(s->start_loop, &w) < 0)
+		return;
+	while (!told && (left_ns = until_ns - clock_mono_ns()) > 0)
+		loop_turn(s->start_loop, left_ns);
+	loop_fd_del(&w);
 }
 
 void

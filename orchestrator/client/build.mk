@@ -4,3 +4,4 @@ SRC_orchestrator/client := orchestrator/client/client.c orchestrator/client/clie
 	orchestrator/client/client_path.c orchestrator/client/informer.c orchestrator/client/events.c
 DEPS_orchestrator/client := orchestrator/schema netstack/http netstack/tls base
 UNIT_orchestrator/client := $(addprefix tests/unit/orchestrator/client/,client_path_test.c events_test.c)
+FUZZ_orchestrator/client := tests/fuzz/watch_fuzz.c

@@ -85,23 +85,23 @@ informer_obj_unref(const struct informer_obj *o)
 		arena_free(own->a);
 }
 
-/* obj_new: takes JSON bytes; everything the object points to is in its own arena. NULL = not decodable. */
-static struct informer_obj *
-obj_new(struct informer *i, struct str json)
+static const struct meta_v1_object_meta *
+meta_in(const struct schema_type *t, const void *decoded)
 {
-	struct arena *a = arena_new(64u << 20);
-	void *decoded = NULL;
-	if (!a)
-		return NULL;
-	struct informer_obj *o = ARENA_NEW(a, struct informer_obj);
-	struct str text = arena_str(a, json);
-	if (!o || schema_parse_struct(a, i->spec.type, text, &decoded, NULL) < 0) {
-		arena_free(a);
-		return NULL;
-	}
-	const struct schema_field *meta = schema_field_find(i->spec.type, STR("metadata"));
+	const struct schema_field *meta = schema_field_find(t, STR("metadata"));
 	BUG_ON(!meta);
-	const struct meta_v1_object_meta *m = (const void *)((const char *)decoded + meta->offset);
+	return (const void *)((const char *)decoded + meta->offset);
+}
+
+/* obj_make: everything the object points to is in a. NULL = not decodable. */
+static struct informer_obj *
+obj_make(const struct schema_type *t, struct arena *a, const struct doc *d)
+{
+	struct informer_obj *o = ARENA_NEW(a, struct informer_obj);
+	void *decoded = arena_alloc(a, t->size);
+	if (!o || !decoded || schema_own_struct(a, t, d, decoded) < 0)
+		return NULL;
+	const struct meta_v1_object_meta *m = meta_in(t, decoded);
 	*o = (struct informer_obj){.obj = decoded, .refs = 1, .a = a};
 	o->ns = m->namespace;
 	o->name = m->name;
@@ -109,10 +109,21 @@ obj_new(struct informer *i, struct str json)
 	str_to_u64(m->resource_version, &o->rv);
 	const struct str parts[] = {m->namespace, STR("/"), m->name};
 	o->key = m->namespace.n ? arena_cat(a, parts, 3) : m->name;
-	if (arena_failed(a) || !o->name.n) {
-		arena_free(a);
+	return arena_failed(a) || !o->name.n ? NULL : o;
+}
+
+/* obj_new: made once to see how large it is, and once more in an arena of that size: a cache may hold a hundred
+ * thousand of them. d is read in `scratch`. NULL = not decodable. */
+static struct informer_obj *
+obj_new(struct informer *i, struct arena *scratch, const struct doc *d)
+{
+	size_t before = arena_used(scratch);
+	if (!obj_make(i->spec.type, scratch, d))
 		return NULL;
-	}
+	struct arena *a = arena_new_fit(arena_used(scratch) - before);
+	struct informer_obj *o = a ? obj_make(i->spec.type, a, d) : NULL;
+	if (!o)
+		arena_free(a);
 	return o;
 }
 
@@ -297,19 +308,18 @@ on_list(void *arg, const struct client_result *r)
 		list_fail(i);
 		return;
 	}
-	struct arena *a = arena_new(1u << 30);
+	struct arena *a = arena_new(1u << 30), *scratch = arena_new(64u << 20);
 	struct doc *d = NULL;
 	const struct doc_limits lim = {.max_nodes = 50u * 1000 * 1000};
-	if (!a || doc_parse_json(a, r->body, &lim, &d, NULL) < 0) {
+	if (!a || !scratch || doc_parse_json(a, r->body, &lim, &d, NULL) < 0) {
 		arena_free(a);
+		arena_free(scratch);
 		list_fail(i);
 		return;
 	}
-	_cleanup_buf_ struct buf json = BUF_INIT;
 	DOC_EACH (item, doc_get(d, STR("items"))) {
-		buf_clear(&json);
-		doc_write_json(&json, item);
-		struct informer_obj *o = json.failed ? NULL : obj_new(i, buf_view(&json));
+		arena_clear(scratch);
+		struct informer_obj *o = obj_new(i, scratch, item);
 		if (!o)
 			continue;
 		map_put(&i->seen, o->key, i, NULL);
@@ -321,6 +331,7 @@ on_list(void *arg, const struct client_result *r)
 	free(i->token);
 	i->token = token.n ? strndup(token.p, token.n) : NULL;
 	arena_free(a);
+	arena_free(scratch);
 	i->backoff_ns = 0;
 	if (i->token)
 		list_start(i);
@@ -353,37 +364,25 @@ list_start(struct informer *i)
 
 /* ---- watch ---- */
 
-/* event_rv: of an object, without building its struct (bookmarks). */
-static void
-event_rv(struct informer *i, struct str object)
-{
-	struct arena *a = arena_new(1 << 20);
-	struct doc *d = NULL;
-	if (a && doc_parse_json(a, object, NULL, &d, NULL) == 0)
-		str_copy_c(doc_get_str(doc_get(d, STR("metadata")), STR("resourceVersion")), i->rv,
-			sizeof(i->rv));
-	arena_free(a);
-}
-
 static void
 on_event(void *arg, enum client_event ev, struct str object)
 {
 	struct informer *i = arg;
+	struct arena *scratch = arena_new(64u << 20);
+	struct doc *d = NULL;
 	i->backoff_ns = 0;
-	if (ev == CLIENT_BOOKMARK) {
-		event_rv(i, object);
+	if (!scratch || doc_parse_json(scratch, object, NULL, &d, NULL) < 0) {
+		arena_free(scratch);
 		return;
 	}
-	struct informer_obj *o = obj_new(i, object);
-	if (!o) {
-		event_rv(i, object);
-		return;
-	}
-	snprintf(i->rv, sizeof(i->rv), "%llu", (unsigned long long)o->rv);
-	if (ev == CLIENT_DELETED) {
+	str_copy_c(doc_get_str(doc_get(d, STR("metadata")), STR("resourceVersion")), i->rv,
+		sizeof(i->rv));
+	struct informer_obj *o = ev == CLIENT_BOOKMARK ? NULL : obj_new(i, scratch, d);
+	arena_free(scratch);
+	if (o && ev == CLIENT_DELETED) {
 		drop_obj(i, o->key);
 		informer_obj_unref(o);
-	} else {
+	} else if (o) {
 		store_obj(i, o);
 	}
 }

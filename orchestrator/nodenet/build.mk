@@ -5,3 +5,4 @@ DEPS_orchestrator/nodenet := orchestrator/client orchestrator/machine orchestrat
 	netstack/proxy netstack/dns netstack/netlink netstack/http netstack/tls base
 UNIT_orchestrator/nodenet := $(addprefix tests/unit/orchestrator/nodenet/,map_test.c map_hostports_test.c dns_feed_test.c \
 	nodenet_test.c)
+FUZZ_orchestrator/nodenet := tests/fuzz/resolv_fuzz.c

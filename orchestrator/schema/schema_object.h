@@ -94,6 +94,8 @@ void schema_validate_annotations(
  * either). Unknown members and members of the wrong type are ignored: decode first if it matters.
  * Errors: -EINVAL t has no struct, -ENOMEM. */
 int schema_to_struct(struct arena *a, const struct schema_type *t, const struct doc *d, void *out);
+/* schema_own_struct: the same with the strings copied into a: nothing of d is needed any more. */
+int schema_own_struct(struct arena *a, const struct schema_type *t, const struct doc *d, void *out);
 /* schema_parse_struct: JSON text -> struct; *ret is arena and points into text. Errors: also -EINVAL
  * syntax (e). */
 int schema_parse_struct(

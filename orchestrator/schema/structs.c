@@ -48,8 +48,20 @@ has_flag(const struct schema_field *f)
 	return f->shape == SCHEMA_ONE && f->aux != 0;
 }
 
-static int to_struct(
-	struct arena *a, const struct schema_type *t, const struct doc *d, char *out, size_t depth);
+/* Into what, and whether strings are copied there too. */
+struct fill {
+	struct arena *a;
+	bool own;
+};
+
+static int to_struct(const struct fill *w, const struct schema_type *t, const struct doc *d,
+	char *out, size_t depth);
+
+static struct str
+string_of(const struct fill *w, struct str s)
+{
+	return w->own ? arena_str(w->a, s) : s;
+}
 
 static struct str
 bytes_value(struct arena *a, struct str text)
@@ -64,16 +76,16 @@ bytes_value(struct arena *a, struct str text)
 
 /* to_value: one value into *out (of value_size bytes). Wrong types leave it zero. */
 static int
-to_value(
-	struct arena *a, const struct schema_field *f, const struct doc *v, char *out, size_t depth)
+to_value(const struct fill *w, const struct schema_field *f, const struct doc *v, char *out,
+	size_t depth)
 {
 	switch ((enum schema_form)f->form) {
 	case SCHEMA_STRING:
 	case SCHEMA_QUANTITY:
-		*(struct str *)out = doc_as_str(v);
+		*(struct str *)out = string_of(w, doc_as_str(v));
 		break;
 	case SCHEMA_BYTES:
-		*(struct str *)out = v->type == DOC_STR ? bytes_value(a, v->s) : STR_NONE;
+		*(struct str *)out = v->type == DOC_STR ? bytes_value(w->a, v->s) : STR_NONE;
 		break;
 	case SCHEMA_BOOL:
 		*(bool *)out = doc_as_bool(v, false);
@@ -98,17 +110,17 @@ to_value(
 		break;
 	case SCHEMA_INTSTR:
 		*(struct int_or_str *)out = (struct int_or_str){true, v->type == DOC_STR,
-			v->type == DOC_INT ? (int32_t)v->i : 0, doc_as_str(v)};
+			v->type == DOC_INT ? (int32_t)v->i : 0, string_of(w, doc_as_str(v))};
 		break;
 	case SCHEMA_ANY:
 	case SCHEMA_OBJECT:
 	case SCHEMA_OR_BOOL:
 	case SCHEMA_OR_LIST:
 	case SCHEMA_OR_STRINGS:
-		*(struct doc **)out = doc_copy(a, v);
+		*(struct doc **)out = doc_copy(w->a, v);
 		return *(struct doc **)out ? 0 : -ENOMEM;
 	case SCHEMA_STRUCT:
-		return to_struct(a, f->type, v, out, depth + 1);
+		return to_struct(w, f->type, v, out, depth + 1);
 	case SCHEMA_FORM__COUNT:
 		break;
 	}
@@ -117,8 +129,8 @@ to_value(
 
 /* to_array: list items, or pairs of a map, into an array of the arena. */
 static int
-to_array(
-	struct arena *a, const struct schema_field *f, const struct doc *v, char *out, size_t depth)
+to_array(const struct fill *w, const struct schema_field *f, const struct doc *v, char *out,
+	size_t depth)
 {
 	bool map = f->shape != SCHEMA_LIST;
 	size_t size = f->shape == SCHEMA_LIST ? value_size(f)
@@ -129,7 +141,7 @@ to_array(
 
 	if (v->type != (map ? DOC_MAP : DOC_LIST) || v->n == 0)
 		return 0;
-	array = arena_array(a, size, v->n);
+	array = arena_array(w->a, size, v->n);
 	if (array == NULL)
 		return -ENOMEM;
 	DOC_EACH (item, v) {
@@ -137,7 +149,7 @@ to_array(
 		int r = 0;
 
 		if (map) {
-			*(struct str *)at = item->key;
+			*(struct str *)at = string_of(w, item->key);
 			at += sizeof(struct str);
 		}
 		if (item->type == DOC_NULL)
@@ -151,9 +163,9 @@ to_array(
 			one.offset = 0;
 			one.aux = offsetof(struct str_list_pair, n_values) -
 				offsetof(struct str_list_pair, values);
-			r = to_array(a, &one, item, (char *)&pair->values, depth);
+			r = to_array(w, &one, item, (char *)&pair->values, depth);
 		} else {
-			r = to_value(a, f, item, at, depth);
+			r = to_value(w, f, item, at, depth);
 		}
 		if (r != 0)
 			return r;
@@ -164,8 +176,8 @@ to_array(
 }
 
 static int
-to_struct(
-	struct arena *a, const struct schema_type *t, const struct doc *d, char *out, size_t depth)
+to_struct(const struct fill *w, const struct schema_type *t, const struct doc *d, char *out,
+	size_t depth)
 {
 	if (d->type != DOC_MAP || depth > SCHEMA_MAX_WALK)
 		return 0;
@@ -176,17 +188,17 @@ to_struct(
 		if (f == NULL || m->type == DOC_NULL)
 			continue;
 		if (f->shape != SCHEMA_ONE) {
-			r = to_array(a, f, m, out, depth);
+			r = to_array(w, f, m, out, depth);
 		} else if (f->form == SCHEMA_STRUCT && !(f->flags & SCHEMA_EMBEDDED)) {
-			char *p = m->type == DOC_MAP ? arena_alloc(a, f->type->size) : NULL;
+			char *p = m->type == DOC_MAP ? arena_alloc(w->a, f->type->size) : NULL;
 
 			*(char **)(out + f->offset) = p;
 			if (p)
-				r = to_struct(a, f->type, m, p, depth + 1);
+				r = to_struct(w, f->type, m, p, depth + 1);
 			else if (m->type == DOC_MAP)
 				r = -ENOMEM;
 		} else {
-			r = to_value(a, f, m, out + f->offset, depth);
+			r = to_value(w, f, m, out + f->offset, depth);
 			if (has_flag(f))
 				*(bool *)(out + f->aux) = true;
 		}
@@ -196,16 +208,28 @@ to_struct(
 	return 0;
 }
 
-int
-schema_to_struct(struct arena *a, const struct schema_type *t, const struct doc *d, void *out)
+static int
+fill_struct(const struct fill *w, const struct schema_type *t, const struct doc *d, void *out)
 {
 	int r = 0;
 
 	if (t->size == 0 || d == NULL)
 		return -EINVAL;
 	memset(out, 0, t->size);
-	r = to_struct(a, t, d, out, 0);
-	return r == 0 && arena_failed(a) ? -ENOMEM : r;
+	r = to_struct(w, t, d, out, 0);
+	return r == 0 && arena_failed(w->a) ? -ENOMEM : r;
+}
+
+int
+schema_to_struct(struct arena *a, const struct schema_type *t, const struct doc *d, void *out)
+{
+	return fill_struct(&(struct fill){a, false}, t, d, out);
+}
+
+int
+schema_own_struct(struct arena *a, const struct schema_type *t, const struct doc *d, void *out)
+{
+	return fill_struct(&(struct fill){a, true}, t, d, out);
 }
 
 int

@@ -89,7 +89,6 @@ on_datagram(struct loop_fd *w, uint32_t revents)
 static uint32_t
 resolver(void)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
 	FILE *fp = fopen("/etc/resolv.conf", "re");
 	char line[256];
 	in_addr_t found = htonl(INADDR_LOOPBACK);

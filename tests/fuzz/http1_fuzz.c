@@ -57,7 +57,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	struct http_url u;
+	struct str plain = STR_NONE;
 	http_url_parse(in, &u);
+	if (http_url_decode(a, in, data[0] & 4, &plain) == 0)
+		BUG_ON(plain.n > in.n);
 	struct str query = in, k = STR_NONE, v = STR_NONE;
 	for (int i = 0; i < 1000 && http_query_next(a, &query, &k, &v) != 0; i++)
 		;

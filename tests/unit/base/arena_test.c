@@ -42,6 +42,27 @@ TEST(large_blocks_do_not_waste_the_current_chunk)
 	arena_free(a);
 }
 
+/* What is kept long is made twice: to be measured, and in an arena of that size. */
+TEST(an_arena_that_fits_takes_one_block)
+{
+	struct arena *measured = arena_new(0), *a = NULL;
+	for (size_t n = 1; n < 300; n += 13) {
+		arena_clear(measured);
+		arena_str(measured, str_from("................................", n % 32));
+		arena_alloc(measured, n);
+		arena_str(measured, STR("x"));
+		a = arena_new_fit(arena_used(measured));
+		CHECK(arena_str(a, str_from("................................", n % 32)).p);
+		CHECK(arena_alloc(a, n) && arena_str(a, STR("x")).p);
+#if !BLOCK_PER_MALLOC
+		CHECK(a->chunks == NULL);
+#endif
+		CHECK(arena_alloc(a, 5000) != NULL);
+		arena_free(a);
+	}
+	arena_free(measured);
+}
+
 TEST(cap_is_sticky_until_cleared)
 {
 	struct arena *a = arena_new(1000);

@@ -161,6 +161,39 @@ TEST(first_objects_are_there)
 	fx_close(&f);
 }
 
+/* Ten seconds were lost here: the answer to a write of the server's own came to the loop that waited for it. */
+TEST(stopping_waits_for_a_write_on_its_own_loop)
+{
+	struct fixture f = {0};
+	char dir[128];
+	struct err e = {0};
+	struct str masters = STR("system:masters");
+	struct api_identity admin = {.user = STR("admin"), .groups = &masters, .n_groups = 1};
+	struct client_req q = {
+		CM, .verb = CLIENT_CREATE, .body = STR("{\"metadata\":{\"name\":\"a\"}}")};
+	snprintf(dir, sizeof(dir), "%s/stop", TEST_TMP);
+	f.loop = loop_new(NULL, "test");
+	CHECK_INT(store_open(&(struct store_config){.dir = dir, .no_sync = true}, &f.store, &e), 0);
+	CHECK_INT(api_server_new(&(struct api_config){.store = f.store}, &f.s, &e), 0);
+	CHECK_INT(api_server_start(f.s, f.loop, on_ready, &f), 0);
+	while (!f.ready)
+		loop_turn(f.loop, -1);
+	CHECK_INT(api_client_new(f.s, f.loop, &admin, &f.admin), 0);
+	CHECK_INT(client_call_start(f.admin, &q, on_done, &f, NULL), 0);
+	loop_turn(f.loop, 0);
+	CHECK(atomic_load(&f.s->commits) > 0);
+	int64_t began_ns = clock_mono_ns();
+	api_server_quiesce(f.s);
+	CHECK(clock_mono_ns() - began_ns < 8 * NS_PER_SEC);
+	CHECK(f.answered);
+	CHECK_INT(f.http, 201);
+	client_free(f.admin);
+	api_server_stop(f.s);
+	store_close(f.store);
+	loop_free(f.loop);
+	buf_release(&f.body);
+}
+
 TEST(create_get_update_conflict_delete)
 {
 	struct fixture f;

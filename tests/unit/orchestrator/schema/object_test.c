@@ -281,6 +281,30 @@ TEST(structs_hold_what_documents_say)
 	CHECK_STR(text(back), text(d));
 }
 
+/* Caches keep structs, not the documents they came from. */
+TEST(an_own_struct_needs_nothing_of_its_document)
+{
+	static const char json[] =
+		"{\"metadata\":{\"name\":\"p\",\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{"
+		"\"name\":\"c\",\"args\":[\"x\"],\"livenessProbe\":{\"httpGet\":{\"port\":\"web\"}}}]}}";
+	char copy[sizeof(json)];
+	struct arena *other = arena_new(0);
+	struct core_v1_pod p;
+	struct doc *d = NULL;
+
+	fresh();
+	memcpy(copy, json, sizeof(json));
+	CHECK_INT(doc_parse_json(other, str_from(copy, sizeof(json) - 1), NULL, &d, NULL), 0);
+	CHECK_INT(schema_own_struct(a, SCHEMA_TYPE_OF(core_v1_pod), d, &p), 0);
+	arena_free(other);
+	memset(copy, 'z', sizeof(copy));
+	CHECK_STR(p.metadata.name, "p");
+	CHECK_STR(p.metadata.labels[0].key, "app");
+	CHECK_STR(p.metadata.labels[0].value, "web");
+	CHECK_STR(p.spec.containers[0].args[0], "x");
+	CHECK_STR(p.spec.containers[0].liveness_probe->http_get->port.s, "web");
+}
+
 static void
 message(struct buf *out, uint32_t number, const struct buf *in)
 {
