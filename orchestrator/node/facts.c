@@ -63,6 +63,19 @@ machine_id_keep(struct node *n)
 	disk_write_file(path, str_c(n->facts.machine_id), 0644);
 }
 
+/* huge_read: what the kernel reserved for huge pages of that size. */
+static void
+huge_read(struct node_huge *h, const char *name, int64_t bytes)
+{
+	char path[100], text[24];
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%lldkB/nr_hugepages",
+		(long long)bytes / 1024);
+	line_of(path, text, sizeof(text));
+	*h = (struct node_huge){.bytes = bytes};
+	if (text[0] && str_to_i64(str_c(text), &h->n) == 0)
+		h->name = name;
+}
+
 void
 facts_read(struct node *n)
 {
@@ -76,6 +89,8 @@ facts_read(struct node *n)
 	if (statvfs(n->dir, &v) == 0)
 		f->disk_bytes = (int64_t)v.f_blocks * (int64_t)v.f_frsize;
 	f->pods = 110;
+	huge_read(&f->huge[0], "1Gi", 1LL << 30);
+	huge_read(&f->huge[1], "2Mi", 2LL << 20);
 	if (uname(&u) == 0)
 		str_copy_c(str_c(u.release), f->kernel, sizeof(f->kernel));
 	line_of("/proc/sys/kernel/random/boot_id", f->boot_id, sizeof(f->boot_id));

@@ -37,6 +37,10 @@ struct action;
 /* What the machine is: facts.c; ips and uplink: addresses.c. */
 struct node_facts {
 	int64_t cpus, memory_bytes, disk_bytes, pods;
+	struct node_huge {
+		const char *name; /* as in "hugepages-2Mi"; NULL: the kernel has no such pages */
+		int64_t bytes, n;
+	} huge[2];
 	struct ip_addr ips[2]; /* one of each family, IPv4 first */
 	size_t n_ips;
 	char uplink[16];
@@ -68,7 +72,7 @@ struct node {
 	struct loop_work status_work;
 	struct client_call *beat_call, *status_call;
 	char uid[64];
-	bool registered, status_busy, status_again;
+	bool registered, start_told, status_busy, status_again;
 	struct buf status_sent;
 	int64_t status_at_ns;
 	int64_t cond_since_ns[4];

@@ -14,21 +14,31 @@
 #define STATUS_NS (300 * NS_PER_SEC)
 #define STATUS_IMAGES 50
 
+/* Upstream's hard eviction thresholds: memory.available, nodefs.available, nodefs.inodesFree. */
+#define MEMORY_SHORT_BYTES (100LL << 20)
+#define DISK_SHORT_PART 10   /* a tenth */
+#define INODES_SHORT_PART 20 /* 5 % */
+
 enum { NODE_MEMORY, NODE_DISK, NODE_PIDS, NODE_READY };
+/* By [is it so]. */
 static const struct {
-	const char *type, *reason[2], *message[2];
+	const char *type, *reason[2], *message[2], *event[2];
 } node_conds[] = {
 	[NODE_MEMORY] = {"MemoryPressure",
 		{"KubeletHasSufficientMemory", "KubeletHasInsufficientMemory"},
 		{"kubelet has sufficient memory available",
-			"kubelet has insufficient memory available"}},
+			"kubelet has insufficient memory available"},
+		{"NodeHasSufficientMemory", "NodeHasInsufficientMemory"}},
 	[NODE_DISK] = {"DiskPressure", {"KubeletHasNoDiskPressure", "KubeletHasDiskPressure"},
-		{"kubelet has no disk pressure", "kubelet has disk pressure"}},
+		{"kubelet has no disk pressure", "kubelet has disk pressure"},
+		{"NodeHasNoDiskPressure", "NodeHasDiskPressure"}},
 	[NODE_PIDS] = {"PIDPressure", {"KubeletHasSufficientPID", "KubeletHasInsufficientPID"},
-		{"kubelet has sufficient PID available", "kubelet has insufficient PID available"}},
+		{"kubelet has sufficient PID available", "kubelet has insufficient PID available"},
+		{"NodeHasSufficientPID", "NodeHasInsufficientPID"}},
 	[NODE_READY] = {"Ready", {"KubeletNotReady", "KubeletReady"},
 		{"container runtime network not ready: no pod range was assigned yet",
-			"kubelet is posting ready status"}},
+			"kubelet is posting ready status"},
+		{"NodeNotReady", "NodeReady"}},
 };
 
 static struct client_req
@@ -69,29 +79,47 @@ put_labels(struct node *n, struct buf *b, bool all)
 	buf_char(b, '}');
 }
 
+/* put_resources: what there is; allocatable: less what pods may not have: the thresholds below which memory and
+ * disk count as short, and huge pages, which are taken out of memory. */
 static void
-put_resources(struct node *n, struct buf *b, const char *name)
+put_resources(struct node *n, struct buf *b, const char *name, bool allocatable)
 {
 	const struct node_facts *f = &n->facts;
+	int64_t memory = f->memory_bytes, disk = f->disk_bytes;
+	for (size_t i = 0; allocatable && i < ARRAY_LEN(f->huge); i++)
+		memory -= f->huge[i].n * f->huge[i].bytes;
+	if (allocatable) {
+		memory -= MEMORY_SHORT_BYTES;
+		disk -= disk / DISK_SHORT_PART;
+	}
 	buf_fmt(b,
 		"\"%s\":{\"cpu\":\"%lld\",\"memory\":\"%lldKi\",\"pods\":\"%lld\",\"ephemeral-storage\":"
-		"\"%lldKi\",\"hugepages-1Gi\":\"0\",\"hugepages-2Mi\":\"0\"}",
-		name, (long long)f->cpus, (long long)f->memory_bytes / 1024, (long long)f->pods,
-		(long long)f->disk_bytes / 1024);
+		"\"%lldKi\"",
+		name, (long long)f->cpus, memory > 0 ? (long long)memory / 1024 : 0LL,
+		(long long)f->pods, (long long)disk / 1024);
+	for (size_t i = 0; i < ARRAY_LEN(f->huge); i++) {
+		const struct node_huge *h = &f->huge[i];
+		if (h->name)
+			buf_fmt(b, ",\"hugepages-%s\":\"%lld%s\"", h->name,
+				(long long)(h->n * h->bytes / 1024), h->n ? "Ki" : "");
+	}
+	buf_char(b, '}');
 }
 
 static bool
 disk_pressure(const char *path)
 {
 	struct statvfs v;
-	return statvfs(path, &v) == 0 && v.f_blocks && v.f_bavail * 10 < v.f_blocks;
+	return statvfs(path, &v) == 0 &&
+		((v.f_blocks && v.f_bavail * DISK_SHORT_PART < v.f_blocks) ||
+			(v.f_files && v.f_ffree * INODES_SHORT_PART < v.f_files));
 }
 
 static void
 put_conditions(struct node *n, struct buf *b, int64_t now_ns)
 {
 	bool is[] = {
-		[NODE_MEMORY] = facts_memory_available() < (100LL << 20),
+		[NODE_MEMORY] = facts_memory_available() < MEMORY_SHORT_BYTES,
 		[NODE_DISK] = disk_pressure(n->dir),
 		[NODE_PIDS] = false,
 		[NODE_READY] = podnet_is_configured(n->net),
@@ -144,9 +172,9 @@ static void
 put_facts(struct node *n, struct buf *b, const char *addresses)
 {
 	const struct node_facts *f = &n->facts;
-	put_resources(n, b, "capacity");
+	put_resources(n, b, "capacity", false);
 	buf_char(b, ',');
-	put_resources(n, b, "allocatable");
+	put_resources(n, b, "allocatable", true);
 	buf_fmt(b, ",\"addresses\":[%s", addresses);
 	for (size_t i = 0; i < f->n_ips; i++) {
 		char text[IP_TEXT_MAX];
@@ -166,15 +194,32 @@ put_facts(struct node *n, struct buf *b, const char *addresses)
 
 /* ---- status ---- */
 
-static void
-node_event(struct node *n, const char *type, const char *reason, const char *text, const char *what)
+static struct event_ref
+node_ref(struct node *n)
 {
-	struct event_ref ref = {.api_version = STR("v1"),
+	return (struct event_ref){.api_version = STR("v1"),
 		.kind = STR("Node"),
 		.name = n->name,
 		.uid = str_c(n->uid)};
+}
+
+static void
+node_event(struct node *n, const char *type, const char *reason, const char *text, const char *what)
+{
+	struct event_ref ref = node_ref(n);
 	client_event(n->api, &ref, type, reason, STR("kubelet"), n->name, "Node " STR_FMT " %s%s",
 		STR_ARG(n->name), text, what);
+}
+
+/* started: told once by each process. */
+static void
+started(struct node *n)
+{
+	struct event_ref ref = node_ref(n);
+	if (!n->start_told)
+		client_event(n->api, &ref, "Normal", "Starting", STR("kubelet"), n->name,
+			"Starting kubelet.");
+	n->start_told = true;
 }
 
 static void
@@ -208,9 +253,12 @@ status_write(struct loop_work *w)
 	signed char was[4];
 	memcpy(was, n->cond_is, sizeof(was));
 	put_conditions(n, &conds, now_ns);
-	const char *ready = n->cond_is[NODE_READY] ? "NodeReady" : "NodeNotReady";
-	if (was[NODE_READY] != n->cond_is[NODE_READY])
-		node_event(n, "Normal", ready, "status is now: ", ready);
+	for (size_t i = 0; i < ARRAY_LEN(node_conds); i++) {
+		const char *event = node_conds[i].event[n->cond_is[i] != 0];
+		bool news = i != NODE_READY || n->cond_is[i] || was[i] >= 0; /* not yet is none */
+		if (news && was[i] != n->cond_is[i])
+			node_event(n, "Normal", event, "status is now: ", event);
+	}
 	bool same = memcmp(was, n->cond_is, sizeof(was)) == 0 &&
 		str_eq(buf_view(&facts), buf_view(&n->status_sent));
 	if (same && now_ns - n->status_at_ns < STATUS_NS - NS_PER_SEC)
@@ -379,6 +427,7 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	if (n->registered)
 		return;
 	n->registered = true;
+	started(n);
 	if (o->status.node_info.boot_id.n &&
 		!str_eq_c(o->status.node_info.boot_id, n->facts.boot_id))
 		node_event(

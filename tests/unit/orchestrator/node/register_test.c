@@ -207,6 +207,42 @@ TEST(a_reboot_and_getting_ready_are_told_as_events)
 		told, "\"reason\":\"NodeReady\",\"message\":\"Node n1 status is now: NodeReady\""));
 	node_down();
 	node_up("boot-1");
-	CHECK_STR(told, "");
+	CHECK(strstr(told, "\"reason\":\"Starting\",\"message\":\"Starting kubelet.\""));
+	node_down();
+}
+
+TEST(pods_may_have_less_than_there_is)
+{
+	struct node n = {.facts = {.cpus = 2,
+				 .memory_bytes = 1LL << 30,
+				 .disk_bytes = 10LL << 30,
+				 .pods = 110,
+				 .huge = {{"1Gi", 1 << 30, 0}, {"2Mi", 2 << 20, 8}}}};
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	put_resources(&n, &b, "capacity", false);
+	CHECK_STR(buf_view(&b),
+		"\"capacity\":{\"cpu\":\"2\",\"memory\":\"1048576Ki\",\"pods\":\"110\","
+		"\"ephemeral-storage\":\"10485760Ki\",\"hugepages-1Gi\":\"0\",\"hugepages-2Mi\":\"16384Ki\"}");
+	buf_clear(&b);
+	put_resources(&n, &b, "allocatable", true);
+	CHECK_STR(buf_view(&b),
+		"\"allocatable\":{\"cpu\":\"2\",\"memory\":\"929792Ki\",\"pods\":\"110\","
+		"\"ephemeral-storage\":\"9437184Ki\",\"hugepages-1Gi\":\"0\",\"hugepages-2Mi\":\"16384Ki\"}");
+	n.facts.memory_bytes = 64 << 20;
+	n.facts.huge[0].name = n.facts.huge[1].name = NULL;
+	buf_clear(&b);
+	put_resources(&n, &b, "allocatable", true);
+	CHECK(str_find(buf_view(&b), STR("\"memory\":\"0Ki\"")) > 0);
+	CHECK(str_find(buf_view(&b), STR("hugepages")) < 0);
+}
+
+TEST(pressure_that_goes_is_an_event)
+{
+	node_up("boot-1");
+	told[0] = 0;
+	node.cond_is[NODE_MEMORY] = 1; /* it was short before */
+	register_status_later(&node);
+	turns(3);
+	CHECK(strstr(told, "Node n1 status is now: NodeHasSufficientMemory"));
 	node_down();
 }
