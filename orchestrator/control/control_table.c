@@ -11,6 +11,7 @@ extern const struct controller namespace_controller;
 extern const struct controller gc_controller;
 extern const struct controller certificates_controller;
 extern const struct controller volume_binder_controller;
+extern const struct controller ephemeral_volume_controller;
 extern const struct controller claim_protection_controller;
 extern const struct controller volume_protection_controller;
 extern const struct controller node_lifecycle_controller;
@@ -28,6 +29,7 @@ const struct controller *const controllers[] = {
 	&gc_controller,
 	&certificates_controller,
 	&volume_binder_controller,
+	&ephemeral_volume_controller,
 	&claim_protection_controller,
 	&volume_protection_controller,
 	&node_lifecycle_controller,

@@ -7,10 +7,12 @@
  *   volume whose claim is gone -> Released; Delete: the object is marked as deleted, and goes when its node has
  *                                 removed the directory and the finalizer (kinds/local_volume.h)
  *
- * A class with WaitForFirstConsumer waits for the scheduler's choice (annotation selected-node).
+ * A class with WaitForFirstConsumer waits for the scheduler's choice: a volume that names the claim, or the
+ * annotation selected-node.
  * Source: kube-controller-manager pkg/controller/volume/persistentvolume. */
 #include "orchestrator/control/control.h"
 #include "orchestrator/kinds/local_volume.h"
+#include "orchestrator/schema/volume_fit.h"
 
 #include "kinds/core_v1.h"
 #include "kinds/storage_v1.h"
@@ -47,74 +49,22 @@ class_of(struct binder *k, struct str name)
 	return o ? o->obj : NULL;
 }
 
-/* ---- does a volume fit a claim? ---- */
-
-static int64_t
-storage(const struct str_pair *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(v[i].key, STR("storage")))
-			return quantity_value_of(v[i].value, 0);
-	return 0;
-}
-
-static bool
-modes_fit(
-	const struct core_v1_persistent_volume *pv, const struct core_v1_persistent_volume_claim *c)
-{
-	for (size_t i = 0; i < c->spec.n_access_modes; i++) {
-		bool found = false;
-		for (size_t k = 0; k < pv->spec.n_access_modes; k++)
-			found = found || str_eq(pv->spec.access_modes[k], c->spec.access_modes[i]);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_claim_ref(const struct core_v1_persistent_volume *pv, const struct informer_obj *o)
-{
-	const struct core_v1_object_reference *r = pv->spec.claim_ref;
-	return r && str_eq(r->name, o->name) && str_eq(r->namespace, o->ns) &&
-		(!r->uid.n || str_eq(r->uid, o->uid));
-}
-
-static bool
-fits(const struct core_v1_persistent_volume *pv, const struct informer_obj *o,
-	const struct selector *sel)
-{
-	const struct core_v1_persistent_volume_claim *c = claim_of(o);
-	if (pv->metadata.deletion_timestamp || (pv->spec.claim_ref && !is_claim_ref(pv, o)))
-		return false;
-	struct str want_mode = c->spec.volume_mode.n ? c->spec.volume_mode : STR("Filesystem");
-	struct str have_mode = pv->spec.volume_mode.n ? pv->spec.volume_mode : STR("Filesystem");
-	return str_eq(pv->spec.storage_class_name, c->spec.storage_class_name) &&
-		str_eq(want_mode, have_mode) && modes_fit(pv, c) &&
-		storage(pv->spec.capacity, pv->spec.n_capacity) >=
-		storage(c->spec.resources.requests, c->spec.resources.n_requests) &&
-		selector_match_pairs(sel, pv->metadata.labels, pv->metadata.n_labels);
-}
-
-/* find_volume: the smallest that fits; one that names this claim first. */
+/* find_volume: the smallest that fits; one that names this claim first; only such a one: named. */
 static const struct informer_obj *
-find_volume(struct binder *k, struct arena *a, const struct informer_obj *o)
+find_volume(struct binder *k, struct arena *a, const struct informer_obj *o, bool named)
 {
 	const struct core_v1_persistent_volume_claim *c = claim_of(o);
 	const struct informer_obj *v, *best = NULL;
-	struct selector sel = {0};
-	if (c->spec.selector && selector_from_struct(a, c->spec.selector, &sel) < 0)
+	struct selector sel;
+	if (claim_selector(a, c, &sel) < 0)
 		return NULL;
 	for (size_t pos = 0; (v = informer_next(k->volumes, &pos));) {
 		const struct core_v1_persistent_volume *pv = volume_of(v);
-		if (!fits(pv, o, &sel))
+		if (!volume_fits(pv, c, &sel) || (named && !pv->spec.claim_ref))
 			continue;
 		if (pv->spec.claim_ref)
 			return v;
-		if (!best ||
-			storage(pv->spec.capacity, pv->spec.n_capacity) <
-				storage(volume_of(best)->spec.capacity,
-					volume_of(best)->spec.n_capacity))
+		if (volume_smaller(pv, best ? volume_of(best) : NULL))
 			best = v;
 	}
 	return best;
@@ -222,7 +172,7 @@ provision(struct binder *k, struct control_batch *b, struct arena *a, const stru
 	struct event_ref ref = control_ref(CONTROL_PVCS, o);
 	struct control_path path = {.resource = CONTROL_PVS};
 	struct doc *claim = claim_ref_doc(a, o), *modes = doc_list(a);
-	int64_t bytes = storage(c->spec.resources.requests, c->spec.resources.n_requests);
+	int64_t bytes = claim_bytes(c);
 	struct quantity size = quantity_of(bytes, QUANTITY_BINARY);
 	struct str policy = class->reclaim_policy.n ? class->reclaim_policy : STR("Delete");
 	char text[64];
@@ -276,7 +226,8 @@ unbound_claim(
 	struct event_ref ref = control_ref(CONTROL_PVCS, o);
 	bool waits = class && str_eq(class->volume_binding_mode, STR("WaitForFirstConsumer"));
 	claim_status(k, b, a, o, NULL, STR("Pending"));
-	const struct informer_obj *v = find_volume(k, a, o);
+	/* Where its first pod runs decides: the scheduler has taken a volume that is there, or names the node. */
+	const struct informer_obj *v = find_volume(k, a, o, waits);
 	bool named = v && volume_of(v)->spec.claim_ref;
 	if (waits && !node.n && !named) {
 		client_event(k->c, &ref, "Normal", "WaitForFirstConsumer",
@@ -314,7 +265,7 @@ named_claim(
 		return;
 	}
 	const struct core_v1_persistent_volume *pv = volume_of(v);
-	if (pv->spec.claim_ref && !is_claim_ref(pv, o))
+	if (pv->spec.claim_ref && !volume_names(pv, claim_of(o)))
 		return; /* somebody else's */
 	if (!pv->spec.claim_ref || !pv->spec.claim_ref->uid.n) {
 		bind_volume(k, b, a, v, o);

@@ -65,11 +65,15 @@ claims_of_pod(struct protection *k, const struct informer_obj *user)
 {
 	const struct core_v1_pod *p = user->obj;
 	for (size_t i = 0; i < p->spec.n_volumes; i++) {
+		const struct core_v1_volume *v = &p->spec.volumes[i];
 		_cleanup_buf_ struct buf key = BUF_INIT;
-		if (!p->spec.volumes[i].persistent_volume_claim)
+		buf_fmt(&key, STR_FMT "/", STR_ARG(user->ns));
+		if (v->persistent_volume_claim)
+			buf_str(&key, v->persistent_volume_claim->claim_name);
+		else if (v->ephemeral)
+			buf_fmt(&key, STR_FMT "-" STR_FMT, STR_ARG(user->name), STR_ARG(v->name));
+		else
 			continue;
-		buf_fmt(&key, STR_FMT "/" STR_FMT, STR_ARG(user->ns),
-			STR_ARG(p->spec.volumes[i].persistent_volume_claim->claim_name));
 		queue_add(k->q, buf_view(&key));
 	}
 }

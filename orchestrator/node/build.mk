@@ -5,6 +5,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	addresses.c \
 	admit.c \
 	env.c \
+	evict.c \
 	facts.c \
 	forward.c \
 	join.c \

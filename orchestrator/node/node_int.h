@@ -75,6 +75,7 @@ struct node {
 	bool registered, start_told, status_busy, status_again;
 	struct buf status_sent;
 	int64_t status_at_ns;
+	struct loop_timer evict_timer;
 	int64_t cond_since_ns[4];
 	signed char cond_is[4]; /* -1 unknown */
 };
@@ -116,6 +117,7 @@ struct ctr {
 	char reason[40]; /* why it waits; "" = "ContainerCreating" or "PodInitializing" */
 	char detail[1024];
 	int64_t restart_delay_ns;
+	size_t pull_at; /* which of its images; 0 = its own */
 	struct backoff pull;
 	char pull_image[600], pull_failed[512]; /* what pull is about */
 	bool backoff_told;                      /* the BackOff event of the newest end */
@@ -157,6 +159,7 @@ struct pod {
 	uint32_t sandbox_attempt;
 	bool sandbox_busy, net_up, ports_open, volumes_busy, volumes_ready, sandbox_down, cleaned,
 		cleaning;
+	bool volumes_gone; /* of one that has ended */
 	bool volumes_stale, files_ready;
 	struct backoff setup; /* of sandbox and volumes */
 	struct ip_addr ips[2];
@@ -220,6 +223,9 @@ void ctr_create(struct ctr *c);
 int pod_files_write(struct pod *p);
 void ctr_termination_path(const struct ctr *c, uint32_t attempt, char out[NODE_PATH]);
 /* pod_stop.c */
+/* pod_evict: it is ended within grace_ns and Failed, reason Evicted; the text is its message and event. */
+void pod_evict(struct pod *p, int64_t grace_ns, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* pod_stop: one step towards nothing being there; true when nothing is. */
 bool pod_stop(struct pod *p);
 void ctr_stop(struct ctr *c, int64_t grace_ns);
@@ -293,6 +299,9 @@ void probes_start(struct ctr *c);
 /* probes_quiet: it is being ended: only its readiness is still looked at. */
 void probes_quiet(struct ctr *c);
 void probes_stop(struct ctr *c);
+
+/* evict.c */
+void evict_start(struct node *n);
 
 /* join.c */
 int join_start(struct node *n, void (*ready)(struct node *n), struct err *e);

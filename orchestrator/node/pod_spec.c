@@ -204,6 +204,10 @@ mounts_fill(struct making *m)
 			.target = x->mount_path,
 			.read_only = x->read_only || at.read_only,
 			.recursive_read_only = str_eq(x->recursive_read_only, STR("Enabled"))};
+		if (at.image.n && sub.n)
+			return err_set(&m->e, -ENOTSUP, R_UNKNOWN,
+				"subPath of volume \"" STR_FMT "\": not supported for images",
+				STR_ARG(x->name));
 		if (at.image.n)
 			v[i].image = at.image;
 		else

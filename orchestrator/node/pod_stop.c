@@ -189,6 +189,7 @@ sandbox_stop(struct pod *p)
 struct clean {
 	struct pod *p;
 	struct err e;
+	bool all;
 	char dirs[3][NODE_PATH];
 };
 
@@ -196,7 +197,7 @@ static void
 clean_run(void *arg)
 {
 	struct clean *x = arg;
-	for (size_t i = 0; i < ARRAY_LEN(x->dirs); i++)
+	for (size_t i = 0; i < ARRAY_LEN(x->dirs) && x->dirs[i][0]; i++)
 		if (volume_teardown(x->dirs[i], &x->e) < 0)
 			return;
 }
@@ -212,6 +213,8 @@ clean_done(void *arg)
 		log_warn("pod %s/%s: %s", p->ns, p->name, x->e.msg);
 		backoff_fail(&p->setup, clock_mono_ns());
 		pod_wake_in(p, p->setup.delay_ns);
+	} else if (!x->all) {
+		p->volumes_gone = true;
 	} else {
 		p->cleaned = true;
 		log_info("pod %s/%s is gone from this node", p->ns, p->name);
@@ -220,16 +223,24 @@ clean_done(void *arg)
 	pod_op_end(p);
 }
 
+/* clean_start: all that is left of it, or, of one that only has ended, its volumes. */
 static void
-clean_start(struct pod *p)
+clean_start(struct pod *p, bool all)
 {
-	struct clean *x = calloc(1, sizeof(*x));
+	int64_t left_ns = p->setup.delay_ns ? backoff_left(&p->setup, clock_mono_ns()) : 0;
+	struct clean *x = left_ns ? NULL : calloc(1, sizeof(*x));
+	if (left_ns)
+		pod_wake_in(p, left_ns);
 	if (!x)
 		return;
 	x->p = p;
-	snprintf(x->dirs[0], NODE_PATH, "%s/pods/%s", p->node->dir, p->uid);
-	snprintf(x->dirs[1], NODE_PATH, "%s/pods/%s", p->node->run, p->uid);
-	pod_log_dir(p, x->dirs[2]);
+	x->all = all;
+	snprintf(x->dirs[0], NODE_PATH, all ? "%s/pods/%s" : "%s/pods/%s/volumes", p->node->dir,
+		p->uid);
+	if (all) {
+		snprintf(x->dirs[1], NODE_PATH, "%s/pods/%s", p->node->run, p->uid);
+		pod_log_dir(p, x->dirs[2]);
+	}
 	if (loop_blocking(p->node->loop, clean_run, clean_done, x) < 0) {
 		free(x);
 		return;
@@ -269,10 +280,7 @@ all_remove(struct pod *p)
 		}
 		return;
 	}
-	if (backoff_left(&p->setup, clock_mono_ns()) == 0 || !p->setup.delay_ns)
-		clean_start(p);
-	else
-		pod_wake_in(p, backoff_left(&p->setup, clock_mono_ns()));
+	clean_start(p, true);
 }
 
 static void
@@ -307,6 +315,20 @@ api_delete(struct pod *p)
 	}
 }
 
+void
+pod_evict(struct pod *p, int64_t grace_ns, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(p->end_message, sizeof(p->end_message), fmt, ap);
+	va_end(ap);
+	snprintf(p->end_reason, sizeof(p->end_reason), "Evicted");
+	pod_event(p, NULL, "Warning", "Evicted", "%s", p->end_message);
+	p->stopping = true;
+	p->stop_by_ns = clock_mono_ns() + grace_ns;
+	pod_sync_later(p);
+}
+
 bool
 pod_stop(struct pod *p)
 {
@@ -317,8 +339,11 @@ pod_stop(struct pod *p)
 	if (!ctrs_stop(p, left_ns > 0 ? left_ns : 0) || !sandbox_stop(p))
 		return false;
 	bool deleted = p->gone || (p->o && p->o->metadata.deletion_timestamp);
-	if (!deleted)
+	if (!deleted) {
+		if (p->finished && !p->volumes_gone && !p->cleaning)
+			clean_start(p, false);
 		return true;
+	}
 	if (!p->gone && !p->cleaned && !p->cleaning) {
 		pod_status_update(p);
 		if (!pod_status_settled(p))

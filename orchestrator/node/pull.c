@@ -1,6 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * pull: the image of a container by its policy: present, or pulled with the pod's secrets, with back-off.
+ * pull: the images a container needs, its own and those of image volumes, each by its policy: present, or
+ * pulled with the pod's secrets, with back-off.
  * Source: Kubernetes images documentation; kubelet image manager (texts of events and reasons). */
 #include "orchestrator/node/node_int.h"
 
@@ -11,6 +12,8 @@ struct pulling {
 	int64_t began_ns;
 	char image[600];
 };
+
+static bool image_at(const struct ctr *c, size_t i, struct str *ret_ref, struct str *ret_policy);
 
 static void
 on_pulled(void *arg, struct str image_id, uint64_t size_bytes, const struct err *e)
@@ -27,13 +30,16 @@ on_pulled(void *arg, struct str image_id, uint64_t size_bytes, const struct err 
 		pod_event(p, c, "Normal", "Pulled",
 			"Successfully pulled image \"%s\" in %s (%s including waiting). Image size: %llu bytes.",
 			x->image, took, took, (unsigned long long)size_bytes);
-		str_copy_c(image_id, c->image_id, sizeof(c->image_id));
+		if (!c->pull_at)
+			str_copy_c(image_id, c->image_id, sizeof(c->image_id));
 		c->pull = (struct backoff){0};
 		register_status_later(p->node);
 		/* Another image may be wanted by now: then the next look begins anew. */
-		const struct core_v1_container *s = ctr_spec(c);
-		if (s && str_eq_c(s->image, x->image))
-			ctr_image_ready(c);
+		struct str ref, policy;
+		bool same = image_at(c, c->pull_at, &ref, &policy) && str_eq_c(ref, x->image);
+		c->pull_at = same ? c->pull_at + 1 : 0;
+		if (same && !p->stopping)
+			ctr_pull(c);
 	} else {
 		pod_event(p, c, "Warning", "Failed", "Failed to pull image \"%s\": %s", x->image,
 			e->msg);
@@ -114,63 +120,99 @@ pull_start(struct ctr *c, const struct runtime_pull_spec *spec, struct str missi
 	pod_op_begin(p);
 }
 
-void
-ctr_pull(struct ctr *c)
+/* image_at: the i-th image a run of c needs: its own, then those of the volumes it mounts. */
+static bool
+image_at(const struct ctr *c, size_t i, struct str *ret_ref, struct str *ret_policy)
+{
+	const struct core_v1_container *s = ctr_spec(c);
+	const struct core_v1_pod_spec *ps = &c->pod->o->spec;
+	if (s && i == 0) {
+		*ret_ref = s->image;
+		*ret_policy = s->image_pull_policy;
+		return true;
+	}
+	for (size_t k = 0; s && k < s->n_volume_mounts; k++)
+		for (size_t v = 0; v < ps->n_volumes; v++) {
+			const struct core_v1_image_volume_source *x = ps->volumes[v].image;
+			if (!x || !str_eq(ps->volumes[v].name, s->volume_mounts[k].name) || --i)
+				continue;
+			*ret_ref = x->reference;
+			*ret_policy = x->pull_policy;
+			return true;
+		}
+	return false;
+}
+
+/* image_ensure: true = it is here; else it is being pulled, or c says why not. */
+static bool
+image_ensure(struct ctr *c, struct str ref, struct str policy)
 {
 	struct pod *p = c->pod;
-	const struct core_v1_container *s = ctr_spec(c);
 	struct arena *a = arena_new(1 << 20);
 	struct runtime_image img = {0};
 	struct str secrets[16];
 	_cleanup_buf_ struct buf missing = BUF_INIT;
-	struct runtime_pull_spec spec = {.ref = s->image,
+	struct runtime_pull_spec spec = {.ref = ref,
 		.docker_configs = secrets,
 		.n_docker_configs = secrets_gather(p, secrets, ARRAY_LEN(secrets), &missing)};
 	/* An image that is here is there for those who could pull it. */
-	bool here = a && runtime_image_find(p->node->rt, s->image, a, &img) == 0 &&
+	bool here = a && runtime_image_find(p->node->rt, ref, a, &img) == 0 &&
 		runtime_image_open_to(p->node->rt, &spec);
-	if (here)
+	if (here && !c->pull_at)
 		str_copy_c(img.id, c->image_id, sizeof(c->image_id));
 	arena_free(a);
-	bool always = str_eq(s->image_pull_policy, STR("Always"));
+	bool always = str_eq(policy, STR("Always"));
 	if (here && !always) {
 		pod_event(p, c, "Normal", "Pulled",
 			"Container image \"" STR_FMT
 			"\" already present on machine and can be accessed by the pod",
-			STR_ARG(s->image));
-		ctr_image_ready(c);
-		return;
+			STR_ARG(ref));
+		return true;
 	}
-	if (!here && str_eq(s->image_pull_policy, STR("Never"))) {
+	if (!here && str_eq(policy, STR("Never"))) {
 		bool told = strcmp(c->reason, "ErrImageNeverPull") == 0;
 		ctr_wait(c, "ErrImageNeverPull",
 			"Container image \"" STR_FMT "\" is not present with pull policy of Never",
-			STR_ARG(s->image));
+			STR_ARG(ref));
 		if (!told) {
 			pod_event(p, c, "Warning", "ErrImageNeverPull", "%s", c->detail);
 			pod_event(p, c, "Warning", "Failed", "Error: ErrImageNeverPull");
 		}
 		look_again(c);
-		return;
+		return false;
 	}
 	/* What failed was another image's pull. */
-	if (!str_eq_c(s->image, c->pull_image))
+	if (!str_eq_c(ref, c->pull_image))
 		c->pull = (struct backoff){0};
-	str_copy_c(s->image, c->pull_image, sizeof(c->pull_image));
+	str_copy_c(ref, c->pull_image, sizeof(c->pull_image));
 	int64_t left_ns = backoff_left(&c->pull, clock_mono_ns());
 	if (left_ns) {
 		if (strcmp(c->reason, "ImagePullBackOff") != 0) {
 			pod_event(p, c, "Normal", "BackOff",
-				"Back-off pulling image \"" STR_FMT "\"", STR_ARG(s->image));
+				"Back-off pulling image \"" STR_FMT "\"", STR_ARG(ref));
 			pod_event(p, c, "Warning", "Failed", "Error: ImagePullBackOff");
 		}
 		ctr_wait(c, "ImagePullBackOff",
-			"Back-off pulling image \"" STR_FMT "\": ErrImagePull: %s",
-			STR_ARG(s->image), c->pull_failed);
+			"Back-off pulling image \"" STR_FMT "\": ErrImagePull: %s", STR_ARG(ref),
+			c->pull_failed);
 		pod_wake_in(p, left_ns);
-		return;
+		return false;
 	}
 	pull_start(c, &spec, buf_view(&missing));
+	return false;
+}
+
+void
+ctr_pull(struct ctr *c)
+{
+	struct str ref, policy;
+	while (image_at(c, c->pull_at, &ref, &policy)) {
+		if (!image_ensure(c, ref, policy))
+			return;
+		c->pull_at++;
+	}
+	c->pull_at = 0;
+	ctr_image_ready(c);
 }
 
 void

@@ -197,10 +197,24 @@ token_renew_at(int64_t now_ns, int64_t until_ns)
 	return now_ns + (wait_ns < day_ns ? wait_ns : day_ns);
 }
 
+int64_t
+empty_dir_limit(const struct core_v1_volume *v)
+{
+	if (!v->empty_dir || str_eq(v->empty_dir->medium, STR("Memory")))
+		return 0;
+	return quantity_value_of(v->empty_dir->size_limit, 0);
+}
+
+bool
+pod_is_critical(const struct core_v1_pod_spec *s)
+{
+	return s->has_priority && s->priority >= 2000000000;
+}
+
 int
 oom_score(const struct core_v1_pod_spec *s, const struct core_v1_container *c, int64_t node_bytes)
 {
-	if (s->has_priority && s->priority >= 2000000000)
+	if (pod_is_critical(s))
 		return -997;
 	switch (pod_qos(s)) {
 	case RUNTIME_QOS_GUARANTEED:

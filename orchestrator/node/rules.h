@@ -33,6 +33,10 @@ int64_t pod_fs_user(const struct core_v1_pod_spec *s);
 int64_t token_renew_at(int64_t now_ns, int64_t until_ns);
 /* pod_request: what the scheduler counts for a pod, in thousandths: cpu, or memory. */
 int64_t pod_request(const struct core_v1_pod_spec *s, const char *name);
+/* empty_dir_limit: bytes an emptyDir on the disk may have; 0 = no limit, or not such a volume. */
+int64_t empty_dir_limit(const struct core_v1_volume *v);
+/* pod_is_critical: the node goes on with it whatever it uses. */
+bool pod_is_critical(const struct core_v1_pod_spec *s);
 /* oom_score: -997 Guaranteed, 1000 BestEffort, between them by the requested share of memory. */
 int oom_score(
 	const struct core_v1_pod_spec *s, const struct core_v1_container *c, int64_t node_bytes);

@@ -7,6 +7,7 @@
  * Source: kubelet volume plugins; KEP-1205 (projected tokens: renewed at 80 % of their life). */
 #include "orchestrator/node/node_int.h"
 
+#include "orchestrator/schema/volume_fit.h"
 #include "storage/volume/volume.h"
 
 #include <sys/stat.h>
@@ -378,11 +379,18 @@ add_host_path(struct job *j, struct step *s, const struct core_v1_host_path_volu
 }
 
 static int
-add_claim(struct job *j, struct step *s, struct str claim, bool read_only)
+add_claim(struct job *j, struct step *s, struct str claim, const struct core_v1_volume *x)
 {
 	bool synced = false;
-	if (!object_get(j->p, OBJECT_CLAIM, claim, &synced))
+	bool read_only = x->persistent_volume_claim && x->persistent_volume_claim->read_only;
+	const struct core_v1_persistent_volume_claim *c = object_get(
+		j->p, OBJECT_CLAIM, claim, &synced);
+	if (!c)
 		return missing(j, "persistentvolumeclaim", claim, false);
+	if (x->ephemeral && !claim_is_of_pod(c, j->p->o))
+		return err_set(&j->e, -EACCES, R_FORBIDDEN,
+			"PVC %s/" STR_FMT " was not created for pod %s/%s (pod is not owner)",
+			j->p->ns, STR_ARG(claim), j->p->ns, j->p->name);
 	const struct core_v1_persistent_volume *v = claim_volume(j->p, claim);
 	if (!v)
 		return err_set(&j->e, -EAGAIN, R_UNKNOWN,
@@ -461,8 +469,7 @@ add_volume(struct job *j, const struct core_v1_volume *v)
 	}
 	struct str claim = claim_name(p, v, j->a);
 	if (claim.n)
-		return add_claim(j, s, claim,
-			v->persistent_volume_claim && v->persistent_volume_claim->read_only);
+		return add_claim(j, s, claim, v);
 	if (v->empty_dir) {
 		s->kind = STEP_EMPTY;
 		s->memory = str_eq(v->empty_dir->medium, STR("Memory"));

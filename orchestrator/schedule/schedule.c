@@ -211,18 +211,42 @@ bind_send(struct sched_pod *p)
 		bind_failed(p, strerror(-rc));
 }
 
+static void bind_go_on(struct sched_pod *p);
+
+static void
+on_claim_written(void *arg, const struct client_result *r)
+{
+	struct sched_pod *p = arg;
+	p->call = NULL;
+	if (p->state != POD_BINDING)
+		return;
+	if (r->e.code)
+		bind_failed(p, r->e.msg); /* somebody else was faster: the next attempt sees it */
+	else
+		bind_go_on(p);
+}
+
+/* bind_go_on: claims first, one write after the other; when all are bound, the pod. */
+static void
+bind_go_on(struct sched_pod *p)
+{
+	int rc = volumes_bind_next(p, &p->claims_at, on_claim_written);
+	if (rc < 0)
+		bind_failed(p, strerror(-rc));
+	if (rc != 0)
+		return;
+	p->claims_left = (unsigned)volumes_unbound(p->s, pod_of(p));
+	p->since_ns = loop_now_ns(p->s->c->loop);
+	if (!p->claims_left)
+		bind_send(p);
+}
+
 static void
 bind_start(struct sched_pod *p)
 {
-	int waiting = volumes_bind_start(p->s, pod_of(p), p->node->name);
-	if (waiting < 0) {
-		bind_failed(p, strerror(-waiting));
-		return;
-	}
-	p->claims_left = (unsigned)waiting;
-	p->since_ns = loop_now_ns(p->s->c->loop);
-	if (!waiting)
-		bind_send(p);
+	p->claims_at = 0;
+	p->claims_left = 0;
+	bind_go_on(p);
 }
 
 /* claims_changed: assumed pods whose volumes are all bound now go on; others give up in time. */

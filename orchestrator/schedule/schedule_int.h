@@ -51,7 +51,8 @@ struct sched_pod {
 	uint32_t wait_for; /* enum change bits that may help */
 	struct loop_timer timer;
 	struct client_call *call;
-	size_t heap_pos; /* 1-based in the active heap */
+	size_t heap_pos;  /* 1-based in the active heap */
+	size_t claims_at; /* of volumes_bind_next */
 	unsigned claims_left;
 };
 
@@ -152,9 +153,10 @@ void pod_affinity_normalize(int64_t *scores, size_t n);
 bool volumes_prepare(struct cycle *c, size_t row, struct str *why);
 const char *volumes_filter(struct cycle *c, size_t row, const struct sched_node *n);
 
-/* volumes_bind_start: claims that wait for their consumer get the node's name. Returns how many are not
- * yet bound (0 = the pod may be bound now), or -errno. */
-int volumes_bind_start(struct scheduler *s, const struct core_v1_pod *pod, struct str node);
+/* volumes_bind_next: the next write that has the pod's claims bound on its node: a volume that is there gets
+ * the claim's name, another claim the node's. at: the first of the pod's volumes to look at, 0 at first. 1 = p->call is under
+ * way, call again when it is done; 0 = nothing more to write; -errno. */
+int volumes_bind_next(struct sched_pod *p, size_t *at, client_done_fn *done);
 /* volumes_unbound: how many claims of the pod are not bound to a volume now. */
 size_t volumes_unbound(struct scheduler *s, const struct core_v1_pod *pod);
 

@@ -21,7 +21,7 @@ SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_cor
 	orchestrator/schema/path.c orchestrator/schema/proto.c orchestrator/schema/quantity.c \
 	orchestrator/schema/schema.c orchestrator/schema/select.c orchestrator/schema/strategic.c \
 	orchestrator/schema/structs.c orchestrator/schema/table.c orchestrator/schema/validate.c \
-	orchestrator/schema/validate_meta.c
+	orchestrator/schema/validate_meta.c orchestrator/schema/volume_fit.c
 DEPS_orchestrator/schema := storage/store base
 
 SCHEMAC := orchestrator/schema/compile/main.c orchestrator/schema/compile/parse.c \
@@ -40,6 +40,6 @@ $(GEN_orchestrator/schema) $(O)/gen/kinds/tables.c: $(O)/gen/kinds/.made ;
 UNIT_orchestrator/schema := tests/unit/orchestrator/schema/facts_test.c tests/unit/orchestrator/schema/object_test.c \
 	tests/unit/orchestrator/schema/patch_test.c tests/unit/orchestrator/schema/publish_test.c \
 	tests/unit/orchestrator/schema/select_test.c tests/unit/orchestrator/schema/table_test.c \
-	tests/unit/orchestrator/schema/value_test.c
+	tests/unit/orchestrator/schema/value_test.c tests/unit/orchestrator/schema/volume_fit_test.c
 FUZZ_orchestrator/schema := tests/fuzz/patch_fuzz.c tests/fuzz/protobuf_body_fuzz.c \
 	tests/fuzz/quantity_fuzz.c tests/fuzz/selector_fuzz.c

@@ -100,6 +100,14 @@ else
 	skip 'a file capability' 'the images were not made by root'
 fi
 
+# ---- an image as a volume
+sleeper volume "$(image busybox:latest)" node-1 "volumes: [{name: v, image: {reference: \"$(image nginx:2)\"}}]" |
+	sed 's/imagePullPolicy/volumeMounts: [{name: v, mountPath: \/img}], imagePullPolicy/' | n apply -f - >"$tmp/out" 2>&1
+check 'a pod with another image in a folder' 'met' running pod/volume
+check 'sees its files' 'nginx 2' as volume cat /img/usr/share/nginx/html/index.html
+refuse 'to read only' 'Read-only file system' as volume touch /img/x
+check 'both were pulled' "\"$(image busybox:latest)\" in .*\"$(image nginx:2)\" in " events volume Pulled
+
 # ---- names
 digest=$(cut -d' ' -f2 "$images/tags/busybox/latest")
 list=$(cut -d' ' -f2 "$images/tags/busybox/list")

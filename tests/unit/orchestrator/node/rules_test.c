@@ -60,6 +60,17 @@ TEST(a_memory_volume_is_no_larger_than_what_the_pod_may_have)
 	CHECK_INT(memory_volume_bytes(&s, 128 << 20, 1 << 30), 64 << 20);
 }
 
+TEST(only_a_volume_on_the_disk_has_a_limit_to_look_at)
+{
+	struct core_v1_empty_dir_volume_source e = {.size_limit = STR("1Mi")};
+	struct core_v1_volume v = {.empty_dir = &e};
+	CHECK_INT(empty_dir_limit(&v), 1 << 20);
+	e.medium = STR("Memory");
+	CHECK_INT(empty_dir_limit(&v), 0);
+	v.empty_dir = NULL;
+	CHECK_INT(empty_dir_limit(&v), 0);
+}
+
 TEST(files_belong_to_the_user_only_when_there_is_one)
 {
 	struct core_v1_security_context as[2] = {{.has_run_as_user = true, .run_as_user = 1000},
