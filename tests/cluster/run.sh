@@ -28,6 +28,7 @@ trap finish EXIT
 trap 'exit 1' INT TERM
 
 kubectl=$(kubectl_program kubectl-1.36) || exit 1
+KEELSON_CACHE=$("$top/deps/fetch.sh" --cache) && export KEELSON_CACHE # HOME is another from here on
 registry_start "$tmp/registry" || { echo "no registry"; exit 1; }
 export KUBECONFIG="$tmp/kubeconfig" HOME="$tmp"
 
