@@ -9,7 +9,7 @@
 #   busybox:zstd, :docker, :index, :list      the same as a zstd layer, Docker manifest, index, manifest list
 #   nginx:1, :2, :latest     nginx with its libraries below it; page in /usr/share/nginx/html; Docker manifest
 #   curl:latest      clients that speak as users' programs do: curl (OpenSSL), getent (glibc's resolver), drill
-#                    (any DNS question), busybox
+#                    (any DNS question), socat, busybox
 #   layers:latest    whiteouts, opaque directory, hard links, links, user 1000, file capability when made by root
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -59,7 +59,7 @@ one_usr() {
 apt-cache show busybox-static >/dev/null 2>&1 || apt-get update -q >&2
 
 # shellcheck disable=SC2046
-fetch busybox-static nginx nginx-common base-passwd curl libc-bin ldnsutils $(libraries nginx curl libldns3)
+fetch busybox-static nginx nginx-common base-passwd curl libc-bin ldnsutils socat $(libraries nginx curl libldns3 socat)
 
 # ---- busybox
 bb=$work/busybox
@@ -133,7 +133,7 @@ cp "$images/tags/nginx/1" "$images/tags/nginx/latest"
 # ---- curl
 cl=$work/curl
 # shellcheck disable=SC2046
-unpack "$cl" curl $(libraries curl libldns3)
+unpack "$cl" curl socat $(libraries curl libldns3 socat)
 mkdir "$work/parts"
 unpack "$work/parts" libc-bin ldnsutils
 one_usr "$cl"
