@@ -9,7 +9,7 @@
 #   busybox:zstd, :docker, :index, :list      the same as a zstd layer, Docker manifest, index, manifest list
 #   nginx:1, :2, :latest     nginx with its libraries below it; page in /usr/share/nginx/html; Docker manifest
 #   curl:latest      clients that speak as users' programs do: curl (OpenSSL), getent (glibc's resolver), drill
-#                    (any DNS question), busybox
+#                    (any DNS question), socat, busybox
 #   layers:latest    whiteouts, opaque directory, hard links, links, user 1000, file capability when made by root
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -66,7 +66,7 @@ needed() { apt-cache depends "$@" | sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\|zli
 apt-cache show busybox-static >/dev/null 2>&1 || apt-get update -q >&2
 
 # shellcheck disable=SC2046
-fetch busybox-static nginx nginx-common base-passwd curl libc-bin ldnsutils $(libraries nginx curl ldnsutils)
+fetch busybox-static nginx nginx-common base-passwd curl libc-bin ldnsutils socat $(libraries nginx curl ldnsutils socat)
 
 # ---- busybox
 bb=$work/busybox
@@ -140,7 +140,7 @@ cp "$images/tags/nginx/1" "$images/tags/nginx/latest"
 # ---- curl
 cl=$work/curl
 # shellcheck disable=SC2046
-unpack "$cl" curl $(libraries curl ldnsutils)
+unpack "$cl" curl socat $(libraries curl ldnsutils socat)
 mkdir "$work/parts"
 unpack "$work/parts" libc-bin ldnsutils
 one_usr "$cl"
