@@ -31,12 +31,11 @@ copy_member(struct request *r, struct doc *to, const struct doc *from, struct st
 }
 
 static const struct str dropped[] = {STR_INIT("selfLink"), STR_INIT("managedFields"),
-	STR_INIT("resourceVersion"), STR_INIT("uid"), STR_INIT("creationTimestamp"),
-	STR_INIT("deletionTimestamp"), STR_INIT("deletionGracePeriodSeconds"),
-	STR_INIT("generation")};
-static const struct str kept[] = {STR_INIT("uid"), STR_INIT("creationTimestamp"),
-	STR_INIT("deletionTimestamp"), STR_INIT("deletionGracePeriodSeconds"),
-	STR_INIT("generation")};
+	STR_INIT("resourceVersion"), STR_INIT("uid"), STR_INIT("creationTimestamp")};
+static const struct str kept[] = {
+	STR_INIT("uid"), STR_INIT("creationTimestamp"), STR_INIT("generation")};
+static const struct str deletion[] = {
+	STR_INIT("deletionTimestamp"), STR_INIT("deletionGracePeriodSeconds")};
 
 /* ---- names ----------------------------------------------------------------------------------------- */
 
@@ -94,6 +93,8 @@ meta_create(struct request *r, struct doc *meta)
 		return st;
 	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
 		doc_set(meta, dropped[i], NULL);
+	for (size_t i = 0; i < ARRAY_LEN(deletion); i++)
+		doc_set(meta, deletion[i], NULL);
 	generate_name(r, meta);
 	struct str name = doc_get_str(meta, STR("name"));
 	if (r->name.n == 0)
@@ -226,6 +227,10 @@ meta_update(struct request *r, struct doc *meta)
 		doc_set(meta, dropped[i], NULL);
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		copy_member(r, meta, old, kept[i]);
+	/* A deletion cannot be taken back; one that is made up here is refused by the rules. */
+	for (size_t i = 0; i < ARRAY_LEN(deletion); i++)
+		if (doc_get(old, deletion[i]) && (i == 0 || !doc_get(meta, deletion[i])))
+			copy_member(r, meta, old, deletion[i]);
 	if (doc_get_str(meta, STR("generateName")).n == 0)
 		copy_member(r, meta, old, STR("generateName"));
 	if (!r->sub && is_status_kind(r->res))
@@ -346,28 +351,6 @@ stage_strategy(struct request *r)
 
 /* ---- validate -------------------------------------------------------------------------------------- */
 
-static void
-check_finalizers(struct request *r)
-{
-	const struct doc *old = meta_of(r->old);
-	if (!doc_get_str(old, STR("deletionTimestamp")).n)
-		return;
-	struct buf b;
-	buf_init_arena(&b, r->a);
-	DOC_EACH (f, doc_get(meta_of(r->obj), STR("finalizers"))) {
-		if (doc_list_has(doc_get(old, STR("finalizers")), doc_as_str(f)))
-			continue;
-		buf_cstr(&b, b.len ? ", " : "");
-		doc_json_string(&b, doc_as_str(f));
-	}
-	if (b.len)
-		schema_error_fmt(&r->causes, SCHEMA_CAUSE_FORBIDDEN, STR("metadata.finalizers"),
-			NULL,
-			"no new finalizers can be added if the object is being deleted, found new "
-			"finalizers []string{" STR_FMT "}",
-			STR_ARG(buf_view(&b)));
-}
-
 enum step
 stage_validate(struct request *r)
 {
@@ -383,7 +366,6 @@ stage_validate(struct request *r)
 		if (ops->validate_create)
 			ops->validate_create(r, r->obj);
 	} else {
-		check_finalizers(r);
 		if (status && ops->validate_status)
 			ops->validate_status(r, r->obj, r->old);
 		else if (!status && ops->validate_update)

@@ -420,6 +420,54 @@ proxy_start(struct request *r, const struct proxy_target *t)
 	return STEP_REPLY;
 }
 
+/* Numbers in the query of a log, and the least they may be. */
+static const struct {
+	const char *name;
+	int64_t least;
+	const char *text;
+} log_numbers[] = {{"tailLines", 0, "must be greater than or equal to 0"},
+	{"limitBytes", 1, "must be greater than 0"}, {"sinceSeconds", 1, "must be greater than 0"}};
+
+/* check_log: PodLogOptions, before anything is asked of the node. */
+static enum step
+check_log(struct request *r)
+{
+	struct str rest = r->raw_query, k, v;
+	bool seconds = false, time = false;
+	int64_t n = 0;
+	int rc = 0;
+	while (rest.n && (rc = http_query_next(r->a, &rest, &k, &v)) != 0) {
+		if (rc < 0 || !v.n)
+			continue;
+		seconds = seconds || str_eq_c(k, "sinceSeconds");
+		time = time || str_eq_c(k, "sinceTime");
+		for (size_t i = 0; i < ARRAY_LEN(log_numbers); i++) {
+			if (!str_eq_c(k, log_numbers[i].name))
+				continue;
+			if (str_to_i64(v, &n) < 0)
+				return request_fail(r, R_BAD_REQUEST,
+					"strconv.ParseInt: parsing \"" STR_FMT "\": invalid syntax",
+					STR_ARG(v));
+			if (n < log_numbers[i].least)
+				schema_err_invalid_int(&r->causes, k, n, log_numbers[i].text);
+		}
+	}
+	if (seconds && time)
+		schema_err_forbidden(&r->causes, STR(""),
+			"at most one of `sinceTime` or `sinceSeconds` may be specified");
+	if (!r->causes.n)
+		return STEP_NEXT;
+	return request_fail_status(r,
+		&(struct status_spec){.http = 422,
+			.reason = R_INVALID,
+			.name = r->name,
+			.kind = STR("PodLogOptions"),
+			.errors = &r->causes,
+			.message = arena_fmt(r->a,
+				"PodLogOptions \"" STR_FMT "\" is invalid: " STR_FMT,
+				STR_ARG(r->name), STR_ARG(schema_errors_message(&r->causes)))});
+}
+
 enum step
 serve_node_stream(struct request *r)
 {
@@ -429,7 +477,9 @@ serve_node_stream(struct request *r)
 	bool log = str_eq(r->sub->name, STR("log"));
 	if (!log && !str_is_set(http_headers_get(&r->sink->http->headers, STR("Upgrade"))))
 		return request_fail(r, R_BAD_REQUEST, "Upgrade request required");
-	enum step st = target_pod_stream(r, &t);
+	enum step st = log ? check_log(r) : STEP_NEXT;
+	if (st == STEP_NEXT)
+		st = target_pod_stream(r, &t);
 	return st == STEP_NEXT ? proxy_start(r, &t) : st;
 }
 

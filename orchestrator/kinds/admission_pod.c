@@ -175,8 +175,16 @@ admit_priority(struct request *r)
 			(long long)own->i, (long long)value);
 	doc_set_int(r->a, spec, S("priority"), value);
 	struct str policy = doc_get_str(class, S("preemptionPolicy"));
-	doc_set_str(
-		r->a, spec, S("preemptionPolicy"), policy.n ? policy : S("PreemptLowerPriority"));
+	struct str own_policy = doc_get_str(spec, S("preemptionPolicy"));
+	if (!policy.n)
+		policy = S("PreemptLowerPriority");
+	if (own_policy.n && !str_eq(own_policy, policy))
+		return request_fail_forbidden(r,
+			"the string value of PreemptionPolicy (" STR_FMT
+			") must not be provided in pod spec; priority admission controller computed " STR_FMT
+			" from the given PriorityClass name",
+			STR_ARG(own_policy), STR_ARG(policy));
+	doc_set_str(r->a, spec, S("preemptionPolicy"), policy);
 	return STEP_NEXT;
 }
 

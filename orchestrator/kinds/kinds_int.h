@@ -8,11 +8,8 @@
 #include "orchestrator/schema/schema.h"
 
 /* One row a kind, each in its file. */
-extern const struct kind_ops pod_ops, service_ops, namespace_ops, node_ops, secret_ops,
-	configmap_ops, serviceaccount_ops, claim_ops, volume_ops, deployment_ops, replicaset_ops,
-	daemonset_ops, statefulset_ops, replicationcontroller_ops, endpointslice_ops, csr_ops,
-	event_ops, lease_ops, storageclass_ops, priorityclass_ops, role_ops, clusterrole_ops,
-	rolebinding_ops, clusterrolebinding_ops, job_ops, pdb_ops;
+extern const struct kind_ops pod_ops, service_ops, namespace_ops, secret_ops, claim_ops, volume_ops,
+	endpointslice_ops, job_ops, csr_ops;
 
 /* Admission plugins, each family in its file. */
 enum step admit_namespace_lifecycle(struct request *r);
@@ -53,13 +50,5 @@ void keep_member(struct arena *a, struct doc *obj, const struct doc *old, struct
 /* immutable: adds "field is immutable" when a member differs. */
 void check_immutable(
 	struct request *r, struct str field, const struct doc *now, const struct doc *old);
-/* validate_selector_labels: selector is given, not empty, and matches the template's labels. */
-void check_workload(struct request *r, const struct doc *obj);
-/* check_template: a pod template at `path` (validation of pods). */
-void check_pod_spec(struct request *r, const struct doc *spec, struct str path, bool in_template);
-/* check_label_selector: operators and their values. */
-void check_label_selector(struct request *r, const struct doc *sel, struct str path);
-/* to_text: any scalar as text, arena. */
-struct str quantity_of_doc(const struct doc *d);
 
 #endif

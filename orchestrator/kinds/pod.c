@@ -1,10 +1,13 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * pod: Pods: what is set when one is made, what may change afterwards, how long a deletion waits, and the
- * rules a table cannot say. check_pod_spec serves the templates of every workload too.
+ * rules a table cannot say. What holds for templates of pods too is in schema/checks_pod.c.
  * Sources: kube-apiserver pkg/registry/core/pod (strategy), pkg/apis/core/validation (ValidatePodSpec,
  * ValidatePodUpdate), pkg/apis/core/v1/helper/qos. */
 #include "orchestrator/kinds/kinds_int.h"
+
+#include "base/hash.h"
+#include "base/ip.h"
 
 /* ---- quality of service ---- */
 
@@ -40,12 +43,56 @@ qos_of(const struct doc *spec)
 
 /* ---- create, update ---- */
 
+/* lay_keys: for each key that is a label of the pod: an expression in the selector. */
+static void
+lay_keys(struct request *r, const struct doc *labels, struct doc *d, const char *member,
+	struct str op)
+{
+	struct doc *sel = doc_get(d, S("labelSelector"));
+	DOC_EACH (k, doc_get(d, str_c(member))) {
+		const struct doc *label = doc_get(labels, doc_as_str(k));
+		struct doc *e = label ? doc_map(r->a) : NULL, *values = e ? doc_list(r->a) : NULL;
+		struct doc *list = values && sel ? doc_ensure_list(r->a, sel, S("matchExpressions"))
+						 : NULL;
+		if (!list)
+			continue;
+		doc_append(values, doc_str(r->a, doc_as_str(label)));
+		doc_set_str(r->a, e, S("key"), doc_as_str(k));
+		doc_set_str(r->a, e, S("operator"), op);
+		doc_set(e, S("values"), values);
+		doc_append(list, e);
+	}
+}
+
+/* lay_label_keys: matchLabelKeys and mismatchLabelKeys become part of the selectors they stand beside. */
+static void
+lay_label_keys(struct request *r, const struct doc *obj)
+{
+	static const char *const kinds[] = {"podAffinity", "podAntiAffinity"};
+	static const char *const terms[] = {"requiredDuringSchedulingIgnoredDuringExecution",
+		"preferredDuringSchedulingIgnoredDuringExecution"};
+	const struct doc *labels = doc_get(meta_of(obj), S("labels"));
+	const struct doc *spec = doc_get(obj, S("spec")), *affinity = doc_get(spec, S("affinity"));
+	DOC_EACH (c, doc_get(spec, S("topologySpreadConstraints")))
+		lay_keys(r, labels, c, "matchLabelKeys", S("In"));
+	for (size_t i = 0; affinity && i < ARRAY_LEN(kinds) * ARRAY_LEN(terms); i++) {
+		const struct doc *kind = doc_get(affinity, str_c(kinds[i / ARRAY_LEN(terms)]));
+		bool weighted = i % ARRAY_LEN(terms) == 1;
+		DOC_EACH (t, doc_get(kind, str_c(terms[weighted]))) {
+			struct doc *term = weighted ? doc_get(t, S("podAffinityTerm")) : t;
+			lay_keys(r, labels, term, "matchLabelKeys", S("In"));
+			lay_keys(r, labels, term, "mismatchLabelKeys", S("NotIn"));
+		}
+	}
+}
+
 static void
 prepare_create(struct request *r, struct doc *obj)
 {
 	struct doc *st = doc_map(r->a), *spec = doc_get(obj, S("spec"));
 	if (!st)
 		return;
+	lay_label_keys(r, obj);
 	doc_set_str(r->a, st, S("phase"), S("Pending"));
 	doc_set_str(r->a, st, S("qosClass"), qos_of(spec));
 	if (doc_len(doc_get(spec, S("schedulingGates")))) {
@@ -74,432 +121,398 @@ prepare_status(struct request *r, struct doc *obj, const struct doc *old)
 	struct doc *st = doc_ensure_map(r->a, obj, S("status"));
 	if (st && !doc_get(st, S("qosClass")))
 		keep_member(r->a, st, doc_get(old, S("status")), S("qosClass"));
+	/* Of two first addresses that differ the older member's counts. */
+	struct str ip = doc_get_str(st, S("podIP"));
+	const struct doc *first = doc_index(doc_get(st, S("podIPs")), 0);
+	if (st && ip.n && first && !str_eq(doc_get_str(first, S("ip")), ip)) {
+		struct doc *list = doc_list(r->a), *one = doc_map(r->a);
+		if (list && one) {
+			doc_set_str(r->a, one, S("ip"), ip);
+			doc_append(list, one);
+			doc_set(st, S("podIPs"), list);
+		}
+	}
 	/* A node says where the pod runs; nobody takes that back. */
 	if (st && !doc_get(st, S("nominatedNodeName")))
 		keep_member(r->a, st, doc_get(old, S("status")), S("nominatedNodeName"));
 }
 
-/* ---- validation ---- */
+/* ---- validation: what the checks of the schema (checks_pod.c) cannot see: what was, and who asks ---- */
+
+static const char *const lists[] = {"containers", "initContainers"};
 
 static bool
-has_volume(const struct doc *spec, struct str name)
+is_sub(struct request *r, const char *name)
 {
-	DOC_EACH (v, doc_get(spec, S("volumes")))
-		if (str_eq(doc_get_str(v, S("name")), name))
-			return true;
-	return false;
+	return str_eq_c(request_subresource(r), name);
 }
 
 static void
-check_mounts(struct request *r, const struct doc *spec, const struct doc *c, struct str path)
+check_images(struct request *r, const struct doc *spec)
 {
-	struct schema_errors *errs = &r->causes;
-	size_t i = 0;
-	const struct doc *mounts = doc_get(c, S("volumeMounts"));
-	DOC_EACH (m, mounts) {
-		struct str at = schema_path(errs, STR_FMT ".volumeMounts[%zu]", STR_ARG(path), i);
-		struct str name = doc_get_str(m, S("name")), where = doc_get_str(m, S("mountPath"));
-		if (name.n && !has_volume(spec, name))
-			schema_err_not_found(errs, schema_path_child(errs, at, S("name")), name);
-		size_t k = 0;
-		DOC_EACH (o, mounts) {
-			if (k++ >= i)
-				break;
-			if (where.n && str_eq(where, doc_get_str(o, S("mountPath"))))
-				schema_err_invalid(errs,
-					schema_path_child(errs, at, S("mountPath")), where,
-					"must be unique");
-		}
-		struct str sub = doc_get_str(m, S("subPath"));
-		if (sub.n && (sub.p[0] == '/'))
-			schema_err_invalid(errs, schema_path_child(errs, at, S("subPath")), sub,
-				"must be a relative path");
-		else if (sub.n && (str_find(sub, S("..")) == 0 || str_find(sub, S("/..")) >= 0))
-			schema_err_invalid(errs, schema_path_child(errs, at, S("subPath")), sub,
-				"must not contain '..'");
-		if (sub.n && doc_get_str(m, S("subPathExpr")).n)
-			schema_err_invalid(errs, schema_path_child(errs, at, S("subPathExpr")),
-				doc_get_str(m, S("subPathExpr")),
-				"subPathExpr and subPath are mutually exclusive");
-		i++;
-	}
-}
-
-static void
-check_resources(struct request *r, const struct doc *c, struct str path)
-{
-	struct schema_errors *errs = &r->causes;
-	const struct doc *res = doc_get(c, S("resources")), *lim = doc_get(res, S("limits"));
-	DOC_EACH (q, doc_get(res, S("requests"))) {
-		struct quantity x, y;
-		struct str at = schema_path_key(
-			errs, schema_path_child(errs, path, S("resources.requests")), q->key);
-		if (quantity_parse(doc_as_str(q), &x) < 0)
-			continue;
-		if (x.nano < 0)
-			schema_err_invalid(errs, at, doc_as_str(q), format_text_not_negative);
-		struct str limit = doc_get_str(lim, q->key);
-		if (limit.n && quantity_parse(limit, &y) == 0 && quantity_cmp(&x, &y) > 0)
-			schema_error_fmt(errs, SCHEMA_CAUSE_INVALID, at, q,
-				"must be less than or equal to " STR_FMT " limit of " STR_FMT,
-				STR_ARG(q->key), STR_ARG(limit));
-	}
-	DOC_EACH (q, lim) {
-		struct quantity x;
-		if (quantity_parse(doc_as_str(q), &x) == 0 && x.nano < 0)
-			schema_err_invalid(errs,
-				schema_path_key(errs,
-					schema_path_child(errs, path, S("resources.limits")),
-					q->key),
-				doc_as_str(q), format_text_not_negative);
-	}
-}
-
-static const char *const handlers[] = {"exec", "httpGet", "tcpSocket", "grpc", "sleep"};
-
-static void
-check_handler(struct request *r, const struct doc *h, struct str path)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
-		n += doc_get(h, str_c(handlers[i])) != NULL;
-	if (n == 0)
-		schema_err_required(&r->causes, path, "must specify a handler type");
-	if (n > 1)
-		schema_err_forbidden(&r->causes, path, "may not specify more than 1 handler type");
-}
-
-static void
-check_probes(struct request *r, const struct doc *c, struct str path, bool init)
-{
-	static const char *const probes[] = {"livenessProbe", "readinessProbe", "startupProbe"};
-	struct schema_errors *errs = &r->causes;
-	bool sidecar = str_eq_c(doc_get_str(c, S("restartPolicy")), "Always");
-	for (size_t i = 0; i < ARRAY_LEN(probes); i++) {
-		const struct doc *p = doc_get(c, str_c(probes[i]));
-		struct str at = schema_path_child(errs, path, str_c(probes[i]));
-		if (!p)
-			continue;
-		if (init && !sidecar) {
-			schema_err_forbidden(errs, at,
-				"may not be set for init containers without restartPolicy=Always");
-			continue;
-		}
-		check_handler(r, p, at);
-		if (i != 1 && doc_get_int(p, S("successThreshold"), 1) != 1)
-			schema_err_invalid_int(errs,
-				schema_path_child(errs, at, S("successThreshold")),
-				doc_get_int(p, S("successThreshold"), 1), "must be 1");
-	}
-	const struct doc *life = doc_get(c, S("lifecycle"));
-	static const char *const hooks[] = {"postStart", "preStop"};
-	for (size_t i = 0; i < ARRAY_LEN(hooks); i++)
-		if (doc_get(life, str_c(hooks[i])))
-			check_handler(r, doc_get(life, str_c(hooks[i])),
-				schema_path(
-					errs, STR_FMT ".lifecycle.%s", STR_ARG(path), hooks[i]));
-}
-
-static void
-check_env(struct request *r, const struct doc *c, struct str path)
-{
-	struct schema_errors *errs = &r->causes;
-	size_t i = 0;
-	DOC_EACH (e, doc_get(c, S("env"))) {
-		struct str at = schema_path(errs, STR_FMT ".env[%zu]", STR_ARG(path), i++);
-		const struct doc *from = doc_get(e, S("valueFrom"));
-		if (!from)
-			continue;
-		if (doc_get_str(e, S("value")).n)
-			schema_error_add(errs, SCHEMA_CAUSE_INVALID,
-				schema_path_child(errs, at, S("valueFrom")), doc_str(r->a, S("")),
-				S("may not be specified when `value` is not empty"));
-		if (doc_len(from) == 0)
-			schema_error_add(errs, SCHEMA_CAUSE_INVALID,
-				schema_path_child(errs, at, S("valueFrom")), doc_str(r->a, S("")),
-				S("must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, "
-				  "`secretKeyRef` or `fileKeyRef`"));
-		else if (doc_len(from) > 1)
-			schema_error_add(errs, SCHEMA_CAUSE_INVALID,
-				schema_path_child(errs, at, S("valueFrom")), doc_str(r->a, S("")),
-				S("may not have more than one field specified at a time"));
-	}
-}
-
-static void
-check_ports(struct request *r, const struct doc *spec, const struct doc *c, struct str path)
-{
-	struct schema_errors *errs = &r->causes;
-	bool host = doc_get_bool(spec, S("hostNetwork"), false);
-	size_t i = 0;
-	DOC_EACH (p, doc_get(c, S("ports"))) {
-		struct str at = schema_path(errs, STR_FMT ".ports[%zu]", STR_ARG(path), i);
-		struct str name = doc_get_str(p, S("name"));
-		int64_t port = doc_get_int(p, S("containerPort"), 0),
-			hp = doc_get_int(p, S("hostPort"), 0);
-		if (port == 0)
-			schema_err_required(
-				errs, schema_path_child(errs, at, S("containerPort")), NULL);
-		else if (port < 1 || port > 65535)
-			schema_err_invalid_int(errs,
-				schema_path_child(errs, at, S("containerPort")), port,
-				format_text_port);
-		if (hp && (hp < 1 || hp > 65535))
-			schema_err_invalid_int(errs, schema_path_child(errs, at, S("hostPort")), hp,
-				format_text_port);
-		if (host && hp && hp != port)
-			schema_err_invalid_int(errs, schema_path_child(errs, at, S("hostPort")), hp,
-				"must match `containerPort` when `hostNetwork` is true");
-		if (name.n)
-			schema_err_format(errs, schema_path_child(errs, at, S("name")),
-				FORMAT_PORT_NAME, name);
-		size_t k = 0;
-		DOC_EACH (q, doc_get(c, S("ports"))) {
-			if (k++ >= i)
-				break;
-			if (name.n && str_eq(name, doc_get_str(q, S("name"))))
-				schema_err_duplicate(
-					errs, schema_path_child(errs, at, S("name")), name);
-		}
-		i++;
-	}
-}
-
-static void
-check_container(
-	struct request *r, const struct doc *spec, const struct doc *c, struct str path, bool init)
-{
-	struct schema_errors *errs = &r->causes;
-	struct str image = doc_get_str(c, S("image"));
-	if (!image.n)
-		schema_err_required(errs, schema_path_child(errs, path, S("image")), NULL);
-	else if (str_trim(image).n != image.n)
-		schema_err_invalid(errs, schema_path_child(errs, path, S("image")), image,
-			"must not have leading or trailing whitespace");
-	check_ports(r, spec, c, path);
-	check_env(r, c, path);
-	check_mounts(r, spec, c, path);
-	check_resources(r, c, path);
-	check_probes(r, c, path, init);
-	const struct doc *sc = doc_get(c, S("securityContext"));
-	if (doc_get_bool(sc, S("privileged"), false) &&
-		!doc_get_bool(sc, S("allowPrivilegeEscalation"), true))
-		schema_error_add(errs, SCHEMA_CAUSE_INVALID,
-			schema_path_child(errs, path, S("securityContext")), sc,
-			S("cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
-}
-
-static void
-check_names(struct request *r, const struct doc *spec, struct str path)
-{
-	static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
-	struct schema_errors *errs = &r->causes;
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
 		size_t i = 0;
 		DOC_EACH (c, doc_get(spec, str_c(lists[l]))) {
-			struct str name = doc_get_str(c, S("name"));
-			bool twice = false, before = true;
-			for (size_t m = 0; m <= l && before; m++)
-				DOC_EACH (o, doc_get(spec, str_c(lists[m]))) {
-					if (o == c) {
-						before = false;
-						break;
-					}
-					twice = twice ||
-						(name.n && str_eq(name, doc_get_str(o, S("name"))));
-				}
-			if (twice)
-				schema_err_duplicate(errs,
-					schema_path(errs, STR_FMT ".%s[%zu].name", STR_ARG(path),
-						lists[l], i),
-					name);
+			struct str image = doc_get_str(c, S("image"));
+			if (str_trim(image).n != image.n)
+				schema_err_invalid(&r->causes,
+					schema_path(&r->causes, "spec.%s[%zu].image", lists[l], i),
+					image, "must not have leading or trailing whitespace");
 			i++;
 		}
 	}
 }
 
 static void
-check_volumes(struct request *r, const struct doc *spec, struct str path)
+check_grace(struct request *r, const struct doc *spec)
 {
-	struct schema_errors *errs = &r->causes;
-	size_t i = 0;
-	DOC_EACH (v, doc_get(spec, S("volumes"))) {
-		struct str at = schema_path(errs, STR_FMT ".volumes[%zu]", STR_ARG(path), i);
-		struct str name = doc_get_str(v, S("name"));
-		size_t sources = doc_len(v) - (doc_get(v, S("name")) != NULL);
-		if (sources == 0)
-			schema_err_required(errs, at, "must specify a volume type");
-		if (sources > 1) {
-			bool first = true;
-			DOC_EACH (s, v) {
-				if (str_eq_c(s->key, "name"))
-					continue;
-				if (!first)
-					schema_err_forbidden(errs,
-						schema_path_child(errs, at, s->key),
-						"may not specify more than 1 volume type");
-				first = false;
-			}
-		}
-		size_t k = 0;
-		DOC_EACH (o, doc_get(spec, S("volumes"))) {
-			if (k++ >= i)
-				break;
-			if (name.n && str_eq(name, doc_get_str(o, S("name"))))
-				schema_err_duplicate(
-					errs, schema_path_child(errs, at, S("name")), name);
-		}
-		i++;
-	}
-}
-
-static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
-
-static void
-check_tolerations(struct request *r, const struct doc *spec, struct str path)
-{
-	struct schema_errors *errs = &r->causes;
-	size_t i = 0;
-	DOC_EACH (t, doc_get(spec, S("tolerations"))) {
-		struct str at = schema_path(errs, STR_FMT ".tolerations[%zu]", STR_ARG(path), i++);
-		struct str key = doc_get_str(t, S("key")), op = doc_get_str(t, S("operator"));
-		struct str effect = doc_get_str(t, S("effect")), value = doc_get_str(t, S("value"));
-		bool known = !effect.n;
-		for (size_t k = 0; effects[k]; k++)
-			known = known || str_eq_c(effect, effects[k]);
-		if (key.n)
-			schema_err_format(errs, schema_path_child(errs, at, S("key")),
-				FORMAT_QUALIFIED_NAME, key);
-		if (!key.n && !str_eq_c(op, "Exists"))
-			schema_err_invalid(errs, schema_path_child(errs, at, S("operator")), op,
-				"operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
-		if (doc_get(t, S("tolerationSeconds")) && !str_eq_c(effect, "NoExecute"))
-			schema_err_invalid(errs, schema_path_child(errs, at, S("effect")), effect,
-				"effect must be 'NoExecute' when `tolerationSeconds` is set");
-		if (str_eq_c(op, "Exists") && value.n)
-			schema_err_invalid(errs, schema_path_child(errs, at, S("operator")), op,
-				"value must be empty when `operator` is 'Exists'");
-		if (!known)
-			schema_err_unsupported(
-				errs, schema_path_child(errs, at, S("effect")), effect, effects);
-	}
-}
-
-void
-check_pod_spec(struct request *r, const struct doc *spec, struct str path, bool in_template)
-{
-	struct schema_errors *errs = &r->causes;
-	size_t i = 0;
-	check_volumes(r, spec, path);
-	DOC_EACH (c, doc_get(spec, S("initContainers")))
-		check_container(r, spec, c,
-			schema_path(errs, STR_FMT ".initContainers[%zu]", STR_ARG(path), i++),
-			true);
-	i = 0;
-	DOC_EACH (c, doc_get(spec, S("containers")))
-		check_container(r, spec, c,
-			schema_path(errs, STR_FMT ".containers[%zu]", STR_ARG(path), i++), false);
-	check_names(r, spec, path);
-	check_tolerations(r, spec, path);
-	i = 0;
-	DOC_EACH (t, doc_get(spec, S("topologySpreadConstraints"))) {
-		struct str at = schema_path(
-			errs, STR_FMT ".topologySpreadConstraints[%zu]", STR_ARG(path), i++);
-		if (doc_get(t, S("labelSelector")))
-			check_label_selector(r, doc_get(t, S("labelSelector")),
-				schema_path_child(errs, at, S("labelSelector")));
-	}
-	if (in_template && !str_eq_c(doc_get_str(spec, S("restartPolicy")), "Always") &&
-		(str_eq_c(request_resource(r), "deployments") ||
-			str_eq_c(request_resource(r), "replicasets") ||
-			str_eq_c(request_resource(r), "daemonsets") ||
-			str_eq_c(request_resource(r), "statefulsets"))) {
-		static const char *const only[] = {"Always", NULL};
-		schema_err_unsupported(errs, schema_path_child(errs, path, S("restartPolicy")),
-			doc_get_str(spec, S("restartPolicy")), only);
-	}
-	if (doc_get_int(spec, S("terminationGracePeriodSeconds"), 0) < 0)
-		schema_err_invalid_int(errs,
-			schema_path_child(errs, path, S("terminationGracePeriodSeconds")),
-			doc_get_int(spec, S("terminationGracePeriodSeconds"), 0),
+	int64_t grace = doc_get_int(spec, S("terminationGracePeriodSeconds"), 0);
+	if (grace < 0)
+		schema_err_invalid_int(&r->causes, S("spec.terminationGracePeriodSeconds"), grace,
 			format_text_not_negative);
 }
 
 static void
 validate_create(struct request *r, const struct doc *obj)
 {
-	check_pod_spec(r, doc_get(obj, S("spec")), S("spec"), false);
-	if (doc_len(doc_get(doc_get(obj, S("spec")), S("ephemeralContainers"))) &&
-		!str_eq_c(request_subresource(r), "ephemeralcontainers"))
+	const struct doc *spec = doc_get(obj, S("spec"));
+	check_images(r, spec);
+	check_grace(r, spec);
+	if (doc_len(doc_get(spec, S("ephemeralContainers"))))
 		schema_err_forbidden(
 			&r->causes, S("spec.ephemeralContainers"), "cannot be set on create");
+	if (doc_get_str(spec, S("nodeName")).n && doc_len(doc_get(spec, S("schedulingGates"))))
+		schema_err_forbidden(&r->causes, S("spec.nodeName"),
+			"cannot be set until all schedulingGates have been cleared");
 }
 
-/* same_but: may `now` become `old` by the changes that are allowed? Puts the old values of what may
- * change into a copy and compares. */
+static const char text_fields[] =
+	"pod updates may not change fields other than `spec.containers[*].image`,"
+	"`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+	"existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+	"previously negative)\n";
+
+/* mask: a copy of `now` with the old values of all that may change. */
 static struct doc *
 mask(struct request *r, const struct doc *now, const struct doc *old)
 {
-	static const char *const lists[] = {"containers", "initContainers"};
 	struct doc *d = doc_copy(r->a, now);
 	for (size_t l = 0; d && l < ARRAY_LEN(lists); l++) {
-		struct doc *c = NULL;
-		size_t i = 0;
+		const struct doc *was = doc_index(doc_get(old, str_c(lists[l])), 0);
 		DOC_EACH (x, doc_get(d, str_c(lists[l]))) {
-			c = doc_index(doc_get(old, str_c(lists[l])), i++);
-			if (c)
-				keep_member(r->a, x, c, S("image"));
-			if (c && str_eq_c(request_subresource(r), "resize")) {
-				keep_member(r->a, x, c, S("resources"));
-				keep_member(r->a, x, c, S("resizePolicy"));
-			}
+			if (was)
+				keep_member(r->a, x, was, S("image"));
+			was = was ? was->next : NULL;
 		}
 	}
 	keep_member(r->a, d, old, S("activeDeadlineSeconds"));
 	keep_member(r->a, d, old, S("tolerations"));
-	keep_member(r->a, d, old, S("terminationGracePeriodSeconds"));
+	if (doc_get_int(old, S("terminationGracePeriodSeconds"), 0) < 0)
+		keep_member(r->a, d, old, S("terminationGracePeriodSeconds"));
 	keep_member(r->a, d, old, S("schedulingGates"));
 	if (doc_len(doc_get(old, S("schedulingGates")))) {
 		keep_member(r->a, d, old, S("nodeSelector"));
 		keep_member(r->a, d, old, S("affinity"));
 	}
-	if (str_eq_c(request_subresource(r), "ephemeralcontainers"))
-		keep_member(r->a, d, old, S("ephemeralContainers"));
 	return d;
+}
+
+/* same_count: containers come and go with their pod only. */
+static bool
+same_count(struct request *r, const struct doc *spec, const struct doc *was, const char *why)
+{
+	bool same = true;
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		if (doc_len(doc_get(spec, str_c(lists[l]))) ==
+			doc_len(doc_get(was, str_c(lists[l]))))
+			continue;
+		schema_err_forbidden(&r->causes, schema_path(&r->causes, "spec.%s", lists[l]), why);
+		same = false;
+	}
+	return same;
+}
+
+static bool
+check_deadline(struct request *r, const struct doc *spec, const struct doc *was)
+{
+	const struct doc *now = doc_get(spec, S("activeDeadlineSeconds"));
+	const struct doc *before = doc_get(was, S("activeDeadlineSeconds"));
+	struct str path = S("spec.activeDeadlineSeconds");
+	if (!now && before)
+		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, path, doc_null(r->a),
+			S("must not update from a positive integer to nil value"));
+	if (!now || !before || doc_as_int(now, 0) <= doc_as_int(before, 0))
+		return true;
+	schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, path, now,
+		S("must be less than or equal to previous value"));
+	return false;
+}
+
+/* toleration_key: all of it but how long. */
+static struct str
+toleration_key(struct request *r, const struct doc *t)
+{
+	return arena_fmt(r->a, STR_FMT " " STR_FMT " " STR_FMT " " STR_FMT,
+		STR_ARG(doc_get_str(t, S("key"))), STR_ARG(doc_get_str(t, S("operator"))),
+		STR_ARG(doc_get_str(t, S("value"))), STR_ARG(doc_get_str(t, S("effect"))));
+}
+
+static void
+check_tolerations(struct request *r, const struct doc *spec, const struct doc *was)
+{
+	struct map have;
+	struct doc *now = doc_get(spec, S("tolerations"));
+	if (doc_equal(now, doc_get(was, S("tolerations"))))
+		return;
+	map_init(&have);
+	DOC_EACH (t, now)
+		map_put(&have, toleration_key(r, t), t, NULL);
+	DOC_EACH (t, doc_get(was, S("tolerations"))) {
+		if (map_get(&have, toleration_key(r, t)))
+			continue;
+		schema_err_forbidden(&r->causes, S("spec.tolerations"),
+			"existing toleration can not be modified except its tolerationSeconds");
+		break;
+	}
+	map_release(&have);
+}
+
+static void
+check_gates(struct request *r, const struct doc *spec, const struct doc *was)
+{
+	struct map had;
+	size_t i = 0;
+	map_init(&had);
+	DOC_EACH (h, doc_get(was, S("schedulingGates")))
+		map_put(&had, doc_get_str(h, S("name")), h, NULL);
+	DOC_EACH (g, doc_get(spec, S("schedulingGates"))) {
+		struct str name = doc_get_str(g, S("name"));
+		if (!map_get(&had, name))
+			schema_error_fmt(&r->causes, SCHEMA_CAUSE_FORBIDDEN,
+				schema_path(&r->causes, "spec.schedulingGates[%zu].name", i), NULL,
+				"only deletion is allowed, but found new scheduling gate '" STR_FMT
+				"'",
+				STR_ARG(name));
+		i++;
+	}
+	map_release(&had);
+}
+
+static bool
+is_resizable(struct str resource)
+{
+	return str_eq_c(resource, "cpu") || str_eq_c(resource, "memory");
+}
+
+/* others_of: amounts without those that can be changed in place. */
+static struct doc *
+others_of(struct request *r, const struct doc *amounts)
+{
+	struct doc *d = amounts ? doc_copy(r->a, amounts) : doc_map(r->a);
+	DOC_EACH (q, d)
+		if (is_resizable(q->key))
+			doc_remove(d, q);
+	return d;
+}
+
+/* lost: cpu or memory of old that now has not; other amounts must be the same. */
+static bool
+lost(const struct doc *now, const struct doc *old)
+{
+	return (doc_get(old, S("cpu")) && !doc_get(now, S("cpu"))) ||
+		(doc_get(old, S("memory")) && !doc_get(now, S("memory")));
+}
+
+static void
+validate_resize(struct request *r, const struct doc *spec, const struct doc *was)
+{
+	static const char *const parts[] = {"requests", "limits"};
+	struct schema_errors *errs = &r->causes;
+	bool others = true;
+	if (!str_eq(qos_of(spec), qos_of(was)))
+		schema_err_invalid(errs, S("spec"), STR(""),
+			"Pod QOS Class may not change as a result of resizing");
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		const struct doc *o = doc_index(doc_get(was, str_c(lists[l])), 0);
+		size_t i = 0;
+		DOC_EACH (c, doc_get(spec, str_c(lists[l]))) {
+			const struct doc *now = doc_get(c, S("resources"));
+			const struct doc *old = doc_get(o, S("resources"));
+			for (size_t k = 0; o && k < ARRAY_LEN(parts); k++) {
+				const struct doc *x = doc_get(now, str_c(parts[k]));
+				const struct doc *y = doc_get(old, str_c(parts[k]));
+				if (lost(x, y))
+					schema_error_fmt(errs, SCHEMA_CAUSE_FORBIDDEN,
+						schema_path(errs, "spec.%s[%zu].resources.%s",
+							lists[l], i, parts[k]),
+						NULL, "resource %s cannot be removed", parts[k]);
+				others = others && doc_equal(others_of(r, x), others_of(r, y));
+			}
+			o = o ? o->next : NULL;
+			i++;
+		}
+	}
+	if (!others)
+		schema_err_forbidden(errs, S("spec"), "only cpu and memory resources are mutable");
+}
+
+static void
+validate_ephemeral(struct request *r, const struct doc *spec, const struct doc *was)
+{
+	DOC_EACH (o, doc_get(was, S("ephemeralContainers"))) {
+		struct str name = doc_get_str(o, S("name"));
+		const struct doc *now = NULL;
+		DOC_EACH (c, doc_get(spec, S("ephemeralContainers")))
+			if (str_eq(doc_get_str(c, S("name")), name))
+				now = c;
+		if (now && doc_equal(now, o))
+			continue;
+		schema_error_fmt(&r->causes, SCHEMA_CAUSE_FORBIDDEN, S("spec.ephemeralContainers"),
+			NULL, "existing ephemeral containers \"" STR_FMT "\" may not be %s\n",
+			STR_ARG(name), now ? "changed" : "removed");
+	}
 }
 
 static void
 validate_update(struct request *r, const struct doc *obj, const struct doc *old)
 {
-	struct schema_errors *errs = &r->causes;
 	const struct doc *spec = doc_get(obj, S("spec")), *was = doc_get(old, S("spec"));
-	check_pod_spec(r, spec, S("spec"), false);
+	check_images(r, spec);
+	check_grace(r, spec);
+	if (is_sub(r, "resize")) {
+		validate_resize(r, spec, was);
+		return;
+	}
+	if (is_sub(r, "ephemeralcontainers")) {
+		validate_ephemeral(r, spec, was);
+		return;
+	}
+	if (!same_count(r, spec, was, "pod updates may not add or remove containers") ||
+		!check_deadline(r, spec, was))
+		return;
+	check_tolerations(r, spec, was);
+	check_gates(r, spec, was);
+	if (!doc_equal(mask(r, spec, was), was))
+		schema_err_forbidden(&r->causes, S("spec"), text_fields);
+}
+
+/* ---- what a pod has come to ---- */
+
+static const char *const own_conditions[] = {"PodScheduled", "Ready", "Initialized"};
+
+static void
+check_conditions(struct request *r, const struct doc *st)
+{
 	size_t i = 0;
-	DOC_EACH (t, doc_get(was, S("tolerations"))) {
-		bool there = false;
-		DOC_EACH (u, doc_get(spec, S("tolerations")))
-			there = there || doc_equal(t, u);
-		if (!there) {
-			schema_err_forbidden(errs, S("spec.tolerations"),
-				"existing toleration can not be modified except its tolerationSeconds");
+	DOC_EACH (c, doc_get(st, S("conditions"))) {
+		int64_t seen = doc_get_int(c, S("observedGeneration"), 0);
+		struct str type = doc_get_str(c, S("type"));
+		bool own = false;
+		for (size_t k = 0; k < ARRAY_LEN(own_conditions); k++)
+			own = own || str_eq_c(type, own_conditions[k]);
+		if (seen < 0)
+			schema_err_invalid_int(&r->causes,
+				schema_path(
+					&r->causes, "status.conditions[%zu].observedGeneration", i),
+				seen, "must be a non-negative integer");
+		if (!own)
+			schema_err_format(&r->causes,
+				schema_path(&r->causes, "status.conditions[%zu].Type", i),
+				FORMAT_QUALIFIED_NAME, type);
+		i++;
+	}
+}
+
+/* may_restart: a container that has ended with this code may run again. */
+static bool
+may_restart(const struct doc *spec, struct str name, int64_t code)
+{
+	struct str policy = doc_get_str(spec, S("restartPolicy"));
+	DOC_EACH (c, doc_get(spec, S("containers"))) {
+		if (!str_eq(doc_get_str(c, S("name")), name))
+			continue;
+		if (doc_len(doc_get(c, S("restartPolicyRules"))))
+			return true; /* by rules of its own: the node judges them */
+		if (doc_get(c, S("restartPolicy")))
+			policy = doc_get_str(c, S("restartPolicy"));
+	}
+	return str_eq_c(policy, "Always") || (str_eq_c(policy, "OnFailure") && code != 0);
+}
+
+static void
+check_states(struct request *r, const struct doc *obj, const struct doc *old)
+{
+	const struct doc *spec = doc_get(old, S("spec"));
+	size_t i = 0;
+	DOC_EACH (o, doc_get(doc_get(old, S("status")), S("containerStatuses"))) {
+		const struct doc *end = doc_get(doc_get(o, S("state")), S("terminated"));
+		struct str name = doc_get_str(o, S("name"));
+		DOC_EACH (c, doc_get(doc_get(obj, S("status")), S("containerStatuses"))) {
+			if (!end || !str_eq(doc_get_str(c, S("name")), name))
+				continue;
+			if (!doc_get(doc_get(c, S("state")), S("terminated")) &&
+				!may_restart(spec, name, doc_get_int(end, S("exitCode"), 0)))
+				schema_err_forbidden(&r->causes,
+					schema_path(&r->causes,
+						"status.containerStatuses[%zu].state", i),
+					"may not be transitioned to non-terminated state");
 			break;
 		}
 		i++;
 	}
-	DOC_EACH (g, doc_get(spec, S("schedulingGates"))) {
-		bool there = false;
-		DOC_EACH (h, doc_get(was, S("schedulingGates")))
-			there = there || doc_equal(g, h);
-		if (!there)
-			schema_err_forbidden(
-				errs, S("spec.schedulingGates"), "only deletion is allowed");
+}
+
+/* check_ips: a list of addresses whose first is also a member of its own. */
+static void
+check_ips(struct request *r, const struct doc *st, const char *one, const char *many, bool both)
+{
+	struct schema_errors *errs = &r->causes;
+	const struct doc *list = doc_get(st, str_c(many));
+	struct str first = doc_get_str(doc_index(list, 0), S("ip"));
+	struct str path = schema_path(errs, "status.%s", many);
+	unsigned have[2] = {0, 0};
+	size_t i = 0;
+	DOC_EACH (x, list) {
+		struct ip_addr ip = {0};
+		struct str s = doc_get_str(x, S("ip"));
+		schema_err_format(errs, schema_path_index(errs, path, i++), FORMAT_IP, s);
+		if (ip_parse(s, &ip) == 0)
+			have[ip.family == 6]++;
 	}
-	if (!doc_equal(mask(r, spec, was), was))
-		schema_err_forbidden(errs, S("spec"),
-			"pod updates may not change fields other than `spec.containers[*].image`,"
-			"`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-			"additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be "
-			"set to 1 if it was previously negative)\n");
+	if (have[0] > 1 || have[1] > 1)
+		schema_error_add(errs, SCHEMA_CAUSE_INVALID, path, list,
+			S("may specify no more than one IP for each IP family"));
+	if (both && (doc_len(list) > 0) != (doc_get_str(st, str_c(one)).n > 0))
+		schema_error_fmt(errs, SCHEMA_CAUSE_INVALID, path, list ? list : doc_null(r->a),
+			"%s and %s must either both be set or both be unset", one, many);
+	else if (doc_len(list) && !str_eq(first, doc_get_str(st, str_c(one))))
+		schema_error_fmt(errs, SCHEMA_CAUSE_INVALID,
+			schema_path(errs, "status.%s[0].ip", many), doc_str(r->a, first),
+			"must be equal to `%s`", one);
+}
+
+static void
+validate_status(struct request *r, const struct doc *obj, const struct doc *old)
+{
+	struct schema_errors *errs = &r->causes;
+	const struct doc *st = doc_get(obj, S("status")), *was = doc_get(old, S("status"));
+	struct str node = doc_get_str(st, S("nominatedNodeName"));
+	int64_t seen = doc_get_int(st, S("observedGeneration"), 0);
+	check_conditions(r, st);
+	if (node.n && !str_eq(node, doc_get_str(was, S("nominatedNodeName")))) {
+		schema_err_format(errs, S("status.nominatedNodeName"), FORMAT_DNS_SUBDOMAIN, node);
+		if (doc_get_str(doc_get(old, S("spec")), S("nodeName")).n)
+			schema_err_forbidden(errs, S("status.nominatedNodeName"),
+				"may not be set on pods that are already bound to a node");
+	}
+	if (seen < 0)
+		schema_err_invalid_int(errs, S("status.observedGeneration"), seen,
+			"must be a non-negative integer");
+	check_immutable(
+		r, S("status.qosClass"), doc_get(st, S("qosClass")), doc_get(was, S("qosClass")));
+	check_states(r, obj, old);
+	check_ips(r, st, "podIP", "podIPs", true);
+	check_ips(r, st, "hostIP", "hostIPs", false);
 }
 
 /* ---- deletion ---- */
@@ -527,5 +540,6 @@ const struct kind_ops pod_ops = {
 	.prepare_status = prepare_status,
 	.validate_create = validate_create,
 	.validate_update = validate_update,
+	.validate_status = validate_status,
 	.before_delete = before_delete,
 };

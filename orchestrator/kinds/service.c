@@ -16,8 +16,6 @@
 #define ADDRESSES S("/ipallocations")
 #define NODE_PORTS S("/nodeports")
 
-static const char *const types[] = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"};
-
 static struct str
 type_of(const struct doc *spec)
 {
@@ -44,6 +42,14 @@ is_headless(const struct doc *spec)
 	return str_eq_c(doc_get_str(spec, S("clusterIP")), "None");
 }
 
+/* lost: a member that a Service with addresses had is sent back by one that has none any more. */
+static bool
+lost(const struct doc *spec, const struct doc *old_spec, struct str member)
+{
+	return old_spec && has_addresses(old_spec) &&
+		doc_equal(doc_get(spec, member), doc_get(old_spec, member));
+}
+
 /* ---- families ---- */
 
 static struct str
@@ -62,8 +68,10 @@ set_families(struct request *r, struct doc *spec, const struct doc *old_spec)
 	bool have[2] = {ip_is_set(&k->service[0].addr), ip_is_set(&k->service[1].addr)};
 	int first = have[0] ? 0 : 1;
 	if (!has_addresses(spec)) {
-		doc_set(spec, S("ipFamilies"), NULL);
-		doc_set(spec, S("ipFamilyPolicy"), NULL);
+		if (lost(spec, old_spec, S("ipFamilies")))
+			doc_set(spec, S("ipFamilies"), NULL);
+		if (lost(spec, old_spec, S("ipFamilyPolicy")))
+			doc_set(spec, S("ipFamilyPolicy"), NULL);
 		return;
 	}
 	if (doc_is_empty(list) && !doc_is_empty(doc_get(old_spec, S("ipFamilies")))) {
@@ -105,8 +113,10 @@ normalise_ips(struct request *r, struct doc *spec, const struct doc *old_spec)
 	struct doc *ips = doc_get(spec, S("clusterIPs"));
 	struct str one = doc_get_str(spec, S("clusterIP"));
 	if (!has_addresses(spec)) {
-		doc_set(spec, S("clusterIP"), NULL);
-		doc_set(spec, S("clusterIPs"), NULL);
+		if (lost(spec, old_spec, S("clusterIPs")) || lost(spec, old_spec, S("clusterIP"))) {
+			doc_set(spec, S("clusterIP"), NULL);
+			doc_set(spec, S("clusterIPs"), NULL);
+		}
 		return;
 	}
 	if (old_spec && has_addresses(old_spec)) {
@@ -191,65 +201,23 @@ prepare_update(struct request *r, struct doc *obj, const struct doc *old)
 
 /* ---- validation ---- */
 
+/* The rest is checked by the schema (checks_service.c). */
 static void
-check_ports(struct request *r, const struct doc *spec)
+validate_create(struct request *r, const struct doc *obj)
 {
 	struct schema_errors *errs = &r->causes;
-	const struct doc *ports = doc_get(spec, S("ports"));
-	size_t i = 0, n = doc_len(ports);
-	bool external_name = str_eq_c(type_of(spec), "ExternalName");
-	if (n == 0 && !external_name && !is_headless(spec))
-		schema_err_required(errs, S("spec.ports"), NULL);
-	DOC_EACH (p, ports) {
-		struct str at = schema_path(errs, "spec.ports[%zu]", i);
-		struct str name = doc_get_str(p, S("name"));
-		const struct doc *target = doc_get(p, S("targetPort"));
-		if (n > 1 && !name.n)
-			schema_err_required(errs, schema_path_child(errs, at, S("name")), NULL);
-		if (target && target->type == DOC_INT && (target->i < 1 || target->i > 65535))
-			schema_err_invalid_int(errs, schema_path_child(errs, at, S("targetPort")),
-				target->i, format_text_port);
-		if (target && target->type == DOC_STR)
-			schema_err_format(errs, schema_path_child(errs, at, S("targetPort")),
-				FORMAT_PORT_NAME, target->s);
-		if (doc_get_int(p, S("nodePort"), 0) && !has_node_ports(spec) &&
-			!str_eq_c(type_of(spec), "LoadBalancer"))
-			schema_err_forbidden(errs, schema_path_child(errs, at, S("nodePort")),
-				"may not be used when `type` is 'ClusterIP'");
-		size_t k = 0;
-		DOC_EACH (q, ports) {
-			if (k++ >= i)
-				break;
-			if (name.n && str_eq(name, doc_get_str(q, S("name"))))
-				schema_err_duplicate(
-					errs, schema_path_child(errs, at, S("name")), name);
-			if (doc_get_int(p, S("port"), -1) == doc_get_int(q, S("port"), -2) &&
-				str_eq(doc_get_str(p, S("protocol")),
-					doc_get_str(q, S("protocol"))))
-				schema_error_add(errs, SCHEMA_CAUSE_DUPLICATE, at, p, S(""));
-		}
-		i++;
-	}
-}
-
-static void
-check_addresses(struct request *r, const struct doc *spec)
-{
-	struct schema_errors *errs = &r->causes;
+	const struct doc *spec = doc_get(obj, S("spec"));
 	const struct api_ranges *k = request_ranges(r);
+	bool both = ip_is_set(&k->service[0].addr) && ip_is_set(&k->service[1].addr);
 	size_t i = 0;
-	if (is_headless(spec))
-		return;
-	DOC_EACH (ip, doc_get(spec, S("clusterIPs"))) {
+	const struct doc *ips = doc_get(spec, S("clusterIPs"));
+	DOC_EACH (ip, ips) {
 		struct ip_addr a;
 		struct str at = schema_path(errs, "spec.clusterIPs[%zu]", i++);
-		if (ip_parse(doc_as_str(ip), &a) < 0) {
-			schema_err_invalid(errs, at, doc_as_str(ip),
-				"must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-			continue;
-		}
-		const struct ip_prefix *range = &k->service[a.family == 6];
 		char text[IP_TEXT_MAX];
+		if (is_headless(spec) || ip_parse(doc_as_str(ip), &a) < 0 || i > 2)
+			continue;
+		const struct ip_prefix *range = &k->service[a.family == 6];
 		ip_prefix_format(range, text);
 		if (!ip_is_set(&range->addr) || !ip_prefix_contains(range, &a))
 			schema_error_fmt(errs, SCHEMA_CAUSE_INVALID, at, ip,
@@ -258,42 +226,6 @@ check_addresses(struct request *r, const struct doc *spec)
 				"valid IPs is %s",
 				STR_ARG(doc_as_str(ip)), STR_ARG(doc_as_str(ip)), text);
 	}
-	if (i > 2)
-		schema_err_invalid_int(
-			errs, S("spec.clusterIPs"), (int64_t)i, "may only hold up to 2 values");
-}
-
-static void
-validate_create(struct request *r, const struct doc *obj)
-{
-	struct schema_errors *errs = &r->causes;
-	const struct doc *spec = doc_get(obj, S("spec"));
-	bool known = false;
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		known = known || str_eq_c(type_of(spec), types[i]);
-	if (!known)
-		return; /* the schema's own rule has said so */
-	check_ports(r, spec);
-	check_addresses(r, spec);
-	DOC_EACH (l, doc_get(spec, S("selector"))) {
-		schema_err_format(errs, S("spec.selector"), FORMAT_QUALIFIED_NAME, l->key);
-		schema_err_format(errs, S("spec.selector"), FORMAT_LABEL_VALUE, doc_as_str(l));
-	}
-	if (str_eq_c(type_of(spec), "ExternalName")) {
-		struct str name = doc_get_str(spec, S("externalName"));
-		if (name.n)
-			schema_err_format(errs, S("spec.externalName"), FORMAT_DNS_SUBDOMAIN, name);
-		else
-			schema_err_required(errs, S("spec.externalName"), NULL);
-	}
-	if (str_eq_c(type_of(spec), "LoadBalancer") && is_headless(spec))
-		schema_err_invalid(errs, S("spec.clusterIPs[0]"), S("None"),
-			"may not be set to 'None' for LoadBalancer services");
-	if (str_eq_c(type_of(spec), "NodePort") && is_headless(spec))
-		schema_err_invalid(errs, S("spec.clusterIPs[0]"), S("None"),
-			"may not be set to 'None' for NodePort services");
-	const struct api_ranges *k = request_ranges(r);
-	bool both = ip_is_set(&k->service[0].addr) && ip_is_set(&k->service[1].addr);
 	if (str_eq_c(doc_get_str(spec, S("ipFamilyPolicy")), "RequireDualStack") && !both &&
 		!(is_headless(spec) && doc_is_empty(doc_get(spec, S("selector")))))
 		schema_err_invalid(errs, S("spec.ipFamilyPolicy"), S("RequireDualStack"),
@@ -303,12 +235,8 @@ validate_create(struct request *r, const struct doc *obj)
 static void
 validate_update(struct request *r, const struct doc *obj, const struct doc *old)
 {
-	const struct doc *spec = doc_get(obj, S("spec")), *was = doc_get(old, S("spec"));
+	(void)old;
 	validate_create(r, obj);
-	if (has_addresses(spec) && has_addresses(was) && doc_get_str(was, S("clusterIP")).n &&
-		!str_eq(doc_get_str(spec, S("clusterIP")), doc_get_str(was, S("clusterIP"))))
-		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.clusterIPs[0]"),
-			doc_get(spec, S("clusterIP")), S("may not change once set"));
 }
 
 /* ---- allocation ---- */

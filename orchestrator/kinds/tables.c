@@ -7,15 +7,11 @@ static const struct kind_ops *const kinds[] = {
 	&pod_ops,
 	&service_ops,
 	&namespace_ops,
-	&node_ops,
-	&configmap_ops,
 	&secret_ops,
 	&claim_ops,
 	&volume_ops,
-	&deployment_ops,
-	&replicaset_ops,
-	&daemonset_ops,
-	&statefulset_ops,
+	&endpointslice_ops,
+	&job_ops,
 	&csr_ops,
 };
 

@@ -1,81 +1,76 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * workloads: Deployments, ReplicaSets and their like: selectors against templates, strategies.
- * Sources: kube-apiserver pkg/apis/apps/validation. */
+ * workloads: Jobs: the labels and the selector the server makes, what of a template may change. Their other rules,
+ * and those of Deployments and the like, are checks of the schema (checks_apps.c, checks_batch.c).
+ * Source: kube-apiserver pkg/registry/batch/job (strategy), pkg/apis/batch/validation. */
 #include "orchestrator/kinds/kinds_int.h"
 
-static void
-update_workload(struct request *r, const struct doc *obj, const struct doc *old)
-{
-	(void)old; /* selectors are immutable by the schema */
-	check_workload(r, obj);
-}
+#define UID_LABEL "batch.kubernetes.io/controller-uid"
+
+/* Labels of the pods of a Job; older names beside the newer. */
+static const struct {
+	const char *key;
+	bool uid;
+} job_labels[] = {{"job-name", false}, {"batch.kubernetes.io/job-name", false},
+	{"controller-uid", true}, {UID_LABEL, true}};
 
 static void
-check_share(struct request *r, const struct doc *v, struct str path)
+job_create(struct request *r, struct doc *obj)
 {
-	if (v && v->type == DOC_INT && v->i < 0)
-		schema_err_invalid_int(&r->causes, path, v->i, format_text_not_negative);
-	if (v && v->type == DOC_STR && !percent_ok(v->s))
-		schema_err_invalid(&r->causes, path, v->s,
-			"a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%', or "
-			"'93%', regex used for validation is '[0-9]+%')");
+	struct doc *spec = doc_ensure_map(r->a, obj, S("spec"));
+	struct doc *tmpl = spec ? doc_ensure_map(r->a, spec, S("template")) : NULL;
+	struct doc *meta = tmpl ? doc_ensure_map(r->a, tmpl, S("metadata")) : NULL;
+	struct doc *labels = meta ? doc_ensure_map(r->a, meta, S("labels")) : NULL;
+	struct str uid = meta_str(obj, "uid"), name = meta_str(obj, "name");
+	if (!labels || doc_get_bool(spec, S("manualSelector"), false))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(job_labels); i++)
+		if (!doc_get(labels, str_c(job_labels[i].key)))
+			doc_set_str(r->a, labels, str_c(job_labels[i].key),
+				job_labels[i].uid ? uid : name);
+	struct doc *sel = doc_ensure_map(r->a, spec, S("selector"));
+	struct doc *match = sel ? doc_ensure_map(r->a, sel, S("matchLabels")) : NULL;
+	if (match && !doc_get(match, S(UID_LABEL)))
+		doc_set_str(r->a, match, S(UID_LABEL), uid);
 }
 
-static bool
-is_zero(const struct doc *v)
-{
-	return (v && v->type == DOC_INT && v->i == 0) || str_eq_c(doc_as_str(v), "0%");
-}
-
-static void
-check_strategy(struct request *r, const struct doc *spec)
-{
-	const struct doc *s = doc_get(spec, S("strategy")), *ru = doc_get(s, S("rollingUpdate"));
-	const struct doc *surge = doc_get(ru, S("maxSurge")),
-			 *gone = doc_get(ru, S("maxUnavailable"));
-	if (str_eq_c(doc_get_str(s, S("type")), "Recreate") && ru)
-		schema_err_forbidden(&r->causes, S("spec.strategy.rollingUpdate"),
-			"may not be specified when strategy `type` is 'Recreate'");
-	check_share(r, gone, S("spec.strategy.rollingUpdate.maxUnavailable"));
-	check_share(r, surge, S("spec.strategy.rollingUpdate.maxSurge"));
-	if (ru && is_zero(surge) && is_zero(gone))
-		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID,
-			S("spec.strategy.rollingUpdate.maxUnavailable"), gone,
-			S("may not be 0 when `maxSurge` is 0"));
-	const struct doc *deadline = doc_get(spec, S("progressDeadlineSeconds"));
-	if (deadline && doc_as_int(deadline, 0) <= doc_get_int(spec, S("minReadySeconds"), 0))
-		schema_err_invalid_int(&r->causes, S("spec.progressDeadlineSeconds"),
-			doc_as_int(deadline, 0), "must be greater than minReadySeconds");
-}
+/* What a Job that is suspended may change: where its pods go; before it has ever started. */
+static const char *const placing[] = {"nodeSelector", "tolerations", "schedulingGates", "affinity"};
+static const char *const lists[] = {"containers", "initContainers"};
 
 static void
-deployment_create(struct request *r, const struct doc *obj)
+job_update(struct request *r, const struct doc *obj, const struct doc *old)
 {
-	check_workload(r, obj);
-	check_strategy(r, doc_get(obj, S("spec")));
+	const struct doc *was = doc_get(doc_get(old, S("spec")), S("template"));
+	const struct doc *now = doc_get(doc_get(obj, S("spec")), S("template"));
+	struct doc *masked = doc_copy(r->a, now);
+	struct doc *spec = doc_get(masked, S("spec"));
+	const struct doc *spec_was = doc_get(was, S("spec"));
+	bool suspended = doc_get_bool(doc_get(old, S("spec")), S("suspend"), false);
+	if (spec && suspended && !doc_get(doc_get(old, S("status")), S("startTime"))) {
+		for (size_t i = 0; i < ARRAY_LEN(placing); i++)
+			keep_member(r->a, spec, spec_was, str_c(placing[i]));
+		keep_member(r->a, masked, was, S("metadata"));
+	}
+	for (size_t l = 0; spec && suspended && l < ARRAY_LEN(lists); l++) {
+		const struct doc *o = doc_index(doc_get(spec_was, str_c(lists[l])), 0);
+		DOC_EACH (c, doc_get(spec, str_c(lists[l]))) {
+			if (o)
+				keep_member(r->a, c, o, S("resources"));
+			o = o ? o->next : NULL;
+		}
+	}
+	if (doc_equal(masked, was))
+		return;
+	if (suspended && spec && !doc_equal(spec, spec_was))
+		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.template.spec"),
+			doc_get(now, S("spec")), str_c(format_text_immutable));
+	else
+		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.template"), now,
+			str_c(format_text_immutable));
 }
 
-static void
-deployment_update(struct request *r, const struct doc *obj, const struct doc *old)
-{
-	(void)old;
-	deployment_create(r, obj);
-}
-
-const struct kind_ops deployment_ops = {.group = "apps",
-	.resource = "deployments",
-	.validate_create = deployment_create,
-	.validate_update = deployment_update};
-const struct kind_ops replicaset_ops = {.group = "apps",
-	.resource = "replicasets",
-	.validate_create = check_workload,
-	.validate_update = update_workload};
-const struct kind_ops daemonset_ops = {.group = "apps",
-	.resource = "daemonsets",
-	.validate_create = check_workload,
-	.validate_update = update_workload};
-const struct kind_ops statefulset_ops = {.group = "apps",
-	.resource = "statefulsets",
-	.validate_create = check_workload,
-	.validate_update = update_workload};
+const struct kind_ops job_ops = {.group = "batch",
+	.resource = "jobs",
+	.prepare_create = job_create,
+	.validate_update = job_update};

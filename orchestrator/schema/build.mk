@@ -11,7 +11,12 @@ KINDS := admissionregistration_v1 apiextensions_v1 apiregistration_v1 apps_v1 au
 KIND_FILES := $(KINDS:%=orchestrator/schema/kinds/%.schema) orchestrator/schema/projections.schema
 GEN_orchestrator/schema := $(KINDS:%=$(O)/gen/kinds/%.h) $(O)/gen/kinds/projections_v1.h
 SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_core.c \
-	orchestrator/schema/cells_groups.c orchestrator/schema/cells_pod.c orchestrator/schema/conform.c \
+	orchestrator/schema/cells_groups.c orchestrator/schema/cells_pod.c orchestrator/schema/checks.c \
+	orchestrator/schema/checks_apps.c orchestrator/schema/checks_batch.c \
+	orchestrator/schema/checks_container.c orchestrator/schema/checks_core.c \
+	orchestrator/schema/checks_groups.c orchestrator/schema/checks_pod.c \
+	orchestrator/schema/checks_service.c orchestrator/schema/checks_volume.c \
+	orchestrator/schema/conform.c orchestrator/schema/cron.c \
 	orchestrator/schema/decode.c orchestrator/schema/default.c orchestrator/schema/defaults_core.c \
 	orchestrator/schema/defaults_groups.c orchestrator/schema/discovery.c \
 	orchestrator/schema/errors.c orchestrator/schema/fields.c orchestrator/schema/format.c \
@@ -37,7 +42,8 @@ $(O)/gen/kinds/.made: $(O)/host/schemac $(KIND_FILES)
 	$(Q)mkdir -p $(@D) && $(O)/host/schemac $(@D) $(KIND_FILES) && touch $@
 $(GEN_orchestrator/schema) $(O)/gen/kinds/tables.c: $(O)/gen/kinds/.made ;
 
-UNIT_orchestrator/schema := tests/unit/orchestrator/schema/facts_test.c tests/unit/orchestrator/schema/object_test.c \
+UNIT_orchestrator/schema := tests/unit/orchestrator/schema/checks_test.c \
+	tests/unit/orchestrator/schema/facts_test.c tests/unit/orchestrator/schema/object_test.c \
 	tests/unit/orchestrator/schema/patch_test.c tests/unit/orchestrator/schema/publish_test.c \
 	tests/unit/orchestrator/schema/select_test.c tests/unit/orchestrator/schema/table_test.c \
 	tests/unit/orchestrator/schema/value_test.c tests/unit/orchestrator/schema/volume_fit_test.c

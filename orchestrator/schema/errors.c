@@ -5,8 +5,6 @@
  * Source: k8s.io/apimachinery util/validation/field/errors.go (behaviour). */
 #include "orchestrator/schema/schema_errors.h"
 
-#include <stdlib.h>
-
 #define MAX_ERRORS 256
 
 static const struct {
@@ -134,37 +132,26 @@ schema_err_too_many(struct schema_errors *errs, struct str field, size_t n, size
 		"must have at most %zu %s", max, max == 1 ? "item" : "items");
 }
 
-static int
-by_text(const void *x, const void *y)
+void
+schema_err_unsupported_doc(struct schema_errors *errs, struct str field, const struct doc *value,
+	const char *const *ok)
 {
-	return strcmp(*(const char *const *)x, *(const char *const *)y);
+	struct buf b;
+
+	buf_init_arena(&b, errs->a);
+	buf_cstr(&b, "supported values: ");
+	for (size_t i = 0; ok[i]; i++) {
+		buf_cstr(&b, i ? ", " : "");
+		doc_json_string(&b, str_c(ok[i]));
+	}
+	schema_error_add(errs, SCHEMA_CAUSE_NOT_SUPPORTED, field, value, buf_view(&b));
 }
 
 void
 schema_err_unsupported(
 	struct schema_errors *errs, struct str field, struct str value, const char *const *ok)
 {
-	const char **sorted = NULL;
-	size_t n = 0, at = 0;
-	struct buf b;
-
-	while (ok[n])
-		n++;
-	sorted = ARENA_ARRAY(errs->a, const char *, n + 1);
-	if (sorted == NULL)
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (ok[i][0])
-			sorted[at++] = ok[i];
-	qsort(sorted, at, sizeof(*sorted), by_text);
-	buf_init_arena(&b, errs->a);
-	buf_cstr(&b, "supported values: ");
-	for (size_t i = 0; i < at; i++) {
-		buf_cstr(&b, i ? ", " : "");
-		doc_json_string(&b, str_c(sorted[i]));
-	}
-	schema_error_add(
-		errs, SCHEMA_CAUSE_NOT_SUPPORTED, field, doc_str(errs->a, value), buf_view(&b));
+	schema_err_unsupported_doc(errs, field, doc_str(errs->a, value), ok);
 }
 
 struct str

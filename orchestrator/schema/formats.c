@@ -232,17 +232,45 @@ check_port_name(struct faults *f, struct str s)
 		fault(f, "must not begin or end with a hyphen");
 }
 
+/* strip_zeros: without the zeros in front of its decimal numbers. */
+static struct str
+strip_zeros(struct arena *a, struct str s)
+{
+	bool front = true;
+	struct buf b;
+
+	buf_init_arena(&b, a);
+	for (size_t i = 0; i < s.n; i++) {
+		if (front && s.p[i] == '0' && i + 1 < s.n && is_digit(s.p[i + 1]))
+			continue;
+		buf_char(&b, s.p[i]);
+		front = !is_digit(s.p[i]);
+	}
+	return b.failed ? STR_NONE : buf_view(&b);
+}
+
+static bool
+is_mapped(const struct ip_addr *ip)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return ip->family == 6 && memcmp(ip->b, prefix, sizeof(prefix)) == 0;
+}
+
 static void
 check_ip(struct faults *f, struct str s)
 {
 	struct ip_addr ip = {0};
 	char text[IP_TEXT_MAX];
 
-	if (ip_parse(s, &ip) != 0) {
-		fault(f, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-		return;
-	}
-	if (!str_eq(s, str_from(text, ip_format(&ip, text))))
+	if (ip_parse(s, &ip) != 0)
+		fault(f,
+			ip_parse(strip_zeros(f->a, s), &ip) == 0
+				? "must not have leading 0s"
+				: "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+	else if (is_mapped(&ip))
+		fault(f, "must not be an IPv4-mapped IPv6 address");
+	else if (!str_eq(s, str_from(text, ip_format(&ip, text))))
 		fault(f, arena_fmt(f->a, "must be in canonical form (\"%s\")", text).p);
 }
 
@@ -252,12 +280,16 @@ check_cidr(struct faults *f, struct str s)
 	struct ip_prefix p = {0};
 	char text[IP_TEXT_MAX];
 
-	if (ip_prefix_parse(s, &p) != 0) {
-		fault(f, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
-		return;
-	}
-	p = ip_prefix_masked(&p);
-	if (!str_eq(s, str_from(text, ip_prefix_format(&p, text))))
+	if (ip_prefix_parse(s, &p) != 0)
+		fault(f,
+			ip_prefix_parse(strip_zeros(f->a, s), &p) == 0
+				? "must not have leading 0s in IP or prefix length"
+				: "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+	else if (is_mapped(&p.addr))
+		fault(f, "must not have an IPv4-mapped IPv6 address");
+	else if (!ip_prefix_is_masked(&p))
+		fault(f, "must not have bits set beyond the prefix length");
+	else if (!str_eq(s, str_from(text, ip_prefix_format(&p, text))))
 		fault(f, arena_fmt(f->a, "must be in canonical form (\"%s\")", text).p);
 }
 

@@ -113,6 +113,7 @@ struct schema_rules {
 };
 
 struct schema_type;
+struct schema_spot;
 struct schema_field {
 	const char *name;                 /* JSON name, NUL, a line of description, NUL */
 	const struct schema_type *type;   /* STRUCT and OR_* forms */
@@ -140,6 +141,8 @@ struct schema_type {
 	uint16_t size; /* of the C struct; 0 = none (run-time types) */
 	/* defaults that `= value` cannot say: after the type's own, before those of its members */
 	void (*hook)(struct arena *a, struct doc *d);
+	/* validation beyond the rules of the fields; old: what stood in its place, NULL = nothing */
+	void (*check)(const struct schema_spot *s, const struct doc *d, const struct doc *old);
 	bool map_atomic;
 	bool defaults;         /* something below it has a default: schema_default must walk it */
 	bool preserve_unknown; /* run-time types: unknown members stay */

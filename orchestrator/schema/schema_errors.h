@@ -59,10 +59,12 @@ void schema_err_duplicate(struct schema_errors *errs, struct str field, struct s
 void schema_err_not_found(struct schema_errors *errs, struct str field, struct str value);
 void schema_err_too_long(struct schema_errors *errs, struct str field, size_t max);
 void schema_err_too_many(struct schema_errors *errs, struct str field, size_t n, size_t max);
-/* schema_err_unsupported: `Unsupported value: "x": supported values: "a", "b"`; ok is NULL-terminated, and
- * is shown sorted as upstream's sets are. */
+/* schema_err_unsupported: `Unsupported value: "x": supported values: "a", "b"`; ok is NULL-terminated and
+ * shown in its order. */
 void schema_err_unsupported(
 	struct schema_errors *errs, struct str field, struct str value, const char *const *ok);
+void schema_err_unsupported_doc(struct schema_errors *errs, struct str field,
+	const struct doc *value, const char *const *ok);
 
 /* schema_err_format: one "Invalid value" for each fault of value; true when there is none. */
 bool schema_err_format(

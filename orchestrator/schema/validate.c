@@ -1,11 +1,12 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * validate: the rules that stand in the kind files: needed, min, max, lengths, formats, closed sets,
- * immutable. What needs more than one field to be said is code in kinds/.
+ * immutable; and the checks of types that are marked `check`. What needs other objects is code in kinds/.
  *
  * Invariants: adds causes only; the document is conformed and defaulted. Paths are built on the stack and
  * rendered only for a cause.
  * Source: k8s.io/apimachinery api/validate (texts); reference rules of the kinds. */
+#include "orchestrator/schema/checks_int.h"
 #include "orchestrator/schema/validate_int.h"
 
 struct check {
@@ -167,6 +168,8 @@ check_struct(struct check *c, const struct step *at, const struct schema_type *t
 		if (f->rules || f->type || (f->flags & (SCHEMA_NEEDED | SCHEMA_IMMUTABLE)))
 			check_field(c, at, t, f, d, old);
 	}
+	if (t->check)
+		t->check(&(struct schema_spot){c->errs, c->base, at}, d, old);
 }
 
 void

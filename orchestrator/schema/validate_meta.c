@@ -200,8 +200,8 @@ schema_validate_metadata(const struct schema_kind *k, const struct doc *obj, con
 	} else {
 		check_name(k, meta, errs);
 		check_namespace(k, meta, errs);
-		check_finalizers(doc_get(meta, STR("finalizers")), errs);
 	}
+	check_finalizers(doc_get(meta, STR("finalizers")), errs);
 	if (doc_get_int(meta, STR("generation"), 0) < 0)
 		schema_err_invalid_int(errs, STR("metadata.generation"),
 			doc_get_int(meta, STR("generation"), 0), format_text_not_negative);

@@ -213,6 +213,11 @@ emit_type(struct emitter *e, const struct ctype *t)
 	if (t->hook && !t->projection_of)
 		buf_fmt(e->out, "void schema_hook_" STR_FMT "(struct arena *a, struct doc *d);\n",
 			STR_ARG(t->cname));
+	if (t->check && !t->projection_of)
+		buf_fmt(e->out,
+			"void schema_check_" STR_FMT
+			"(const struct schema_spot *s, const struct doc *d, const struct doc *old);\n",
+			STR_ARG(t->cname));
 	buf_fmt(e->out, "const struct schema_type schema_type_" STR_FMT " = {\n\t.name = ",
 		STR_ARG(t->cname));
 	quote(e->out, t->name);
@@ -234,6 +239,8 @@ emit_type(struct emitter *e, const struct ctype *t)
 		t->n_fields, n_numbers, t->n_inlines, STR_ARG(t->cname));
 	if (t->hook && !t->projection_of)
 		buf_fmt(e->out, ",\n\t.hook = schema_hook_" STR_FMT, STR_ARG(t->cname));
+	if (t->check && !t->projection_of)
+		buf_fmt(e->out, ",\n\t.check = schema_check_" STR_FMT, STR_ARG(t->cname));
 	if (t->map_atomic)
 		buf_cstr(e->out, ", .map_atomic = true");
 	if (t->defaults)

@@ -48,7 +48,7 @@ struct ctype {
 	size_t n_fields;
 	struct cinline *inlines;
 	size_t n_inlines;
-	bool root, map_atomic, hook, defaults;
+	bool root, map_atomic, hook, check, defaults;
 	struct ckind *kind;
 	struct ctype *projection_of;
 	struct cpath *paths; /* of a projection */

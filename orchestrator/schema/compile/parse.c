@@ -431,6 +431,8 @@ open_block(struct line *l, struct str what, const struct cgroup *g)
 			t->map_atomic = true;
 		else if (str_eq_c(w, "hook"))
 			t->hook = true;
+		else if (str_eq_c(w, "check"))
+			t->check = true;
 		else
 			die(l->file, l->no, "unknown word '" STR_FMT "'", STR_ARG(w));
 	}

@@ -419,11 +419,12 @@ TEST(rules_of_the_kind_files_give_causes)
 		"'_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  "
 		"or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'), "
 		"spec.containers[0].terminationMessagePolicy: Unsupported value: \"x\": supported values: "
-		"\"FallbackToLogsOnError\", \"File\"]");
+		"\"File\", \"FallbackToLogsOnError\"]");
 	CHECK_STR(
 		causes(kind("apps", "ReplicaSet"),
 			"{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":"
-			"{\"a\":\"b\"}},\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}",
+			"{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"containers\":"
+			"[{\"name\":\"c\",\"image\":\"i\"}]}}}}",
 			"{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":"
 			"{\"a\":\"c\"}},\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}"),
 		"spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: field is immutable");

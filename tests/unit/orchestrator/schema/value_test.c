@@ -103,7 +103,11 @@ TEST(formats_say_what_is_wrong)
 			"must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"},
 		{FORMAT_IP, "FD00::1", "must be in canonical form (\"fd00::1\")"},
 		{FORMAT_CIDR, "10.0.0.0/8", NULL},
-		{FORMAT_CIDR, "10.0.0.1/8", "must be in canonical form (\"10.0.0.0/8\")"},
+		{FORMAT_IP, "010.0.0.1", "must not have leading 0s"},
+		{FORMAT_IP, "::ffff:10.0.0.1", "must not be an IPv4-mapped IPv6 address"},
+		{FORMAT_CIDR, "10.0.0.1/8", "must not have bits set beyond the prefix length"},
+		{FORMAT_CIDR, "10.0.0.00/8", "must not have leading 0s in IP or prefix length"},
+		{FORMAT_CIDR, "FD00::/8", "must be in canonical form (\"fd00::/8\")"},
 		{FORMAT_UUID, "01234567-89ab-cdef-0123-456789abcdef", NULL},
 		{FORMAT_ENV_NAME, "A=B",
 			"a valid environment variable name must consist only of printable ASCII characters other "

@@ -1,0 +1,406 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * checks_volume: volumes of pods, claims, volumes of the cluster.
+ * Source: k8s.io/kubernetes pkg/apis/core/validation (ValidateVolumes, ValidatePersistentVolumeClaimSpec,
+ * ValidatePersistentVolumeSpec). */
+#include "orchestrator/schema/checks_int.h"
+
+#include <stdlib.h>
+
+static const char text_mode[] = "must be a number between 0 and 0777 (octal), both inclusive";
+
+static void
+check_mode(const struct schema_spot *s, const struct doc *d, const char *member)
+{
+	const struct doc *mode = get(d, member);
+
+	if (mode && (doc_as_int(mode, 0) < 0 || doc_as_int(mode, 0) > 0777))
+		INVALID_DOC(mode, text_mode, "%s", member);
+}
+
+/* ---- sources of volumes of pods ---- */
+
+/* In the order in which the API has them: the first one counts. */
+static const char *const pod_sources[] = {"emptyDir", "hostPath", "gitRepo", "gcePersistentDisk",
+	"awsElasticBlockStore", "secret", "nfs", "iscsi", "glusterfs", "flocker",
+	"persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
+	"flexVolume", "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk",
+	"portworxVolume", "azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral",
+	"image", NULL};
+static const char *const cluster_sources[] = {"hostPath", "gcePersistentDisk",
+	"awsElasticBlockStore", "glusterfs", "flocker", "nfs", "rbd", "quobyte", "cephfs", "iscsi",
+	"cinder", "fc", "flexVolume", "azureFile", "vsphereVolume", "photonPersistentDisk",
+	"portworxVolume", "azureDisk", "scaleIO", "local", "storageos", "csi", NULL};
+
+static void
+check_one_source(const struct schema_spot *s, const struct doc *d, const char *const *sources)
+{
+	size_t n = 0;
+
+	for (; *sources; sources++)
+		if (get(d, *sources) && n++)
+			FORBIDDEN("may not specify more than 1 volume type", "%s", *sources);
+	if (n == 0)
+		REQUIRED("must specify a volume type", "%s", "");
+}
+
+static void
+check_file(const struct schema_spot *s, const struct doc *f, const char *at)
+{
+	const struct doc *field = get(f, "fieldRef"), *resource = get(f, "resourceFieldRef");
+	const struct doc *mode = get(f, "mode");
+	struct str path = text(f, "path");
+	const char *below = arena_fmt(s->errs->a, "%s.path", at).p;
+
+	if (path.n == 0)
+		REQUIRED(NULL, "%s", below);
+	check_local_path(s, path, below);
+	if (field)
+		check_field_ref(s, field, arena_fmt(s->errs->a, "%s.fieldRef", at).p, true);
+	else if (resource)
+		check_resource_ref(
+			s, resource, arena_fmt(s->errs->a, "%s.resourceFieldRef", at).p, true);
+	else
+		REQUIRED("one of fieldRef and resourceFieldRef is required", "%s", at);
+	if (field && resource)
+		INVALID(STR("resource"),
+			"fieldRef and resourceFieldRef can not be specified simultaneously", "%s",
+			at);
+	if (mode && (doc_as_int(mode, 0) < 0 || doc_as_int(mode, 0) > 0777))
+		INVALID_DOC(mode, text_mode, "%s.mode", at);
+}
+
+CHECK(core_v1_key_to_path)
+{
+	(void)old;
+	check_local_path(s, text(d, "path"), "path");
+	check_mode(s, d, "mode");
+}
+
+static void
+check_trust_bundle(const struct schema_spot *s, const struct doc *b, const char *at)
+{
+	bool name = get(b, "name"), signer = get(b, "signerName");
+
+	if (name && signer)
+		INVALID_DOC(b, "only one of name and signerName may be used", "%s", at);
+	else if (!name && !signer)
+		REQUIRED("either name or signerName must be specified", "%s", at);
+	if (signer)
+		check_signer(
+			s, text(b, "signerName"), arena_fmt(s->errs->a, "%s.signerName", at).p);
+	if (!text(b, "path").n)
+		REQUIRED(NULL, "%s.path", at);
+	check_local_path(s, text(b, "path"), arena_fmt(s->errs->a, "%s.path", at).p);
+}
+
+static const char *const certificate_paths[] = {
+	"credentialBundlePath", "keyPath", "certificateChainPath", NULL};
+
+static void
+check_certificate(const struct schema_spot *s, const struct doc *c, const char *at)
+{
+	check_signer(s, text(c, "signerName"), arena_fmt(s->errs->a, "%s.signerName", at).p);
+	for (const char *const *p = certificate_paths; *p; p++)
+		check_local_path(s, text(c, *p), arena_fmt(s->errs->a, "%s.%s", at, *p).p);
+	if (count_members(c, certificate_paths) == 0)
+		REQUIRED("specify at least one of credentialBundlePath, keyPath, and "
+			 "certificateChainPath",
+			"%s", at);
+}
+
+/* taken: a path that a source of one volume writes; each may stand once. */
+static void
+take_path(const struct schema_spot *s, struct names *seen, struct str path, struct str who,
+	const struct doc *d)
+{
+	if (path.n && !names_add(seen, path, d))
+		INVALID(who.n ? who : path, "conflicting duplicate paths", "projected");
+}
+
+static size_t
+count_paths(const struct doc *sources)
+{
+	size_t n = 0;
+
+	DOC_EACH (p, sources)
+		n += doc_len(get(get(p, "secret"), "items")) +
+			doc_len(get(get(p, "configMap"), "items")) +
+			doc_len(get(get(p, "downwardAPI"), "items")) + 4;
+	return n;
+}
+
+static void
+check_projected(const struct schema_spot *s, const struct doc *projected)
+{
+	static const char *const kinds[] = {"secret", "configMap", "downwardAPI",
+		"serviceAccountToken", "clusterTrustBundle", "podCertificate", NULL};
+	static const char *const named[] = {"secret", "configMap", NULL};
+	struct names seen = names_new(s->errs->a, count_paths(get(projected, "sources")));
+	size_t i = 0;
+
+	DOC_EACH (p, get(projected, "sources")) {
+		const char *at = arena_fmt(s->errs->a, "projected.sources[%zu]", i).p;
+		const struct doc *token = get(p, "serviceAccountToken");
+		const struct doc *bundle = get(p, "clusterTrustBundle"),
+				 *certificate = get(p, "podCertificate");
+		int64_t seconds = number(token, "expirationSeconds");
+
+		for (const char *const *k = named; *k; k++)
+			DOC_EACH (item, get(get(p, *k), "items"))
+				take_path(s, &seen, text(item, "path"), text(get(p, *k), "name"),
+					item);
+		DOC_EACH (f, get(get(p, "downwardAPI"), "items")) {
+			check_file(s, f, arena_fmt(s->errs->a, "%s.downwardAPI", at).p);
+			take_path(s, &seen, text(f, "path"), STR_NONE, f);
+		}
+		if (get(token, "expirationSeconds") && seconds < 600)
+			INVALID_INT(seconds, "may not specify a duration less than 10 minutes",
+				"%s.serviceAccountToken.expirationSeconds", at);
+		if (seconds > 1LL << 32)
+			INVALID_INT(seconds, "may not specify a duration larger than 2^32 seconds",
+				"%s.serviceAccountToken.expirationSeconds", at);
+		if (token && !text(token, "path").n)
+			REQUIRED(NULL, "projected.path");
+		else if (token)
+			check_local_path(s, text(token, "path"), "projected.path");
+		if (bundle) {
+			check_trust_bundle(
+				s, bundle, arena_fmt(s->errs->a, "%s.clusterTrustBundle", at).p);
+			take_path(s, &seen, text(bundle, "path"), STR_NONE, bundle);
+		}
+		if (certificate)
+			check_certificate(
+				s, certificate, arena_fmt(s->errs->a, "%s.podCertificate", at).p);
+		for (const char *const *k = certificate_paths; *k; k++)
+			take_path(s, &seen, text(certificate, *k), STR_NONE, certificate);
+		if (count_members(p, kinds) > 1)
+			FORBIDDEN("may not specify more than 1 volume type per source", "%s", at);
+		i++;
+	}
+}
+
+CHECK(core_v1_volume)
+{
+	static const char *const modes[] = {
+		"secret", "configMap", "downwardAPI", "projected", NULL};
+	const struct doc *host = get(d, "hostPath"), *nfs = get(d, "nfs"), *csi = get(d, "csi");
+	struct quantity q = {0};
+	struct str size = text(get(d, "emptyDir"), "sizeLimit");
+
+	(void)old;
+	check_one_source(s, d, pod_sources);
+	check_no_dots(s, text(host, "path"), "hostPath.path");
+	if (text(nfs, "path").n && text(nfs, "path").p[0] != '/')
+		INVALID(text(nfs, "path"), "must be an absolute path", "nfs.path");
+	if (size.n && quantity_parse(size, &q) == 0 && q.nano < 0)
+		FORBIDDEN(
+			"SizeLimit field must be a valid resource quantity", "emptyDir.sizeLimit");
+	if (text(csi, "driver").n)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, lower_text(s->errs->a, text(csi, "driver")),
+			"csi.driver");
+	for (const char *const *m = modes; *m; m++) {
+		const struct doc *mode = get(get(d, *m), "defaultMode");
+
+		if (mode && (doc_as_int(mode, 0) < 0 || doc_as_int(mode, 0) > 0777))
+			INVALID_DOC(mode, text_mode, "%s.defaultMode", *m);
+	}
+	DOC_EACH (f, get(get(d, "downwardAPI"), "items"))
+		check_file(s, f, "downwardAPI");
+	check_projected(s, get(d, "projected"));
+}
+
+/* ---- claims ---- */
+
+static const char *const access_modes[] = {
+	"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL};
+
+static void
+check_access(const struct schema_spot *s, const struct doc *spec, const char *why)
+{
+	const struct doc *modes = get(spec, "accessModes");
+	bool alone = has_text(modes, STR("ReadWriteOncePod")), others = false;
+
+	if (doc_is_empty(modes))
+		REQUIRED(why, "accessModes");
+	DOC_EACH (m, modes) {
+		if (!one_of(access_modes, doc_as_str(m)))
+			UNSUPPORTED(doc_as_str(m), access_modes, "accessModes");
+		else
+			others |= !str_eq_c(doc_as_str(m), "ReadWriteOncePod");
+	}
+	if (alone && others)
+		FORBIDDEN("may not use ReadWriteOncePod with other access modes", "accessModes");
+}
+
+static void
+check_source_ref(const struct schema_spot *s, const struct doc *spec, const char *member)
+{
+	const struct doc *ref = get(spec, member);
+	struct str group = text(ref, "apiGroup");
+
+	if (ref == NULL)
+		return;
+	if (!text(ref, "name").n)
+		REQUIRED(NULL, "%s.name", member);
+	if (!text(ref, "kind").n)
+		REQUIRED(NULL, "%s.kind", member);
+	if (!group.n && !is(ref, "kind", "PersistentVolumeClaim"))
+		INVALID(text(ref, "kind"),
+			"must be 'PersistentVolumeClaim' when referencing the default apiGroup",
+			"%s", member);
+	if (group.n)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, group, "%s.apiGroup", member);
+}
+
+CHECK(core_v1_persistent_volume_claim_spec)
+{
+	const struct doc *from = get(d, "dataSource"), *ref = get(d, "dataSourceRef");
+	const struct doc *size = get(get(get(d, "resources"), "requests"), "storage");
+	struct quantity q = {0};
+
+	(void)old;
+	check_access(s, d, "at least 1 access mode is required");
+	if (size == NULL)
+		REQUIRED(NULL, "resources[storage]");
+	else if (quantity_parse(doc_as_str(size), &q) == 0 && q.nano <= 0)
+		INVALID_DOC(size, "must be greater than zero", "resources[storage]");
+	if (text(d, "storageClassName").n)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, text(d, "storageClassName"), "storageClassName");
+	if (text(d, "volumeAttributesClassName").n)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, text(d, "volumeAttributesClassName"),
+			"volumeAttributesClassName");
+	check_source_ref(s, d, "dataSource");
+	check_source_ref(s, d, "dataSourceRef");
+	if (from && ref && !text(ref, "namespace").n &&
+		!(str_eq(text(from, "kind"), text(ref, "kind")) &&
+			str_eq(text(from, "name"), text(ref, "name")) &&
+			str_eq(text(from, "apiGroup"), text(ref, "apiGroup"))))
+		INVALID_DOC(doc_map(s->errs->a), "must match dataSourceRef", "%s", "");
+}
+
+CHECK(core_v1_persistent_volume_claim_status)
+{
+	(void)old;
+	DOC_EACH (c, get(d, "capacity")) {
+		struct quantity q = {0};
+
+		if (quantity_parse(doc_as_str(c), &q) == 0 && q.nano < 0)
+			INVALID_INT(quantity_value(&q), "must be a valid resource quantity",
+				"capacity[" STR_FMT "]", STR_ARG(c->key));
+	}
+}
+
+/* ---- volumes of the cluster ---- */
+
+static bool
+is_root(struct str path)
+{
+	struct str part = STR_NONE;
+
+	if (!str_starts(path, STR("/")))
+		return false;
+	while (str_next(&path, '/', &part))
+		if (part.n && !str_eq_c(part, "."))
+			return false;
+	return true;
+}
+
+static int
+cmp_key(const void *x, const void *y)
+{
+	return str_cmp((*(const struct doc *const *)x)->key, (*(const struct doc *const *)y)->key);
+}
+
+/* by_key: the members in the order of their names, as maps are shown. */
+static struct doc *
+by_key(struct arena *a, const struct doc *map)
+{
+	const struct doc **list = NULL;
+	struct doc *sorted = doc_map(a);
+	size_t n = 0;
+
+	DOC_EACH (m, map)
+		*ARENA_PUSH(a, list, n) = m;
+	if (n)
+		qsort(list, n, sizeof(*list), cmp_key);
+	for (size_t i = 0; sorted && i < n; i++)
+		doc_set(sorted, list[i]->key, doc_copy(a, list[i]));
+	return sorted;
+}
+
+CHECK(core_v1_persistent_volume_spec)
+{
+	static const char *const only[] = {"storage", NULL};
+	const struct doc *capacity = get(d, "capacity"), *csi = get(d, "csi");
+	const struct doc *local = get(d, "local"), *nfs = get(d, "nfs");
+	const struct doc *class = get(d, "volumeAttributesClassName");
+	const struct doc *affinity = get(d, "nodeAffinity");
+	struct quantity q = {0};
+
+	(void)old;
+	if (s->at && str_eq_c(s->at->name, "inlineVolumeSpec"))
+		return; /* of a VolumeAttachment: written by the attacher for a volume without object */
+	check_access(s, d, NULL);
+	if (doc_is_empty(capacity))
+		REQUIRED(NULL, "capacity");
+	else if (get(capacity, "storage") == NULL || doc_len(capacity) > 1)
+		schema_error_fmt(s->errs, SCHEMA_CAUSE_NOT_SUPPORTED, AT("capacity"),
+			by_key(s->errs->a, capacity), "supported values: \"%s\"", only[0]);
+	DOC_EACH (c, capacity)
+		if (quantity_parse(doc_as_str(c), &q) == 0 && q.nano <= 0)
+			INVALID_DOC(c, "must be greater than zero", "capacity[" STR_FMT "]",
+				STR_ARG(c->key));
+	check_one_source(s, d, cluster_sources);
+	if (affinity && get(affinity, "required") == NULL)
+		REQUIRED("must specify required node constraints", "nodeAffinity.required");
+	if (csi) {
+		check_driver(s, text(csi, "driver"), "csi.driver");
+		if (!text(csi, "volumeHandle").n)
+			REQUIRED(NULL, "csi.volumeHandle");
+	}
+	if (local && !text(local, "path").n)
+		REQUIRED(NULL, "local.path");
+	check_no_dots(s, text(local, "path"), "local.path");
+	check_no_dots(s, text(get(d, "hostPath"), "path"), "hostPath.path");
+	if (local && get(affinity, "required") == NULL)
+		REQUIRED("Local volume requires node affinity", "nodeAffinity");
+	if (text(nfs, "path").n && text(nfs, "path").p[0] != '/')
+		INVALID(text(nfs, "path"), "must be an absolute path", "nfs.path");
+	if (is(d, "persistentVolumeReclaimPolicy", "Recycle") &&
+		is_root(text(get(d, "hostPath"), "path")))
+		FORBIDDEN("may not be 'recycle' for a hostPath mount of '/'",
+			"persistentVolumeReclaimPolicy");
+	if (text(d, "storageClassName").n)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, text(d, "storageClassName"), "storageClassName");
+	if (class && !doc_as_str(class).n)
+		REQUIRED("an empty string is disallowed", "volumeAttributesClassName");
+	else if (class)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, doc_as_str(class), "volumeAttributesClassName");
+	if (class && csi == NULL)
+		REQUIRED("has to be specified when using volumeAttributesClassName", "csi");
+}
+
+CHECK(core_v1_persistent_volume)
+{
+	const struct doc *now = get(d, "spec"), *was = get(old, "spec");
+
+	if (was == NULL)
+		return;
+	for (const char *const *p = cluster_sources; *p; p++)
+		if (!doc_equal(get(now, *p), get(was, *p))) {
+			FORBIDDEN("spec.persistentvolumesource is immutable after creation",
+				"spec.persistentvolumesource");
+			break;
+		}
+	if (differs(get(now, "volumeMode"), get(was, "volumeMode")))
+		INVALID_DOC(get(now, "volumeMode"), format_text_immutable, "volumeMode");
+	if (get(was, "nodeAffinity") &&
+		!doc_equal(get(now, "nodeAffinity"), get(was, "nodeAffinity")))
+		INVALID_DOC(get(now, "nodeAffinity"),
+			"field is immutable, except for updating from beta label to GA",
+			"nodeAffinity");
+	if (get(was, "volumeAttributesClassName") && !get(now, "volumeAttributesClassName"))
+		FORBIDDEN("update from non-nil value to nil is forbidden",
+			"spec.volumeAttributesClassName");
+}

@@ -1,0 +1,198 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * checks_test: what the fields of an object say of each other. The rules one by one are the table of
+ * tests/api/facts/validation.txt, which the suite badinput asks a server about; here is one of each kind, and what
+ * the table cannot say: that good objects have no causes, and that long lists cost no more than their length. */
+#include "tests/unit/test.h"
+
+#include "base/clock.h"
+#include "orchestrator/schema/cron.h"
+#include "orchestrator/schema/schema.h"
+
+static struct arena *a;
+
+/* causes: of obj, that was `old` (NULL: a new one). */
+static const char *
+causes(const char *group, const char *name, const char *obj, const char *old)
+{
+	const struct schema_kind *k = NULL;
+	struct schema_strict strict = {0};
+	struct doc *d = NULL, *o = NULL;
+	struct schema_errors errs = {0};
+	struct err e = {0};
+
+	arena_free(a);
+	a = arena_new(0);
+	errs.a = a;
+	k = schema_kind_find(schema_builtin(), str_c(group), STR("v1"), str_c(name));
+	if (!k || schema_decode(a, k->type, str_c(obj), SCHEMA_YAML, &d, &strict, &e) != 0 ||
+		(old && schema_decode(a, k->type, str_c(old), SCHEMA_YAML, &o, &strict, &e) != 0))
+		return "no such object";
+	schema_default(a, k->type, d);
+	if (o)
+		schema_default(a, k->type, o);
+	schema_validate(k, d, o, &errs);
+	return arena_cstr(a, schema_errors_message(&errs));
+}
+
+#define META "metadata: {name: x, namespace: d}\n"
+#define POD(spec) META "spec: {containers: [{name: c, image: i}], " spec "}"
+#define CONTAINER(more) META "spec: {containers: [{name: c, image: i, " more "}]}"
+#define DEPLOYMENT(spec)                                                                           \
+	META "spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, "     \
+	     "spec: {containers: [{name: c, image: i}]}}, " spec "}"
+
+TEST(good_objects_have_no_causes)
+{
+	CHECK_STR(causes("", "Pod", POD("hostNetwork: true"), NULL), "");
+	CHECK_STR(causes("apps", "Deployment", DEPLOYMENT("replicas: 2"), NULL), "");
+	CHECK_STR(causes("", "ConfigMap", META "data: {a: b}\nbinaryData: {c: ZA==}", NULL), "");
+	CHECK_STR(causes("", "Service", META "spec: {ports: [{port: 80}]}", NULL), "");
+	CHECK_STR(
+		causes("batch", "CronJob",
+			META
+			"spec: {schedule: '0 0 1-5/2 jan,feb sun', jobTemplate: {spec: {template: "
+			"{spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}}",
+			NULL),
+		"");
+}
+
+TEST(fields_that_contradict_each_other_give_causes)
+{
+	static const struct {
+		const char *group, *kind, *obj, *old, *text;
+	} rows[] = {
+		{"", "Pod", CONTAINER("volumeMounts: [{name: v, mountPath: /m}]"), NULL,
+			"spec.containers[0].volumeMounts[0].name: Not found: \"v\""},
+		{"", "Pod", CONTAINER("resources: {limits: {cpu: 1}, requests: {cpu: 2}}"), NULL,
+			"spec.containers[0].resources.requests: Invalid value: \"2\": must be less than "
+			"or equal to cpu limit of 1"},
+		{"", "Pod", POD("volumes: [{name: v, emptyDir: {}, hostPath: {path: /x}}]"), NULL,
+			"spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type"},
+		{"", "Pod", POD("tolerations: [{operator: Equal}]"), NULL,
+			"spec.tolerations[0].operator: Invalid value: \"Equal\": operator must be Exists "
+			"when `key` is empty, which means \"match all values and all keys\""},
+		{"", "Pod", POD("dnsPolicy: None"), NULL,
+			"spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is "
+			"None"},
+		{"", "ConfigMap", META "data: {a: b}\nbinaryData: {a: ZA==}", NULL,
+			"data[a]: Invalid value: \"a\": duplicate of key present in binaryData"},
+		{"", "ConfigMap", META "data: {a: b}", META "data: {a: c}\nimmutable: true",
+			"[immutable: Forbidden: field is immutable when `immutable` is set, data: "
+			"Forbidden: field is immutable when `immutable` is set]"},
+		{"", "Secret", META "type: kubernetes.io/tls\ndata: {tls.crt: ZA==}", NULL,
+			"data[tls.key]: Required value"},
+		{"", "Service", META "spec: {ports: [{port: 80}, {name: b, port: 80}]}", NULL,
+			"[spec.ports[0].name: Required value, spec.ports[1]: Duplicate value: "
+			"{\"name\":\"b\",\"port\":80,\"protocol\":\"TCP\",\"targetPort\":80}]"},
+		{"apps", "Deployment", DEPLOYMENT("strategy: {type: Recreate, rollingUpdate: {}}"),
+			NULL,
+			"spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy "
+			"`type` is 'Recreate'"},
+		{"networking.k8s.io", "IPAddress",
+			"metadata: {name: 010.1.1.1}\nspec: {parentRef: {resource: services, name: x}}",
+			NULL,
+			"metadata.name: Invalid value: \"010.1.1.1\": must not have leading 0s"},
+		{"rbac.authorization.k8s.io", "Role",
+			META "rules: [{verbs: [get], nonResourceURLs: [/x]}]", NULL,
+			"rules[0].nonResourceURLs: Invalid value: [\"/x\"]: namespaced rules cannot "
+			"apply to non-resource URLs"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_STR(causes(rows[i].group, rows[i].kind, rows[i].obj, rows[i].old),
+			rows[i].text);
+}
+
+TEST(a_new_finalizer_of_an_update_is_checked)
+{
+	CHECK_STR(causes("", "ConfigMap", "metadata: {name: x, namespace: d, finalizers: ['/']}",
+			  META "data: {}"),
+		"[metadata.finalizers: Invalid value: \"/\": prefix part must be non-empty, "
+		"metadata.finalizers: Invalid value: \"/\": name part must be non-empty, "
+		"metadata.finalizers: Invalid value: \"/\": name part must consist of alphanumeric "
+		"characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+		"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+		"'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')]");
+}
+
+TEST(faults_of_schedules)
+{
+	static const char *const rows[][2] = {
+		{"* * * * *", NULL},
+		{"*/5 0-23 1,15 * 0", NULL},
+		{"@every 1h30m", NULL},
+		{"@daily", NULL},
+		{" 1  2 3 4 5 ", NULL},
+		{"* *", "expected exactly 5 fields, found 2: [* *]"},
+		{"61 * * * *", "end of range (61) above maximum (59): 61"},
+		{"* * 0 * *", "beginning of range (0) below minimum (1): 0"},
+		{"5-3 * * * *", "beginning of range (5) beyond end of range (3): 5-3"},
+		{"*/0 * * * *", "step of range should be a positive number: */0"},
+		{"1-2-3 * * * *", "too many hyphens: 1-2-3"},
+		{"1/2/3 * * * *", "too many slashes: 1/2/3"},
+		{"x * * * *",
+			"failed to parse int from x: strconv.Atoi: parsing \"x\": invalid syntax"},
+		{"* * * * 7", "end of range (7) above maximum (6): 7"},
+		{"@sometimes", "unrecognized descriptor: @sometimes"},
+		{"@every day", "failed to parse duration @every day: time: invalid duration"},
+	};
+
+	arena_free(a);
+	a = arena_new(0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_STR(cron_fault(a, str_c(rows[i][0])), rows[i][1]);
+}
+
+/* list: a list or map within an object; an item is its three parts with its number between them. */
+struct list {
+	const char *kind, *head, *item[3], *tail;
+};
+
+/* time_of: the least of three: the machine has more to do. */
+static int64_t
+time_of(const struct list *l, size_t n)
+{
+	struct arena *mem = arena_new(0);
+	int64_t least = INT64_MAX;
+	struct buf b;
+
+	buf_init_arena(&b, mem);
+	buf_cstr(&b, l->head);
+	for (size_t i = 0; i < n; i++)
+		buf_fmt(&b, "%s%zu%s%zu%s", l->item[0], i, l->item[1], i, l->item[2]);
+	buf_cstr(&b, l->tail);
+	buf_char(&b, 0);
+	for (int i = 0; i < 3; i++) {
+		int64_t from = clock_mono_ns(), took = 0;
+
+		causes("", l->kind, b.data, NULL);
+		took = clock_mono_ns() - from;
+		least = took < least ? took : least;
+	}
+	arena_free(mem);
+	return least;
+}
+
+#define HEAD "{\"metadata\":{\"name\":\"x\",\"namespace\":\"d\"},"
+
+/* What grows with the square of its length takes 100 times as long when it is 10 times as long. */
+TEST(long_lists_are_checked_in_linear_time)
+{
+	static const struct list rows[] = {
+		{"ConfigMap", HEAD "\"binaryData\":{\"z\":\"\"},\"data\":{\"a\":\"\"",
+			{",\"k", "\":\"", "\""}, "}}"},
+		{"Service", HEAD "\"spec\":{\"ports\":[{}", {",{\"name\":\"p", "\",\"port\":", "}"},
+			"]}}"},
+		{"Pod",
+			HEAD "\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\","
+			     "\"volumeMounts\":[{}",
+			{",{\"name\":\"v", "\",\"mountPath\":\"/", "\"}"}, "]}]}}"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int64_t few = time_of(&rows[i], 2000), many = time_of(&rows[i], 20000);
+
+		CHECK(many < few * 50 + 50 * 1000000LL);
+	}
+}
