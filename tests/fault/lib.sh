@@ -78,7 +78,7 @@ up() {
 # of its Service: names, Service, and pod network in one.
 cluster() {
 	[ ! -d "$tmp/c" ] || return 0
-	check 'a registry' well well registry_start "$tmp/registry"
+	check 'a registry' well well registry_start "$tmp/registry" busybox
 	check 'three machines become Ready' '3 of 3 nodes are Ready' up --nodes 3 --host registry.test=10.77.0.1 \
 		--registry "$registry=$registry_ca"
 	for node in node-1 node-2 node-3; do
@@ -86,11 +86,14 @@ cluster() {
 	done >"$tmp/pods"
 	{
 		pod web node-2 'echo ok >/tmp/index.html; exec httpd -f -p 80 -h /tmp'
-		pod asks node-1 'while :; do
-		        if wget -q -T 10 -O /dev/null http://web.default.svc.cluster.local/; then touch /tmp/began
-		        elif [ -e /tmp/began ]; then echo unanswered; fi
-		        sleep 0.2
-		      done'
+		pod asks node-1 "$(tr '\n' ' ' <<-'E'
+			while sleep 0.2; do
+			ip=$(nslookup -type=a web.default.svc.cluster.local | awk '/^Address:/ { ip = $2 } END { print ip }');
+			if printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 10 $ip 80 | grep -q '^ok'; then touch /tmp/began;
+			elif [ -e /tmp/began ]; then echo unanswered; fi;
+			done
+		E
+		)"
 		cat <<-E
 			apiVersion: v1
 			kind: Service
