@@ -256,6 +256,17 @@ disk_write_file(const char *path, struct str content, mode_t mode)
 }
 
 int
+disk_keep_file(const char *path, struct str content, mode_t mode)
+{
+	_cleanup_buf_ struct buf now = BUF_INIT;
+	struct stat st;
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode &&
+		disk_read_file(path, content.n, &now) == 0 && str_eq(buf_view(&now), content))
+		return 0;
+	return disk_write_file(path, content, mode);
+}
+
+int
 disk_mkdirs(const char *path, mode_t mode)
 {
 	char part[PATH_MAX];

@@ -16,6 +16,9 @@
 int disk_read_file(const char *path, size_t max, struct buf *b);
 /* disk_write_file: replaces path by write-new + fsync + rename + fsync of the folder. 0 or -errno. */
 int disk_write_file(const char *path, struct str content, mode_t mode);
+/* disk_keep_file: the same, but a file that has this content and mode already stays as it is, and nothing is
+ * waited for: what is laid out at every start must not cost one. */
+int disk_keep_file(const char *path, struct str content, mode_t mode);
 /* disk_mkdirs: path and its parents. 0 or -errno. */
 int disk_mkdirs(const char *path, mode_t mode);
 int disk_unlink(const char *path);

@@ -32,7 +32,7 @@ owned_dir(const char *path, struct err *e)
 static int
 owned_file(const char *path, struct str text, struct err *e)
 {
-	int rc = disk_write_file(path, text, 0600);
+	int rc = disk_keep_file(path, text, 0600);
 	if (rc == 0 && chown(path, CONTROL_UID, CONTROL_UID) < 0)
 		rc = -errno;
 	return rc < 0 ? err_errno(e, rc, "writing '%s'", path) : 0;

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,6 +104,7 @@ role_run(const struct role *r)
 	static struct machine_config c;
 	struct err e = {0};
 	log_setup(r->name, LOG_INFO);
+	prctl(PR_SET_NAME, r->name); /* what the kernel calls it, say when memory is full */
 	struct arena *a = arena_new(4 << 20);
 	int rc = a ? machine_config_load(a, config_path(), &c, &e)
 		   : err_set(&e, -ENOMEM, R_UNKNOWN, "no memory");

@@ -47,7 +47,7 @@ file_read(struct pki_job *j, const char *name, struct str *ret)
 static int
 file_write(struct pki_job *j, const char *name, struct str text, bool secret)
 {
-	int rc = disk_write_file(file_path(j, name), text, secret ? 0600 : 0644);
+	int rc = disk_keep_file(file_path(j, name), text, secret ? 0600 : 0644);
 	return rc < 0 ? err_errno(j->e, rc, "writing pki/%s", name) : 0;
 }
 

@@ -60,7 +60,7 @@ kubeconfig_write(struct server *s, struct err *e)
 	char *path = arena_cstr(s->a, arena_fmt(s->a, "%s/kubeconfig", s->o->data_dir));
 	if (!path)
 		return -ENOMEM;
-	int rc = disk_write_file(path, text, 0600);
+	int rc = disk_keep_file(path, text, 0600);
 	return rc < 0 ? err_errno(e, rc, "writing '%s'", path) : 0;
 }
 

@@ -13,6 +13,7 @@
 #   load_end NAME [OPTION...]       ends them in good order, and checks the history (options of check)
 #   up [OPTION...]                  boots the cluster, or goes on with its disks
 #   cluster                         three machines and the pods that faults must not touch, once
+#   asked                           succeeds when the one pod is answered by the other
 #   steady                          containers with their ids and restarts, and since when nodes are Ready
 #   unanswered                      requests between the pods that failed
 #   served NODE N                   succeeds when the machine has come to serve N times since it was made
@@ -76,9 +77,11 @@ up() {
 }
 # cluster: on each machine a pod that only runs; "web", which answers; and "asks", which asks it by the name
 # of its Service: names, Service, and pod network in one.
+ask='ip=$(nslookup -type=a web.default.svc.cluster.local | awk "/^Address:/ { ip = \$2 } END { print ip }")
+	printf "GET / HTTP/1.0\r\n\r\n" | nc -w 10 $ip 80 | grep -q "^ok"'
 cluster() {
 	[ ! -d "$tmp/c" ] || return 0
-	check 'a registry' well well registry_start "$tmp/registry"
+	check 'a registry' well well registry_start "$tmp/registry" busybox
 	check 'three machines become Ready' '3 of 3 nodes are Ready' up --nodes 3 --host registry.test=10.77.0.1 \
 		--registry "$registry=$registry_ca"
 	for node in node-1 node-2 node-3; do
@@ -86,11 +89,7 @@ cluster() {
 	done >"$tmp/pods"
 	{
 		pod web node-2 'echo ok >/tmp/index.html; exec httpd -f -p 80 -h /tmp'
-		pod asks node-1 'while :; do
-		        if wget -q -T 10 -O /dev/null http://web.default.svc.cluster.local/; then touch /tmp/began
-		        elif [ -e /tmp/began ]; then echo unanswered; fi
-		        sleep 0.2
-		      done'
+		pod asks node-1 "while sleep 0.2; do if $(one_line "$ask"); then touch /tmp/began; elif [ -e /tmp/began ]; then echo unanswered; fi; done"
 		cat <<-E
 			apiVersion: v1
 			kind: Service
@@ -121,6 +120,8 @@ pod() {
 		---
 	E
 }
+one_line() { printf %s "$1" | tr -s '\n\t' '; '; }
+asked() { k exec asks -- sh -c "$ask" && echo answered; }
 running_pods() { k get pods -l steady=yes --no-headers | awk '$3 == "Running" { n++ } END { print n; exit n != 5 }'; }
 ready_nodes() { k get nodes --no-headers | awk '$2 == "Ready" { n++ } END { print n; exit n != 3 }'; }
 steady() {

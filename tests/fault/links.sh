@@ -25,3 +25,4 @@ check "$n links are cut and healed" well well cuts "$n"
 load_end links
 check 'all nodes are Ready' '3 ' eventually 120 ready_nodes
 check 'all pods run' '^5 ' eventually 120 running_pods
+check 'one asks the other' 'answered' eventually 120 asked

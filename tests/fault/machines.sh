@@ -21,3 +21,4 @@ check "$n machines lose their power" serves machine_kills "$n"
 load_end machines --relists
 check 'all nodes are Ready' '3 ' eventually 120 ready_nodes
 check 'all pods run' '^5 ' eventually 120 running_pods
+check 'one asks the other' 'answered' eventually 120 asked

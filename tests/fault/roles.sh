@@ -26,7 +26,7 @@ killer() {
 		    - |
 		      for t in \$(awk 'BEGIN { srand($drawn); for (i = 0; i < $2; i++) print 0.8 + 1.6 * rand() }'); do
 		        sleep \$t
-		        kill -9 \$(pgrep -f '^keelson $1\$') || exit 1
+		        kill -9 \$(ps -o pid,args | awk '/ keelson $1\$/ { print \$1 }') || exit 1
 		      done
 	E
 }

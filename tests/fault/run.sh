@@ -38,7 +38,8 @@ trap finish EXIT
 trap 'exit 1' INT TERM
 
 kubectl=$(kubectl_program kubectl-1.36) || exit 1
-export KUBECONFIG="$tmp/kubeconfig" HOME="$tmp"
+KEELSON_CACHE=$("$top/deps/fetch.sh" --cache)
+export KEELSON_CACHE KUBECONFIG="$tmp/kubeconfig" HOME="$tmp"
 echo "     SEED=$seed, round '$round'"
 for area in $areas; do
 	. "$top/tests/fault/$area.sh"

@@ -3,8 +3,9 @@
 # tests/images/registry.sh: a real registry (Debian's docker-registry) on loopback, over TLS, filled with the
 # images of make.sh. To be sourced.
 #
-#   registry_start DIR     starts two on free ports, one that anybody may read and one with a password
-#                          (user "puller", password "open sesame"), both of one storage below DIR
+#   registry_start DIR [IMAGE]     starts two on free ports, one that anybody may read and one with a password
+#                          (user "puller", password "open sesame"), both of one storage below DIR; with all
+#                          images or with all tags of one
 #   registry_stop          ends them
 #   $registry, $registry_private     host:port as machines name them (host registry.test)
 #   $registry_ca           the authority of their certificate, a file
@@ -63,12 +64,12 @@ registry_start() {
 	port=$(registry_port "$registry_dir/open.log") || return 1
 	registry_private=registry.test:$(registry_port "$registry_dir/private.log") || return 1
 	registry=registry.test:$port
-	registry_push "https://localhost:$port/v2"
+	registry_push "https://localhost:$port/v2" "${2:-}"
 }
 
-# registry_push URL: all images of $images, blobs first.
+# registry_push URL [IMAGE]: of $images, blobs first.
 registry_push() {
-	for list in "$images"/tags/*/*; do
+	for list in "$images"/tags/${2:-*}/*; do
 		name=$(basename "$(dirname "$list")")
 		read -r type digest <"$list"
 		registry_push_manifest "$1/$name" "$type" "$digest" "$(basename "$list")" || return 1

@@ -39,6 +39,32 @@ TEST(whole_files)
 	buf_release(&b);
 }
 
+/* A role that started again rewrote and synced half a dozen files that were as it wanted them. */
+TEST(a_file_that_is_right_is_not_written_again)
+{
+	struct stat was, is;
+	CHECK_INT(disk_keep_file(path_of("k"), STR("one"), 0600), 0);
+	CHECK(stat(path_of("k"), &was) == 0);
+	CHECK_INT(disk_keep_file(path_of("k"), STR("one"), 0600), 0);
+	CHECK(stat(path_of("k"), &is) == 0);
+	CHECK_INT(is.st_ino, was.st_ino);
+	static const struct {
+		struct str content;
+		mode_t mode;
+	} others[] = {{STR_INIT("two"), 0600}, {STR_INIT("tw"), 0600}, {STR_INIT("twos"), 0600},
+		{STR_INIT(""), 0600}, {STR_INIT(""), 0644}};
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		struct buf b = BUF_INIT;
+		CHECK_INT(disk_keep_file(path_of("k"), others[i].content, others[i].mode), 0);
+		CHECK_INT(disk_read_file(path_of("k"), 100, &b), 0);
+		CHECK_STR(buf_view(&b), others[i].content);
+		CHECK(stat(path_of("k"), &is) == 0);
+		CHECK_INT(is.st_mode & 0777, others[i].mode);
+		buf_release(&b);
+	}
+	CHECK_INT(disk_keep_file(path_of("no/k"), STR("x"), 0600), -ENOENT);
+}
+
 TEST(offsets)
 {
 	struct disk_file *f = NULL;
