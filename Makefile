@@ -253,6 +253,7 @@ help:
 	@echo 'make format        lays out all C as .clang-format says'
 	@echo 'make fuzz          every fuzz target for SECONDS=60, JOBS= at a time; FUZZ=<name> one of them'
 	@echo 'make bench         figures with their floors and targets; BENCH=<part>: $(BENCH_PARTS)'
+	@echo 'make soak          three machines under churn and kills for MINUTES=60: what leaks or grows'
 	@echo 'make deps          only what others wrote; deps-update NAME=<row>: its newest version into deps/lock'
 	@echo 'make clean         forget what was compiled (the cache outside the tree stays)'
 	@echo 'O=<dir> builds elsewhere (build), V=1 shows commands, CC= chooses the compiler for the product,'

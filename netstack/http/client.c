@@ -39,6 +39,7 @@ link_forget(struct link_conn *l)
 	if (l->next)
 		l->next->prev = l->prev;
 	loop_timer_cancel(&l->idle);
+	loop_defer_cancel(&l->rest);
 	l->wire = NULL;
 	loop_free_later(c->loop, link_release_memory, l);
 }
@@ -65,6 +66,16 @@ link_idle_over(struct loop_timer *t)
 	http_link_drop(t->arg);
 }
 
+/* link_rest: an idle connection's buffers go back, once the input that ended its call was taken. */
+static void
+link_rest(struct loop_work *w)
+{
+	struct link_conn *l = w->arg;
+
+	if (!l->call)
+		http_wire_idle(l->wire);
+}
+
 void
 http_link_release(struct link_conn *l, bool keep)
 {
@@ -73,8 +84,7 @@ http_link_release(struct link_conn *l, bool keep)
 	size_t n = 0;
 
 	l->call = NULL;
-	if (!keep || l->wire->eof || l->wire->is_broken || http_wire_pending(l->wire) > 0 ||
-		http_wire_queued(l->wire) > 0) {
+	if (!keep || l->wire->eof || l->wire->is_broken || http_wire_queued(l->wire) > 0) {
 		http_link_drop(l);
 		return;
 	}
@@ -91,7 +101,7 @@ http_link_release(struct link_conn *l, bool keep)
 	if (oldest != l || n <= c->cfg.max_idle_per_host) {
 		loop_timer_after(c->loop, &l->idle, c->cfg.idle_ns);
 		http_wire_pause(l->wire, false, false);
-		http_wire_idle(l->wire);
+		loop_defer(c->loop, &l->rest);
 	}
 }
 
@@ -202,6 +212,7 @@ link_new(struct http_call *c, const struct http_addr *addr)
 	l->tls = c->tls ? tls_ctx_ref(c->tls) : NULL;
 	l->remote = *addr;
 	l->idle = (struct loop_timer){.fn = link_idle_over, .arg = l};
+	l->rest = (struct loop_work){.fn = link_rest, .arg = l};
 	l->next = cl->conns;
 	if (l->next)
 		l->next->prev = l;

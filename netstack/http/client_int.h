@@ -31,6 +31,7 @@ struct link_conn {
 	struct tls_ctx *tls;
 	struct http_addr remote;
 	struct loop_timer idle;
+	struct loop_work rest;
 	int64_t idle_since_ns;
 	unsigned used; /* calls so far */
 };

@@ -12,3 +12,7 @@ suite-fault: kernel image programs $(FAULT_TOOLS)
 fault: kernel image programs $(FAULT_TOOLS)
 	@deps/host-packages.sh run test
 	@tests/fault/run.sh $(abspath $(O)) full $(AREAS)
+.PHONY: soak
+soak: kernel image programs
+	@deps/host-packages.sh run test
+	@MINUTES=$(or $(MINUTES),60) tests/fault/run.sh $(abspath $(O)) full soak

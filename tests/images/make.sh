@@ -10,6 +10,7 @@
 #   nginx:1, :2, :latest     nginx with its libraries below it; page in /usr/share/nginx/html; Docker manifest
 #   curl:latest      clients that speak as users' programs do: curl (OpenSSL), getent (glibc's resolver), drill
 #                    (any DNS question), socat, busybox
+#   nft:latest       nft, and busybox under its names
 #   layers:latest    whiteouts, opaque directory, hard links, links, user 1000, file capability when made by root
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -155,6 +156,19 @@ printf 'root:x:0:0:root:/root:/bin/sh\n' >"$cl/etc/passwd"
 # shellcheck disable=SC2086
 image oci curl:latest '{"Env":["PATH=/usr/bin:/usr/sbin"],"Cmd":["sh"],"WorkingDir":"/"}' \
 	"$(layer gzip "$cl" $own)" >/dev/null
+
+# ---- nft
+nf=$work/nft
+# shellcheck disable=SC2046
+unpack "$nf" nftables $(libraries nftables)
+one_usr "$nf"
+cp "$bb/bin/busybox" "$nf/usr/bin/"
+for name in $("$bb/bin/busybox" --list); do
+	[ -e "$nf/usr/bin/$name" ] || ln -s busybox "$nf/usr/bin/$name"
+done
+# shellcheck disable=SC2086
+image oci nft:latest '{"Env":["PATH=/usr/bin:/usr/sbin"],"Cmd":["sh"],"WorkingDir":"/"}' \
+	"$(layer gzip "$nf" $own)" >/dev/null
 
 # ---- layers
 one=$work/one two=$work/two three=$work/three

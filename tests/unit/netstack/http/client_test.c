@@ -485,11 +485,13 @@ TEST(tls_with_client_certificate_and_other_name)
 	CHECK_STR(r.message, "certificate is not valid for '127.0.0.1'");
 	result_clear(&r);
 	s.verify_name = STR("node-1");
+	/* Each call used to shake hands anew: what ended a reply counted as input that nobody wants. */
 	for (int i = 0; i < 3; i++) {
 		run_call(&s, &r);
 		CHECK_STR(r.message, "");
 		CHECK_STR(buf_view(&r.body), "GET /x apiserver");
 		result_clear(&r);
+		CHECK(client->conns && !client->conns->next);
 	}
 	/* By name, to a given address. */
 	s = (struct http_call_spec){
