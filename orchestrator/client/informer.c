@@ -22,7 +22,6 @@
 #define PAGE 500
 #define BACKOFF_MIN_NS (800 * NS_PER_MS)
 #define BACKOFF_MAX_NS (30 * NS_PER_SEC)
-#define HANDLERS_MAX 8
 #define INDEXES_MAX 4
 
 struct handler {
@@ -50,7 +49,7 @@ struct informer {
 	struct informer_spec spec;
 	struct map objects; /* key -> struct informer_obj */
 	struct map seen;    /* during a list: keys that were in it */
-	struct handler handlers[HANDLERS_MAX];
+	struct handler *handlers;
 	size_t n_handlers;
 	struct index indexes[INDEXES_MAX];
 	struct client_call *call;
@@ -245,10 +244,10 @@ tell_synced(struct informer *i)
 {
 	i->synced = true;
 	for (size_t k = 0; k < i->n_handlers; k++) {
-		struct handler *h = &i->handlers[k];
-		if (!h->told_synced && h->on_synced)
-			h->on_synced(h->arg);
-		h->told_synced = true;
+		struct handler h = i->handlers[k]; /* a callback may add others */
+		i->handlers[k].told_synced = true;
+		if (!h.told_synced && h.on_synced)
+			h.on_synced(h.arg);
 	}
 }
 
@@ -416,6 +415,20 @@ watch_start(struct informer *i)
 
 /* ---- front door ---- */
 
+static int
+handler_add(struct informer *i,
+	void (*on_change)(
+		void *arg, const struct informer_obj *old, const struct informer_obj *new_),
+	void (*on_synced)(void *arg), void *arg)
+{
+	struct handler *more = realloc(i->handlers, (i->n_handlers + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	i->handlers = more;
+	i->handlers[i->n_handlers++] = (struct handler){on_change, on_synced, arg, i->synced};
+	return 0;
+}
+
 int
 informer_new(struct client *c, const struct informer_spec *spec, struct informer **ret)
 {
@@ -439,9 +452,10 @@ informer_new(struct client *c, const struct informer_spec *spec, struct informer
 	for (size_t k = 0; k < INDEXES_MAX; k++)
 		map_init(&i->indexes[k].buckets);
 	i->retry = (struct loop_timer){.fn = on_retry, .arg = i};
-	if (spec->on_change)
-		i->handlers[i->n_handlers++] = (struct handler){
-			spec->on_change, spec->on_synced, spec->arg, false};
+	if (spec->on_change && handler_add(i, spec->on_change, spec->on_synced, spec->arg) < 0) {
+		informer_free(i);
+		return -ENOMEM;
+	}
 	/* The first list starts on the loop's next turn, so that indexes and handlers can be added. */
 	loop_timer_after(c->loop, &i->retry, 0);
 	*ret = i;
@@ -467,6 +481,7 @@ informer_free(struct informer *i)
 		informer_obj_unref(v);
 	map_release(&i->objects);
 	map_release(&i->seen);
+	free(i->handlers);
 	free(i->token);
 	arena_free(i->a);
 	free(i);
@@ -480,9 +495,9 @@ informer_add_handler(struct informer *i,
 {
 	struct str key;
 	void *v;
-	if (i->n_handlers == HANDLERS_MAX)
-		return -ENOSPC;
-	i->handlers[i->n_handlers++] = (struct handler){on_change, on_synced, arg, i->synced};
+	int rc = handler_add(i, on_change, on_synced, arg);
+	if (rc < 0)
+		return rc;
 	for (size_t pos = 0; map_next(&i->objects, &pos, &key, &v);)
 		on_change(arg, NULL, v);
 	if (i->synced && on_synced)
