@@ -10,7 +10,7 @@
 #   matches REGEX COMMAND...        succeeds, and prints the output, when it matches; for eventually
 #   skip WHAT WHY                   said and counted
 #   figure WHAT VALUE               a figure for the reader, not judged
-#   k ARGS...                       kubectl with the cluster's admin rights, 60 s at most
+#   k ARGS...                       kubectl with the cluster's admin rights, 120 s at most
 #   apply                           kubectl apply of standard input, where %IMAGE(name:tag)% is an image of
 #                                   the test registry
 #   image NAME:TAG                  the same reference for a command line
@@ -30,7 +30,7 @@ kubectl_program() {
 	echo "$dir/usr/bin/kubectl"
 }
 
-k() { timeout 60 "$kubectl" "$@"; }
+k() { timeout 120 "$kubectl" "$@"; }
 image() { echo "$registry/$1"; }
 apply() { sed "s,%IMAGE(\([^)]*\))%,$registry/\1,g" | k apply -f - "$@"; }
 # Programs in a terminal stay in its foreground, or they may not read from it.

@@ -42,7 +42,7 @@ check 'describe deployment' 'Selector: +app=web Replicas: +3 desired \| 3 update
 	w describe deployment web
 check 'describe replica set' 'Controlled By: +Deployment/web Replicas: +3 current / 3 desired Pods Status: +3 Running / 0 Waiting / 0 Succeeded / 0 Failed.*SuccessfulCreate .* Created pod: web-' \
 	w describe rs -l app=web
-check 'describe pod' 'Controlled By: +ReplicaSet/web-.*Image ID: +[^ ]+@sha256:[0-9a-f]{64} Port: +80/TCP \(http\).*State: +Running.*Ready: +True Restart Count: +0 Limits: +cpu: +500m +memory: +64Mi Requests: +cpu: +20m +memory: +16Mi Liveness: +http-get http://:http/ delay=0s timeout=1s period=10s #success=1 #failure=3.*TOKEN: +<set to the key .token. in secret .key.> .*PodReadyToStartContainers +True +Initialized +True +Ready +True +ContainersReady +True +PodScheduled +True.*QoS Class: +Burstable' \
+check 'describe pod' 'Controlled By: +ReplicaSet/web-.*Image ID: +[^ ]+@sha256:[0-9a-f]{64} +Port: +80/TCP \(http\).*State: +Running.*Ready: +True +Restart Count: +0 +Limits: +cpu: +500m +memory: +64Mi +Requests: +cpu: +20m +memory: +16Mi +Liveness: +http-get http://:http/ delay=0s timeout=1s period=10s #success=1 #failure=3.*TOKEN: +<set to the key .token. in secret .key.> .*PodReadyToStartContainers +True +Initialized +True +Ready +True +ContainersReady +True +PodScheduled +True.*QoS Class: +Burstable' \
 	w describe pod "$(web_pod)"
 check 'its events are in order' 'Scheduled +[0-9]+s +[a-z-]+ +Successfully assigned web/web-[^ ]+ to node-. .*Pulling .*Pulling image "[^"]+/nginx:1" .*Pulled .*Successfully pulled image "[^"]+/nginx:1" in [0-9.]+m?s \([0-9.]+m?s including waiting\)\. Image size: [0-9]+ bytes\. .*Created .*Container created.*Started .*Container started' \
 	w describe pod "$(web_pod)"
