@@ -37,7 +37,7 @@ apply() { sed "s,%IMAGE(\([^)]*\))%,$registry/\1,g" | k apply -f - "$@"; }
 terminal() { timeout --foreground 60 script -qec "stty rows $1 cols $2; $3" /dev/null; }
 terminal_resized() {
 	timeout --foreground 60 script -qfec "stty rows $1 cols $2; {
-		until grep -q '$1 $2' '$tmp/typed'; do sleep 0.1; done; stty rows $3 cols $4 </dev/tty; } & $5" "$tmp/typed"
+		until tail -n +2 '$tmp/typed' | grep -q '$1 $2'; do sleep 0.1; done; stty rows $3 cols $4 </dev/tty; } & $5" "$tmp/typed"
 }
 ctl() {
 	verb=$1
