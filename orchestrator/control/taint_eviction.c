@@ -217,6 +217,7 @@ eviction_start(struct control *ctl, struct client *c, void **ret)
 	return 0;
 }
 
-/* The service account is the pod garbage collector's: it may delete pods and write their status. */
+/* The service account is the node controller's, as upstream: it may delete pods, write their status, and tell of
+ * it; the pod garbage collector's may not tell events. */
 const struct controller taint_eviction_controller = {
-	"pod-garbage-collector", eviction_start, eviction_ready, eviction_stop};
+	"node-controller", eviction_start, eviction_ready, eviction_stop};

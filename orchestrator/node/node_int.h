@@ -180,6 +180,7 @@ struct pod {
 	const char *phase;
 	struct buf sent;
 	bool patching, patch_again, deleting;
+	uint64_t told_rv; /* of the object as the last patch left it */
 	struct loop_timer patch_timer;
 };
 

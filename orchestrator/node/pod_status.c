@@ -448,7 +448,14 @@ static void
 on_patched(void *arg, const struct client_result *r)
 {
 	struct pod *p = arg;
+	struct arena *a = r->http == 200 ? arena_new(4 << 20) : NULL;
+	struct doc *d = NULL;
 	p->patching = false;
+	if (a && doc_parse_json(a, r->body, NULL, &d, NULL) == 0)
+		str_to_u64(doc_get_str(doc_get(d, STR("metadata")), STR("resourceVersion")),
+			&p->told_rv);
+	arena_free(a);
+	pod_status_seen(p);
 	if (r->http != 200 && r->http != 404 && r->http != 409) {
 		log_warn("status of pod %s/%s: %s", p->ns, p->name, r->e.msg);
 		buf_clear(&p->sent);
@@ -467,8 +474,8 @@ pod_status_settled(const struct pod *p)
 void
 pod_status_seen(struct pod *p)
 {
-	if (p->patching || p->patch_again)
-		return;
+	if (p->patching || p->ref->rv <= p->told_rv)
+		return; /* on_patched looks again; older than the last word */
 	for (size_t i = 0; i < COND__COUNT; i++)
 		if (condition_lost(&p->o->status, str_c(cond_types[i]), p->conds[i].is))
 			buf_clear(&p->sent);

@@ -41,17 +41,17 @@ check 'so are the pods' 'condition met' h wait --for=condition=Ready pod/live po
 check 'all three serve' '1 node-1 +1 node-2 +1 node-3' eventually 30 matches '1 node-1 +1 node-2 +1 node-3' web_on
 
 # ---- two nodes are lost
-stays=$(state stays-2 containerID)
+stays=$(h get pod stays-2 -o 'jsonpath={.status.containerStatuses[0].containerID}')
 check 'the power of node-3 is cut' '' ctl kill node-3
 check 'the link of node-2 to the control node is cut' '' ctl cut node-1 node-2
 lost_at=$(date +%s)
 
 # ---- meanwhile: restarts
-check 'killed: it runs again' 'Terminated|true' sh -c "'$kubectl' -n heal exec killed -- pkill sleep; true"
-check 'with its end remembered' 'true 1 Error 143' eventually 20 matches 'true 1 Error 143' \
+check 'a process is killed' '' h exec killed -- sh -c 'kill $(pidof sleep)'
+check 'its container runs again, its end is remembered' 'true 1 Error 143' eventually 20 matches 'true 1 Error 143' \
 	state killed ready restartCount lastState.terminated.reason lastState.terminated.exitCode
-check 'crash: the second restart waits' 'CrashLoopBackOff back-off [12]0s restarting failed container=c pod=crash_heal\([0-9a-f-]+\)' \
-	eventually 40 matches 'CrashLoopBackOff back-off [12]0s' state crash state.waiting.reason state.waiting.message
+check 'crash: its next restart waits' 'CrashLoopBackOff back-off ([124]0s|1m20s) restarting failed container=c pod=crash_heal\([0-9a-f-]+\)' \
+	eventually 40 matches 'CrashLoopBackOff back-off' state crash state.waiting.reason state.waiting.message
 check 'liveness: its file goes' '' h exec live -- rm /tmp/live
 check 'it is started again, though it ended well' 'true 1 Completed 0' eventually 30 matches 'true 1 Completed 0' \
 	state live ready restartCount lastState.terminated.reason lastState.terminated.exitCode
@@ -65,8 +65,8 @@ check 'then it is Ready' 'condition met' h wait --for=condition=Ready pod/slow -
 check 'and its liveness is looked at' '' h exec slow -- rm /tmp/started
 check 'so it is started again' '^false false 1' eventually 30 matches '^false false 1' state slow started ready restartCount
 check 'one that never starts is started again' '[1-9]' eventually 30 matches '^[1-9]' state never-starts restartCount
-check 'why' 'Startup probe failed: dial tcp [0-9.]+:81: connect: connection refused.*Container c failed startup probe, will be restarted' \
-	h describe pod never-starts
+check 'why' 'Startup probe failed: dial tcp [0-9.]+:81: connect: connection refused' h describe pod never-starts
+check 'what follows' 'Killing .*Container c failed startup probe, will be restarted' h describe pod never-starts
 
 # ---- meanwhile: readiness
 endpoints() { h get endpointslices -l kubernetes.io/service-name=ready -o 'jsonpath={range .items[*].endpoints[*]}{.conditions.ready} {.conditions.serving};{end}'; }
@@ -108,10 +108,11 @@ check 'the old pods are gone' '^3 *$' eventually 40 matches '^3 *$' sh -c "'$kub
 check 'the pod that stayed runs again' '^true 1 ' eventually 40 matches '^true 1 ' state stays-3 ready restartCount
 check 'the reboot was told' 'Rebooted .*Node node-3 has been rebooted' k describe node node-3
 check 'new pods go there' 'successfully rolled out' sh -c "'$kubectl' -n web rollout restart deploy/web >/dev/null && '$kubectl' -n web rollout status deploy/web --timeout=100s"
-check 'all three serve again' '1 node-1 +1 node-2 +1 node-3' eventually 30 matches '1 node-1 +1 node-2 +1 node-3' web_on
+check 'they serve there' '[1-3] node-3' web_on
 
 # ---- and the pod that ends at once
 kill $watch_pid
 wait $watch_pid 2>/dev/null
-check 'crash: at once, then after 10 s, 20 s' '^[0-9] 1[0-9] [23][0-9] ' gaps
+# The watch may have missed the first; the machine may be slow.
+check 'crash: at once, then after 10 s, 20 s, 40 s' '^([0-9] )?(1[0-9] )?[23][0-9] [4-7][0-9] ' gaps
 check 'delete them' 'deleted' k delete ns heal web --timeout=58s

@@ -10,7 +10,7 @@
 #   matches REGEX COMMAND...        succeeds, and prints the output, when it matches; for eventually
 #   skip WHAT WHY                   said and counted
 #   figure WHAT VALUE               a figure for the reader, not judged
-#   k ARGS...                       kubectl with the cluster's admin rights, 60 s at most
+#   k ARGS...                       kubectl with the cluster's admin rights, 120 s at most
 #   apply                           kubectl apply of standard input, where %IMAGE(name:tag)% is an image of
 #                                   the test registry
 #   image NAME:TAG                  the same reference for a command line
@@ -30,14 +30,14 @@ kubectl_program() {
 	echo "$dir/usr/bin/kubectl"
 }
 
-k() { timeout 60 "$kubectl" "$@"; }
+k() { timeout 120 "$kubectl" "$@"; }
 image() { echo "$registry/$1"; }
 apply() { sed "s,%IMAGE(\([^)]*\))%,$registry/\1,g" | k apply -f - "$@"; }
 # Programs in a terminal stay in its foreground, or they may not read from it.
 terminal() { timeout --foreground 60 script -qec "stty rows $1 cols $2; $3" /dev/null; }
 terminal_resized() {
 	timeout --foreground 60 script -qfec "stty rows $1 cols $2; {
-		until grep -q '$1 $2' '$tmp/typed'; do sleep 0.1; done; stty rows $3 cols $4 </dev/tty; } & $5" "$tmp/typed"
+		until tail -n +2 '$tmp/typed' | grep -q '$1 $2'; do sleep 0.1; done; stty rows $3 cols $4 </dev/tty; } & $5" "$tmp/typed"
 }
 ctl() {
 	verb=$1

@@ -4,6 +4,7 @@
  * a wire (authentication, negotiation, discovery) is shown by tests/api/kubectl.sh. */
 #include "orchestrator/api/pipeline.c"
 
+#include "orchestrator/control/control.h"
 #include "orchestrator/kinds/kinds.h"
 #include "tests/unit/test.h"
 
@@ -741,6 +742,34 @@ TEST(a_pod_of_a_new_namespace_waits_for_its_account)
 	CHECK_INT(world_run(f.w, INT64_MAX, is_answered, &later), 0);
 	CHECK_INT(later.http, 201);
 	buf_release(&later.body);
+	fx_close(&f);
+}
+
+TEST(controllers_that_tell_events_may)
+{
+	extern const struct controller deployment_controller, replicaset_controller,
+		node_lifecycle_controller, taint_eviction_controller, node_ipam_controller,
+		volume_binder_controller;
+	const struct controller *const tell[] = {&deployment_controller, &replicaset_controller,
+		&node_lifecycle_controller, &taint_eviction_controller, &node_ipam_controller,
+		&volume_binder_controller};
+	struct fixture f;
+	fx_open(&f, 1);
+	for (size_t i = 0; i < ARRAY_LEN(tell); i++) {
+		char user[100], body[300];
+		snprintf(user, sizeof(user), "system:serviceaccount:kube-system:%s", tell[i]->name);
+		snprintf(body, sizeof(body),
+			"{\"metadata\":{\"name\":\"e%zu\"},\"involvedObject\":{\"kind\":\"Pod\","
+			"\"namespace\":\"default\",\"name\":\"p\"},\"reason\":\"R\"}",
+			i);
+		struct client *c = client_as(&f, user, "");
+		CHECK_INT(call(&f, c,
+				  &(struct client_req){CORE, .verb = CLIENT_CREATE,
+					  .resource = STR("events"), .ns = STR("default"),
+					  .body = str_c(body)}),
+			201);
+		client_free(c);
+	}
 	fx_close(&f);
 }
 

@@ -28,3 +28,61 @@ TEST(a_pod_has_the_nodes_addresses_of_both_families)
 		",\"podIP\":\"10.244.0.5\",\"podIPs\":[{\"ip\":\"10.244.0.5\"},"
 		"{\"ip\":\"fd00:10:244::4\"},{\"$patch\":\"delete\",\"ip\":\"10.244.0.4\"}]");
 }
+
+/* ---- what others write over it ---- */
+
+static struct core_v1_pod_condition conds[COND__COUNT];
+static struct core_v1_pod object = {.status = {.conditions = conds, .n_conditions = COND__COUNT}};
+static struct informer_obj seen = {.obj = &object};
+
+/* told: a pod that has said that it is Ready; the answer is still under way. */
+static struct pod
+told(struct node *n)
+{
+	struct pod p = {.node = n, .o = &object, .ref = &seen, .ops = 1, .patching = true};
+	for (size_t i = 0; i < COND__COUNT; i++) {
+		conds[i] = (struct core_v1_pod_condition){
+			.type = str_c(cond_types[i]), .status = STR("True")};
+		p.conds[i].is = true;
+	}
+	buf_cstr(&p.sent, "what was sent");
+	return p;
+}
+
+static void
+answered(struct pod *p, const char *rv)
+{
+	char body[100];
+	int n = snprintf(body, sizeof(body), "{\"metadata\":{\"resourceVersion\":\"%s\"}}", rv);
+	struct client_result r = {.http = 200, .body = str_from(body, (size_t)n)};
+	on_patched(p, &r);
+	loop_defer_cancel(&p->work);
+}
+
+TEST(a_word_of_others_that_comes_before_the_answer_is_not_overlooked)
+{
+	struct node n = {.loop = loop_new(NULL, "test")};
+	struct pod p = told(&n);
+	/* 7: the node controller's; 6 was ours. Seen while 6 is not answered yet. */
+	conds[COND_READY].status = STR("False");
+	seen.rv = 7;
+	pod_status_seen(&p);
+	CHECK(p.sent.len);
+	answered(&p, "6");
+	CHECK_INT(p.sent.len, 0);
+	buf_release(&p.sent);
+	loop_free(n.loop);
+}
+
+TEST(an_object_older_than_the_last_word_changes_nothing)
+{
+	struct node n = {.loop = loop_new(NULL, "test")};
+	struct pod p = told(&n);
+	conds[COND_READY].status = STR("False");
+	seen.rv = 5;
+	answered(&p, "6");
+	pod_status_seen(&p);
+	CHECK(p.sent.len);
+	buf_release(&p.sent);
+	loop_free(n.loop);
+}
