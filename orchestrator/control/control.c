@@ -336,6 +336,8 @@ batch_done(void *arg, const struct client_result *r)
 	struct control_batch *b = arg;
 	b->left--;
 	b->failed = b->failed || r->e.code != 0;
+	if (r->e.code && r->e.reason == R_FORBIDDEN)
+		log_warn("%s: %s", b->key, r->e.msg); /* names the controller, and what it lacks */
 	batch_end(b);
 }
 

@@ -3,3 +3,5 @@ LIBS += orchestrator/kinds
 SRC_orchestrator/kinds := $(addprefix orchestrator/kinds/,tables.c helpers.c admission.c admission_pod.c pod.c \
 	service.c core.c workloads.c certificates.c)
 DEPS_orchestrator/kinds := orchestrator/api orchestrator/schema netstack/tls base
+UNIT_orchestrator/kinds := tests/unit/orchestrator/kinds/admission_test.c
+DEPS_OF_tests/unit/orchestrator/kinds/admission_test.c := orchestrator/control orchestrator/schedule
