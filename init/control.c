@@ -53,9 +53,10 @@ int
 control_fence(struct err *e)
 {
 	static const char *const write_paths[] = {CONTROL_DIR, NULL};
-	/* What may be read besides: the resolver's servers, and facts about processors and memory. */
-	static const char *const read_paths[] = {
-		"/run", "/proc/self", "/proc/meminfo", "/sys/devices/system/cpu", NULL};
+	/* What may be read besides: the resolver's servers, facts about processors and memory, and which boot
+	 * this is: without it the store throws its history away. */
+	static const char *const read_paths[] = {"/run", "/proc/self", "/proc/meminfo",
+		"/sys/devices/system/cpu", "/proc/sys/kernel/random/boot_id", NULL};
 	static const uint16_t ports[] = {API_PORT};
 	static const int more[] = {SYS_bind, SYS_connect};
 	struct rlimit core = {0, 0};
