@@ -18,10 +18,10 @@
 #   terminal_resized ROWS COLS ROWS COLS COMMAND   the same; the size changes when it has printed the first
 #   ctl COMMAND ARGS...             keelctl cluster COMMAND --dir of this cluster
 #   node_of POD [NAMESPACE]         the machine that runs the pod
-#   killed                          roles that areas have killed: an area that kills one adds to it
+#   role_kills                      roles that areas have killed: an area that kills one adds to it
 #
 # Waits are loops around a condition with a deadline; they live here and nowhere else.
-passed=0 failed=0 skipped=0 killed=0
+passed=0 failed=0 skipped=0 role_kills=0
 
 # kubectl_program VERSION-ROW: a pinned kubectl, unpacked into the cache.
 kubectl_program() {

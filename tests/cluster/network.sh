@@ -354,7 +354,7 @@ check 'a client begins' '' background cl-2 "$meanwhile"
 kills=$(killed)
 check 'the API server is stopped for three seconds, then killed' '' background root-1 \
 	"p=\$($control); kill -STOP \$p; timeout 3 tail -f /dev/null; kill -KILL \$p"
-killed=$((killed + 1))
+role_kills=$((role_kills + 1))
 check 'it was' '' eventually 30 matches "^$((kills + 1)) *\$" killed
 check 'it is back' 'ok' eventually 30 k get --raw /readyz
 check 'the client is told' '' eventually 10 in_pod cl-2 ': >/tmp/back'

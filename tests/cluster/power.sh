@@ -4,7 +4,7 @@
 # acknowledged. Last of the areas: it ends every machine.
 ended_roles() { grep -hE 'ended with|killed by' "$tmp"/c/*/console.log | tee "$tmp/ended"; wc -l <"$tmp/ended"; }
 
-check 'no role ended by itself' "(^| )$killed \$" ended_roles
+check 'no role ended by itself' "(^| )$role_kills \$" ended_roles
 check 'the power button' '' ctl down
 check 'power-on' '3 of 3 nodes are Ready' up
 check 'what was written is there' 'kept' k get configmap kept
