@@ -64,6 +64,8 @@ watch_notify(struct object_watch *w)
 		for (size_t i = 0; i < p->n_objects; i++)
 			if (p->objects[i] == w) {
 				p->volumes_stale = true;
+				p->setup = (struct backoff){
+					0}; /* what was missing may be here now */
 				pod_sync_later(p);
 			}
 	}
