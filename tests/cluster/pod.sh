@@ -42,8 +42,7 @@ check 'a message of its own' 'Succeeded Completed my message' becomes message 'S
 check 'too much memory' 'Failed OOMKilled 137' becomes oom 'Failed OOMKilled 137' \
 	phase "$ctr.state.terminated.reason" "$ctr.state.terminated.exitCode"
 check 'too much time' 'Failed DeadlineExceeded' becomes deadline 'Failed DeadlineExceeded' phase reason
-check 'no such program' 'RunContainerError|CrashLoopBackOff|StartError' becomes no-program \
-	'(RunContainerError|CrashLoopBackOff) .*no such file' "$ctr.state.waiting.reason" \
+check 'no such program' 'No such file' becomes no-program '(RunContainerError|CrashLoopBackOff) .*No such file' "$ctr.state.waiting.reason" \
 	"$ctr.state.waiting.message" "$ctr.lastState.terminated.message"
 
 # ---- hooks
@@ -105,7 +104,7 @@ check 'a pod larger than its node' "Failed OutOfcpu Pod was rejected: Node didn'
 
 # ---- the host's namespaces, the pod's
 check "the host's network" '^10\.77\.0\.' status host podIP
-check "the host's name and processes" '^node-[123] keelson' inside host sh -c 'hostname; tr "\0" " " </proc/1/cmdline | grep -o keelson | head -1'
+check "the host's name and processes" '^node-[123] kthreadd' inside host sh -c 'hostname; cat /proc/2/comm'
 check "the host's IPC" '^same' inside host sh -c '[ "$(readlink /proc/1/ns/ipc)" = "$(readlink /proc/self/ns/ipc)" ] && echo same'
 check 'processes of the other container' 'sleep 3601.*sleep 3602' shell shared two 'ps -o args | sort'
 check 'not its files' '^1' shell shared two 'ls -d /proc/1 | wc -l'

@@ -211,22 +211,22 @@ check 'delete' 'deleted' wk delete deploy family
 check 'the rest goes behind it' '' eventually 30 matches '^ *$' sets
 
 # ---- other kubectls
-# other NAME PROGRAM: the main things with another kubectl.
+# other NAME PROGRAM REPLICAS: the main things with another kubectl.
 other() {
 	old=$2
 	o() { timeout 100 "$old" -n "$@"; }
-	check "$1: get all" 'deployment.apps/web +3/3' o web get all
+	check "$1: get all" 'deployment.apps/web +[23]/[23]' o web get all
 	check "$1: describe" 'NewReplicaSet: +web-' o web describe deploy web
 	check "$1: exec" '^talker' o work exec talker -- hostname
 	check "$1: a terminal" '33 101' terminal 33 101 "$old -n work exec -it talker -- stty size"
 	check "$1: logs" 'line [0-9]+' o work logs --tail=1 talker
-	check "$1: rollout restart" 'restarted' o web rollout restart deploy/web
+	check "$1: scale" 'scaled' o web scale deploy/web --replicas="$3"
 	check "$1: rollout status" 'successfully rolled out' o web rollout status deploy/web --timeout=90s
 	check "$1: cp" '' o work cp "$tmp/random" talker:/tmp/file
 }
-other 'kubectl 1.32' "$(kubectl_program kubectl-1.32)"
+other 'kubectl 1.32' "$(kubectl_program kubectl-1.32)" 2
 if command -v go >/dev/null; then
-	other 'kubectl 1.37' "$("$top/tests/peers/build.sh" kubectl)"
+	other 'kubectl 1.37' "$("$top/tests/peers/build.sh" kubectl)" 3
 else
 	skip 'kubectl 1.37' 'there is no Go compiler'
 fi
