@@ -131,7 +131,7 @@ steady() {
 unanswered() { k logs asks >"$tmp/asks" && grep -c unanswered "$tmp/asks"; :; }
 
 on() { ctl start "$1" --kernel "$O/image/vmlinuz"; }
-count() { grep -c 'all roles serve' "$tmp/c/$1/console.log"; }
+count() { cat "$tmp/c/$1/console.log" 2>/dev/null | grep -c 'all roles serve'; }
 served() { [ "$(count "$1")" -ge "$2" ] && echo serves; }
 ready_times() {
 	tail -n +"$3" "$tmp/c/$1/console.log" | sed -n "s/.*$2: ready after \([0-9]*\) ms.*/\1/p" | sort -n |
