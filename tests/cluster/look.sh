@@ -1,15 +1,18 @@
 # Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
 #
 # tests/cluster/look.sh: what a machine holds, seen by a privileged pod of it (hostPID, image nft); to be fed to a
-# shell in that pod. One line each, "role NAME PSS-KiB DESCRIPTORS CPU-ns" for PID 1 and the roles, and "count WHAT N".
+# shell in that pod. One line each, "role NAME OWN-KiB DESCRIPTORS CPU-ms FILE-KiB" for PID 1 and the roles, and
+# "count WHAT N". OWN is anonymous memory; FILE is what is mapped of files, the program first of all, of which all roles
+# share one copy: the machine's kernel does not divide it among them (no smaps).
 for p in /proc/[0-9]*; do
 	line=$(tr '\0' ' ' <$p/cmdline)
 	case $line in
 	'keelson '*) name=${line#keelson } name=${name%% *} ;;
 	*) [ $p = /proc/1 ] || continue; name=init ;;
 	esac
-	echo "role $name $(awk '/^Pss:/ { print $2 }' $p/smaps_rollup)" \
-		"$(ls $p/fd | wc -l) $(cat $p/task/*/schedstat | awk '{ n += $1 } END { printf "%.0f", n }')"
+	file=$(awk '/^RssFile:|^RssShmem:/ { n += $2 } END { print n }' $p/status)
+	echo "role $name $(awk '/^RssAnon:/ { print $2 }' $p/status) $(ls $p/fd | wc -l)" \
+		"$(sed 's/.*) //' $p/stat | awk '{ print ($12 + $13) * 10 }') $file"
 done
 count() { echo "count $1 $(wc -l)"; }
 for kind in net ipc uts mnt pid; do

@@ -69,7 +69,7 @@ flat() {
 			if (q < 1) continue
 			a = median(key, q + 1, 2 * q); b = median(key, n[key] - q + 1, n[key])
 			grows = b > a * 1.1 + 1024
-			printf "%s: %d looks, PSS %d KiB -> %d KiB%s\n", key, n[key], a, b, grows ? ": GROWS" : ""
+			printf "%s: %d looks, %d KiB -> %d KiB%s\n", key, n[key], a, b, grows ? ": GROWS" : ""
 			bad = bad || grows
 			judged++
 		}
