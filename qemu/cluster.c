@@ -198,6 +198,8 @@ node_start(const struct cluster *c, const struct cluster_node *n, const struct c
 		.cpus = c->cpus,
 		.backend = backend};
 	memcpy(m.mac, n->mac, sizeof(m.mac));
+	if (access(o->kernel, R_OK) < 0)
+		return err_errno(e, -errno, "kernel '%s'", o->kernel);
 	int rc = machine_start(&m, e);
 	return rc == -EALREADY ? 0 : rc;
 }
