@@ -175,8 +175,9 @@ objects() {
 make_objects() { objects | apply; }
 check 'pods and Services are made' 'slice.*crowd created' make_objects
 before=$failed
-check 'the servers run' 'web-3 condition met' n wait --for=condition=Ready pod web-1 web-2 web-3 --timeout=55s
-check 'the clients run' 'cl-1 condition met' n wait --for=condition=Ready pod -l 'app in (cl,host,dns,udp,self,root)' --timeout=55s
+check 'the servers run' 'web-3 condition met' eventually 120 n wait --for=condition=Ready pod web-1 web-2 web-3 --timeout=30s
+check 'the clients run' 'cl-1 condition met' eventually 120 n wait --for=condition=Ready pod \
+	-l 'app in (cl,host,dns,udp,self,root)' --timeout=30s
 check 'all nodes have said their IPv6 addresses' '' eventually 20 matches 'fd77::.*fd77::.*fd77::' \
 	k get nodes -o 'jsonpath={.items[*].status.addresses[*].address}'
 [ $failed = "$before" ] || return

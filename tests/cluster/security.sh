@@ -113,7 +113,7 @@ objects() {
 make_objects() { objects | apply; }
 before=$failed
 check 'pods and accounts are made' 'root-3 created' make_objects
-check 'the pods run' 'plain condition met' s wait --for=condition=Ready pod --all --timeout=55s
+check 'the pods run' 'plain condition met' eventually 120 s wait --for=condition=Ready pod --all --timeout=30s
 [ $failed = "$before" ] || return
 
 # ---- who gets in
@@ -232,7 +232,7 @@ liar() { # NAME PORT: a server, the machine it plays, and a pod that is said to 
 }
 liars() { for l in 'bad 10997' 'other 10998' 'right 10999'; do liar ${l% *} ${l#* }; done | apply; }
 check 'three that play machines' 'at-right created' liars
-check 'they serve' 'condition met' s wait --for=condition=Ready pod -l app=liar --timeout=50s
+check 'they serve' 'condition met' eventually 60 s wait --for=condition=Ready pod -l app=liar --timeout=30s
 for l in bad other right; do
 	s patch pod at-$l --subresource=status -p '{"status":{"phase":"Running","containerStatuses":[{"name":"c","image":"x","imageID":"x","ready":true,"restartCount":0,"state":{"running":{}}}]}}' >/dev/null
 done
