@@ -317,11 +317,32 @@ take_plain(struct http_wire *w, size_t n)
 	return offer(w);
 }
 
+/* is_plain_http: the first bytes of a client that does not speak TLS. */
+static bool
+is_plain_http(struct str bytes)
+{
+	static const char *const starts[] = {
+		"GET /", "HEAD ", "POST ", "PUT /", "DELET", "PATCH", "OPTIO"};
+
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		if (str_starts(bytes, str_c(starts[i])))
+			return true;
+	return false;
+}
+
 static bool
 take_tls(struct http_wire *w, size_t n)
 {
+	static const char plain[] = "HTTP/1.0 400 Bad Request\r\n\r\n"
+				    "Client sent an HTTP request to an HTTPS server.\n";
 	int r = tls_feed(w->tls, scratch, n);
 
+	if (r < 0 && !w->ready && tls_is_server(w->tls) &&
+		is_plain_http(str_from((const char *)scratch, n))) {
+		(void)!send(w->w.fd, plain, sizeof(plain) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		fail(w, -EPROTO, "plain HTTP on a port of TLS");
+		return false;
+	}
 	became_ready(w);
 	if (w->dead)
 		return false;

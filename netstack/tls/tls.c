@@ -410,6 +410,12 @@ tls_consume(struct tls_conn *c, size_t n)
 }
 
 bool
+tls_is_server(const struct tls_conn *c)
+{
+	return c->ctx->server;
+}
+
+bool
 tls_established(const struct tls_conn *c)
 {
 	return c->established;

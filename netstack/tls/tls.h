@@ -92,6 +92,7 @@ int tls_write(struct tls_conn *c, const struct str *parts, size_t n);
 /* tls_close: close_notify is queued; nothing can be written afterwards. */
 void tls_close(struct tls_conn *c);
 
+bool tls_is_server(const struct tls_conn *c);
 bool tls_established(const struct tls_conn *c); /* the handshake is over, and good */
 /* tls_peer_closed: close_notify came; what was received before it can still be read. An end of the
  * transport without it may be an attacker's cut: HTTP tells by its own framing. */

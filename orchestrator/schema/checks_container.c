@@ -381,11 +381,15 @@ check_probes(const struct schema_spot *s, const struct doc *c, const struct in_p
 	static const char *const once[] = {"livenessProbe", "startupProbe", NULL};
 
 	if (in->init && !is(c, "restartPolicy", "Always")) {
-		for (const char *const *p = living; *p; p++)
-			if (get(c, *p))
-				FORBIDDEN("may not be set for init containers without "
-					  "restartPolicy=Always",
-					"%s", *p);
+		for (const char *const *p = living; *p; p++) {
+			if (doc_is_empty(get(c, *p)) && p == living)
+				continue; /* all it had is off */
+			if (get(c, *p) == NULL)
+				continue;
+			schema_errors_drop(s->errs, AT("%s", *p)); /* it does not matter then */
+			FORBIDDEN("may not be set for init containers without restartPolicy=Always",
+				"%s", *p);
+		}
 		return;
 	}
 	check_lifecycle(s, c, in);

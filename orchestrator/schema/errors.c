@@ -154,6 +154,21 @@ schema_err_unsupported(
 	schema_err_unsupported_doc(errs, field, doc_str(errs->a, value), ok);
 }
 
+void
+schema_errors_drop(struct schema_errors *errs, struct str field)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < errs->n; i++) {
+		struct str at = errs->list[i].field;
+
+		if (!str_starts(at, field) ||
+			(at.n > field.n && at.p[field.n] != '.' && at.p[field.n] != '['))
+			errs->list[kept++] = errs->list[i];
+	}
+	errs->n = kept;
+}
+
 struct str
 schema_path(struct schema_errors *errs, const char *fmt, ...)
 {

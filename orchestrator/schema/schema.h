@@ -89,6 +89,7 @@ enum schema_field_flags {
 	SCHEMA_OPEN_ENUM = 1 << 7,    /* known values of an open set */
 	SCHEMA_CHECKED_ENUM = 1 << 8, /* validation: other values are "Unsupported value" */
 	SCHEMA_EMBEDDED = 1 << 9,     /* struct: held in place rather than by pointer */
+	SCHEMA_UNCHECKED = 1 << 10,   /* validation does not look into it */
 };
 enum schema_list { SCHEMA_LIST_PLAIN, SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
 enum schema_patch_strategy {

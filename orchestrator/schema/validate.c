@@ -108,7 +108,7 @@ check_members(struct check *c, const struct step *at, const struct schema_field 
 {
 	size_t i = 0;
 
-	if (f->type == NULL)
+	if (f->type == NULL || (f->flags & SCHEMA_UNCHECKED))
 		return;
 	if (f->shape == SCHEMA_ONE) {
 		if (schema_child(f, v) && v->type == DOC_MAP)

@@ -118,14 +118,51 @@ check_owners(const struct doc *owners, struct schema_errors *errs)
 	}
 }
 
-static void
-check_finalizers(const struct doc *finalizers, struct schema_errors *errs)
-{
-	struct str path = STR("metadata.finalizers");
-	bool orphan = false, foreground = false;
+/* Kinds whose finalizers need no domain in front. */
+static const struct {
+	const char *group, *kind; /* NULL: all of the group */
+} plain_finalizers[] = {
+	{"", "Event"},
+	{"events.k8s.io", "Event"},
+	{"coordination.k8s.io", "Lease"},
+	{"node.k8s.io", "RuntimeClass"},
+	{"policy", "PodDisruptionBudget"},
+	{"admissionregistration.k8s.io", NULL},
+	{"apiextensions.k8s.io", NULL},
+	{"apiregistration.k8s.io", NULL},
+};
 
-	DOC_EACH (f, finalizers) {
+static bool
+plain_finalizers_ok(const struct schema_kind *k)
+{
+	for (size_t i = 0; i < ARRAY_LEN(plain_finalizers); i++)
+		if (strcmp(k->group, plain_finalizers[i].group) == 0 &&
+			(plain_finalizers[i].kind == NULL ||
+				strcmp(k->kind, plain_finalizers[i].kind) == 0))
+			return true;
+	return k->custom;
+}
+
+static void
+check_finalizers(
+	const struct schema_kind *k, const struct doc *finalizers, struct schema_errors *errs)
+{
+	static const char *const standard[] = {"orphan", "foregroundDeletion", "kubernetes"};
+	struct str path = STR("metadata.finalizers");
+	bool orphan = false, foreground = false, plain_ok = plain_finalizers_ok(k);
+	size_t n = 0;
+
+	DOC_EACH (f, finalizers)
 		schema_err_format(errs, path, FORMAT_QUALIFIED_NAME, doc_as_str(f));
+	DOC_EACH (f, finalizers) {
+		bool known = plain_ok || str_find_char(doc_as_str(f), '/') >= 0;
+
+		for (size_t i = 0; i < ARRAY_LEN(standard); i++)
+			known |= str_eq_c(doc_as_str(f), standard[i]);
+		if (!known)
+			schema_err_invalid(errs, schema_path_index(errs, path, n), doc_as_str(f),
+				"name is neither a standard finalizer name nor is it fully qualified");
+		n++;
 		orphan |= str_eq_c(doc_as_str(f), "orphan");
 		foreground |= str_eq_c(doc_as_str(f), "foregroundDeletion");
 	}
@@ -201,7 +238,7 @@ schema_validate_metadata(const struct schema_kind *k, const struct doc *obj, con
 		check_name(k, meta, errs);
 		check_namespace(k, meta, errs);
 	}
-	check_finalizers(doc_get(meta, STR("finalizers")), errs);
+	check_finalizers(k, doc_get(meta, STR("finalizers")), errs);
 	if (doc_get_int(meta, STR("generation"), 0) < 0)
 		schema_err_invalid_int(errs, STR("metadata.generation"),
 			doc_get_int(meta, STR("generation"), 0), format_text_not_negative);

@@ -194,6 +194,7 @@ static const struct {
 	{"off", SCHEMA_OFF, -2, 0},
 	{"wrapped", SCHEMA_WRAPPED, -2, 0},
 	{"checked", SCHEMA_CHECKED_ENUM, -2, 0},
+	{"unchecked", SCHEMA_UNCHECKED, -2, 0},
 	{"always", 0, SCHEMA_ALWAYS, 0},
 	{"omitempty", 0, SCHEMA_OMITEMPTY, 0},
 	{"omitzero", 0, SCHEMA_OMITZERO, 0},

@@ -82,7 +82,30 @@ bool get_ok(struct server *s, const char *path);
 bool says(const struct answer *an, int http, const char *reason, const char *text, const char *fmt,
 	...) __attribute__((format(printf, 5, 6)));
 
+/* A request and its one answer; NULLs are not looked at. ASK's last argument may have members behind it. */
+struct ask {
+	const char *method, *path, *body;
+	int http;
+	const char *reason,
+		*text; /* text: somewhere in the message of the Status, or in the body */
+	const char *type, *headers; /* as of struct call */
+	const char *cause, *field;  /* FieldValue<cause> at the field */
+};
+#define ASK(m, p, b, h, r, ...)                                                                    \
+	{                                                                                          \
+		.method = m, .path = p, .body = b, .http = h, .reason = r, .text = __VA_ARGS__     \
+	}
+void ask_all(struct server *s, const struct ask *asks, size_t n);
+/* cause_is: one of FieldValue<reason> at the field. One test. */
+bool cause_is(const struct answer *an, const char *reason, const char *field, const char *name);
+/* repeated: n times a text. nested: open n times, then middle, then close n times. arena. */
+struct str repeated(struct arena *a, const char *text, size_t n);
+struct str nested(
+	struct arena *a, const char *open, const char *middle, const char *close, size_t n);
+
 /* ---- groups ---- */
+
+void group_wire(struct server *s);
 
 void group_validation(struct server *s);
 

@@ -321,3 +321,57 @@ says(const struct answer *an, int http, const char *reason, const char *text, co
 		"%s: wanted %d %s '%s', got %d '" STR_FMT "'", name, http, reason ? reason : "",
 		text ? text : "", an->http, STR_ARG(str_sub(an->body, 0, 600)));
 }
+
+void
+ask_all(struct server *s, const struct ask *asks, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct ask *q = &asks[i];
+		struct arena *a = arena_new(0);
+		char name[256];
+		struct answer an;
+
+		snprintf(name, sizeof(name), "%s %.80s %.100s", q->method, q->path,
+			q->body ? q->body : "");
+		call(a, s,
+			&(struct call){q->method, q->path, q->type, q->headers,
+				str_c(q->body ? q->body : "")},
+			&an);
+		says(&an, q->http, q->reason, q->text, "%s", name);
+		if (q->cause)
+			cause_is(&an, q->cause, q->field, name);
+		arena_free(a);
+	}
+}
+
+bool
+cause_is(const struct answer *an, const char *reason, const char *field, const char *name)
+{
+	DOC_EACH (c, doc_at(an->doc, "details.causes"))
+		if (str_eq(doc_get_str(c, STR("field")), str_c(field)) &&
+			str_starts(doc_get_str(c, STR("reason")), STR("FieldValue")) &&
+			str_ends(doc_get_str(c, STR("reason")), str_c(reason)))
+			return check(true, "%s", name);
+	return check(false, "%s: no cause %s at %s: " STR_FMT, name, reason, field,
+		STR_ARG(str_sub(an->body, 0, 600)));
+}
+
+struct str
+repeated(struct arena *a, const char *text, size_t n)
+{
+	return nested(a, text, "", "", n);
+}
+
+struct str
+nested(struct arena *a, const char *open, const char *middle, const char *close, size_t n)
+{
+	struct buf b;
+
+	buf_init_arena(&b, a);
+	for (size_t i = 0; i < n; i++)
+		buf_cstr(&b, open);
+	buf_cstr(&b, middle);
+	for (size_t i = 0; i < n; i++)
+		buf_cstr(&b, close);
+	return buf_view(&b);
+}

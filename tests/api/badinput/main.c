@@ -56,6 +56,7 @@ static const struct {
 	const char *name;
 	void (*run)(struct server *s);
 } groups[] = {
+	{"wire", group_wire},
 	{"validation", group_validation},
 };
 

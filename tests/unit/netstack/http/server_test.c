@@ -563,6 +563,10 @@ TEST(curl_over_tls_with_and_without_a_client_certificate)
 	snprintf(big, sizeof(big), "https://127.0.0.1:%u/big", bound.port);
 	CHECK_INT(CURL(&got, "--cacert", cap, big), 0);
 	CHECK_INT(got.len, 19 * 100000);
+	buf_clear(&got);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/who", bound.port);
+	CHECK_INT(CURL(&got, url), 0);
+	CHECK_STR(buf_view(&got), "Client sent an HTTP request to an HTTPS server.\n");
 	stop();
 	tls_ctx_unref(ctx);
 	buf_release(&got);
