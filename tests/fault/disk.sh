@@ -23,16 +23,16 @@ E
 chmod +x "$tmp/try"
 
 check 'a machine with a small disk' '1 machines started' up --nodes 1 --disk 1 --no-wait
-check 'its power is cut' well well ctl kill node-1
-check 'its disk is copied' well well cp --sparse=always "$disk" "$tmp/disk.img"
-check 'it is up again, recorded' well well ctl start node-1 --kernel "$O/image/vmlinuz" --record-disk "$tmp/disk.log"
+check 'its power is cut' '' ctl kill node-1
+check 'its disk is copied' '' cp --sparse=always "$disk" "$tmp/disk.img"
+check 'it is up again, recorded' '' ctl start node-1 --kernel "$O/image/vmlinuz" --record-disk "$tmp/disk.log"
 check 'it serves' 'serves' eventually 120 served node-1 1
 from=$(stat -c %s "$tmp/disk.log")
 load_start disk --disk "$tmp/disk.log" --pause 2
 amount 5000 30000
 moment "$n" "$n"
 load_end disk
-check 'its power is cut again' well well ctl kill node-1
+check 'its power is cut again' '' ctl kill node-1
 amount 15 200
 draw 1000000
 check "$n disks as cuts may leave them" "$n of $n cuts left a good disk" \
@@ -40,7 +40,7 @@ check "$n disks as cuts may leave them" "$n of $n cuts left a good disk" \
 figure disk "$(tail -1 "$tmp/out")"
 rm -f "$tmp"/disk.img "$tmp"/disk.log "$tmp"/cut.img
 
-check 'the machine is up' well well on node-1
+check 'the machine is up' '' on node-1
 check 'it serves' 'serves' eventually 120 served node-1 2
 load_start power
 amount 1 20
@@ -53,5 +53,5 @@ power_cuts() {
 		ctl kill node-1 && on node-1 && eventually 120 served node-1 $((was + 1)) || return 1
 	done
 }
-check "$n power cuts under load" well well power_cuts "$n"
+check "$n power cuts under load" '' power_cuts "$n"
 load_end power --relists

@@ -7,7 +7,6 @@
 #   draw N                          a number from 0 to N-1 by the seed, in $drawn
 #   moment FROM_MS TO_MS            lets a random time pass: when a fault happens is what is tested, not awaited
 #   background NAME COMMAND...      starts it; its output in $tmp/NAME.out, its pid in $pid
-#   well COMMAND...                 prints "well" when it succeeds
 #   said NAME REGEX                 succeeds when it was started in the background and said so; for eventually
 #   load_start NAME [OPTION...]     writers and watchers with $KUBECONFIG; history in $tmp/NAME
 #   load_end NAME [OPTION...]       ends them in good order, and checks the history (options of check)
@@ -34,7 +33,6 @@ moment() {
 	sleep "$(awk "BEGIN { print ($1 + $drawn) / 1000 }")"
 }
 
-well() { "$@" && echo well; }
 said() { grep -Eq -- "$2" "$tmp/$1.out" && grep -E -- "$2" "$tmp/$1.out"; }
 
 background() {
@@ -81,7 +79,7 @@ ask='ip=$(nslookup -type=a web.default.svc.cluster.local | awk "/^Address:/ { ip
 	printf "GET / HTTP/1.0\r\n\r\n" | nc -w 10 $ip 80 | grep -q "^ok"'
 cluster() {
 	[ ! -d "$tmp/c" ] || return 0
-	check 'a registry' well well registry_start "$tmp/registry" busybox
+	check 'a registry' '' registry_start "$tmp/registry" busybox
 	check 'three machines become Ready' '3 of 3 nodes are Ready' up --nodes 3 --host registry.test=10.77.0.1 \
 		--registry "$registry=$registry_ca"
 	for node in node-1 node-2 node-3; do
@@ -89,7 +87,7 @@ cluster() {
 	done >"$tmp/pods"
 	{
 		pod web node-2 'echo ok >/tmp/index.html; exec httpd -f -p 80 -h /tmp'
-		pod asks node-1 "while sleep 0.2; do if $(one_line "$ask"); then touch /tmp/began; elif [ -e /tmp/began ]; then echo unanswered; fi; done"
+		pod asks node-1 "while sleep 0.2; do if $(joined "$ask"); then touch /tmp/began; elif [ -e /tmp/began ]; then echo unanswered; fi; done"
 		cat <<-E
 			apiVersion: v1
 			kind: Service
@@ -99,7 +97,7 @@ cluster() {
 	} >>"$tmp/pods"
 	check 'pods are made' 'service/web created' pods_make
 	check 'they run' '^5 ' eventually 120 running_pods
-	check 'one asks the other' well eventually 60 well k exec asks -- test -e /tmp/began
+	check 'one asks the other' '' eventually 60 k exec asks -- test -e /tmp/began
 }
 pods_make() { apply <"$tmp/pods"; }
 pod() {
@@ -120,7 +118,7 @@ pod() {
 		---
 	E
 }
-one_line() { printf %s "$1" | tr -s '\n\t' '; '; }
+joined() { printf %s "$1" | tr -s '\n\t' '; '; }
 asked() { k exec asks -- sh -c "$ask" && echo answered; }
 running_pods() { k get pods -l steady=yes --no-headers | awk '$3 == "Running" { n++ } END { print n; exit n != 5 }'; }
 ready_nodes() { k get nodes --no-headers | awk '$2 == "Ready" { n++ } END { print n; exit n != 3 }'; }

@@ -21,7 +21,7 @@ cuts() {
 }
 load_start links
 amount 2 30
-check "$n links are cut and healed" well well cuts "$n"
+check "$n links are cut and healed" '' cuts "$n"
 load_end links
 check 'all nodes are Ready' '3 ' eventually 120 ready_nodes
 check 'all pods run' '^5 ' eventually 120 running_pods

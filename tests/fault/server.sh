@@ -16,5 +16,5 @@ serve_end() {
 	kill -TERM "$serve_pid"
 	wait "$serve_pid"
 }
-check 'it ends in good order' well well serve_end
+check 'it ends in good order' '' serve_end
 KUBECONFIG=$tmp/kubeconfig
