@@ -4,6 +4,7 @@ SRC_qemu/fabric := $(addprefix qemu/fabric/,packet.c switch.c gateway.c udp.c dh
 DEPS_qemu/fabric := netstack/lwip base
 SRC_qemu := $(addprefix qemu/,machine.c cluster.c cluster_files.c cluster_pki.c cluster_wait.c)
 DEPS_qemu := qemu/fabric orchestrator/client orchestrator/schema netstack/tls base
+UNIT_qemu := tests/unit/qemu/machine_test.c
 PROGS += keelctl
 MAIN_keelctl := qemu/keelctl.c
 DEPS_keelctl := qemu qemu/fabric
