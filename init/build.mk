@@ -11,6 +11,6 @@ FUZZ_init := tests/fuzz/keeper_fuzz.c
 PROGS += keelson
 MAIN_keelson := init/main.c
 PARTS_keelson ?= orchestrator/api orchestrator/control orchestrator/schedule orchestrator/node \
-	orchestrator/runtime orchestrator/nodenet
+	orchestrator/runtime orchestrator/nodenet orchestrator/hollow
 DEPS_keelson := init $(PARTS_keelson)
 WHOLE_keelson := $(PARTS_keelson)

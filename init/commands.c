@@ -11,6 +11,7 @@
 
 #define PART __attribute__((weak))
 PART int server_main(int argc, char **argv);
+PART int hollow_main(int argc, char **argv);
 PART _Noreturn void runtime_pod_init_main(void);
 PART int control_role_main(const struct machine_config *c);
 PART int node_role_main(const struct machine_config *c);
@@ -28,6 +29,12 @@ int
 cmd_server(int argc, char **argv)
 {
 	return server_main ? server_main(argc, argv) : absent("API server");
+}
+
+int
+cmd_hollow(int argc, char **argv)
+{
+	return hollow_main ? hollow_main(argc, argv) : absent("hollow nodes");
 }
 
 int

@@ -9,6 +9,7 @@
 
 /* argv[0] is the command's own name. They return the exit status. */
 int cmd_server(int argc, char **argv);
+int cmd_hollow(int argc, char **argv);
 int cmd_pod_init(int argc, char **argv);
 
 /* control_prepare: /data/control with the authority of the configuration, owned by the role's user; as

@@ -7,6 +7,7 @@
  *   keelson <role>         one role, found by name in roles[]
  *   keelson node --config  the same supervision as a child subreaper, on an ordinary Linux
  *   keelson server ...     a real API server as one ordinary process
+ *   keelson hollow ...     nodes that only pretend to run pods
  *
  * PID 1 must not: end, allocate once its loop runs, parse anything but the machine's own configuration. */
 #include "init/boot.h"
@@ -170,6 +171,8 @@ static const struct command commands[] = {
 	{"server", "[--data-dir DIR] [--listen ADDR:PORT]",
 		"an API server with its controllers and scheduler, as one ordinary process",
 		cmd_server},
+	{"hollow", "--kubeconfig FILE [--nodes N]",
+		"nodes that only pretend to run pods, against any API server", cmd_hollow},
 	{"node", "--config FILE", "the roles of a machine, on an ordinary Linux", cmd_node},
 	{"pod-init", "", "first process of a pod with a shared process namespace", cmd_pod_init},
 	{"version", "", "prints the version", cmd_version},

@@ -8,6 +8,7 @@
 #include "base/disk.h"
 #include "base/init_proto.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "orchestrator/api/api_int.h"
 #include "orchestrator/api/server_int.h"
 #include "orchestrator/kinds/kinds.h"
@@ -247,35 +248,33 @@ static const struct server_options defaults = {
 	.cluster_domain = STR_INIT("cluster.local"),
 };
 
-enum option_form { OPT_CSTR, OPT_TEXT, OPT_UINT, OPT_FLAG };
 #define O(field) offsetof(struct server_options, field)
-static const struct {
-	const char *name, *value, *help;
-	enum option_form form;
-	size_t offset;
-} options[] = {
-	{"--data-dir", "DIR", "where keys and objects live; made when missing", OPT_CSTR,
-		O(data_dir)},
-	{"--listen", "ADDR:PORT", "address to serve on [127.0.0.1:6443]; port 0 = any", OPT_CSTR,
-		O(listen)},
-	{"--workers", "N", "serving threads [one a processor, at most 8]", OPT_UINT, O(workers)},
-	{"--service-cidr", "CIDR", "addresses of services, IPv4 [10.96.0.0/16]", OPT_TEXT,
-		O(service_cidr4)},
-	{"--service-cidr6", "CIDR", "the same, IPv6 [fd00:10:96::/112]", OPT_TEXT,
-		O(service_cidr6)},
-	{"--pod-cidr", "CIDR", "addresses of pods, IPv4 [10.244.0.0/16]", OPT_TEXT, O(pod_cidr4)},
-	{"--pod-cidr6", "CIDR", "the same, IPv6 [fd00:10:244::/48]", OPT_TEXT, O(pod_cidr6)},
-	{"--cluster-dns", "IP", "address of the cluster's name server [10.96.0.10]", OPT_TEXT,
-		O(cluster_dns4)},
-	{"--cluster-domain", "NAME", "domain of service names [cluster.local]", OPT_TEXT,
-		O(cluster_domain)},
-	{"--advertise", "IP", "address that pods reach this server by", OPT_TEXT, O(advertise_ip4)},
-	{"--server-url", "URL", "address in the kubeconfig [the listener's]", OPT_TEXT,
-		O(server_url)},
-	{"--bootstrap-token", "TOKEN", "lets nodes join: 6 and 16 letters, a dot between", OPT_TEXT,
-		O(bootstrap_token)},
+static const struct option_row options[] = {
+	{"--data-dir", "DIR", "where keys and objects live; made when missing", OPTION_CSTR,
+		O(data_dir), 0},
+	{"--listen", "ADDR:PORT", "address to serve on [127.0.0.1:6443]; port 0 = any", OPTION_CSTR,
+		O(listen), 0},
+	{"--workers", "N", "serving threads [one a processor, at most 8]", OPTION_UINT, O(workers),
+		64},
+	{"--service-cidr", "CIDR", "addresses of services, IPv4 [10.96.0.0/16]", OPTION_TEXT,
+		O(service_cidr4), 0},
+	{"--service-cidr6", "CIDR", "the same, IPv6 [fd00:10:96::/112]", OPTION_TEXT,
+		O(service_cidr6), 0},
+	{"--pod-cidr", "CIDR", "addresses of pods, IPv4 [10.244.0.0/16]", OPTION_TEXT, O(pod_cidr4),
+		0},
+	{"--pod-cidr6", "CIDR", "the same, IPv6 [fd00:10:244::/48]", OPTION_TEXT, O(pod_cidr6), 0},
+	{"--cluster-dns", "IP", "address of the cluster's name server [10.96.0.10]", OPTION_TEXT,
+		O(cluster_dns4), 0},
+	{"--cluster-domain", "NAME", "domain of service names [cluster.local]", OPTION_TEXT,
+		O(cluster_domain), 0},
+	{"--advertise", "IP", "address that pods reach this server by", OPTION_TEXT,
+		O(advertise_ip4), 0},
+	{"--server-url", "URL", "address in the kubeconfig [the listener's]", OPTION_TEXT,
+		O(server_url), 0},
+	{"--bootstrap-token", "TOKEN", "lets nodes join: 6 and 16 letters, a dot between",
+		OPTION_TEXT, O(bootstrap_token), 0},
 	{"--api-only", "", "no controllers and no scheduler: objects stay as clients left them",
-		OPT_FLAG, O(api_only)},
+		OPTION_FLAG, O(api_only), 0},
 };
 
 static void
@@ -285,79 +284,22 @@ usage(FILE *to)
 		"usage: keelson server --data-dir DIR [options]\n\n"
 		"A Kubernetes API server with its controllers and scheduler, as one ordinary process.\n"
 		"Writes DIR/kubeconfig and logs one line when it is ready.\n\n");
-	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		fprintf(to, "  %-17s %-10s %s\n", options[i].name, options[i].value,
-			options[i].help);
-}
-
-static int
-option_set(struct server_options *o, size_t i, const char *value)
-{
-	char *at = (char *)o + options[i].offset;
-	uint64_t n = 0;
-	switch (options[i].form) {
-	case OPT_CSTR:
-		*(const char **)(void *)at = value;
-		return 0;
-	case OPT_TEXT:
-		*(struct str *)(void *)at = str_c(value);
-		return 0;
-	case OPT_UINT:
-		if (str_to_u64(str_c(value), &n) < 0 || n > 64)
-			return -EINVAL;
-		*(unsigned *)(void *)at = (unsigned)n;
-		return 0;
-	case OPT_FLAG:
-		*(bool *)(void *)at = true;
-		return 0;
-	}
-	return 0;
-}
-
-static int
-options_parse(int argc, char **argv, struct server_options *o)
-{
-	for (int i = 1; i < argc; i++) {
-		struct str name, value;
-		bool joined = str_cut(str_c(argv[i]), '=', &name, &value), found = false;
-		for (size_t k = 0; k < ARRAY_LEN(options) && !found; k++) {
-			if (!str_eq_c(name, options[k].name))
-				continue;
-			found = true;
-			bool flag = options[k].form == OPT_FLAG;
-			if (flag ? joined : !joined && i + 1 >= argc) {
-				fprintf(stderr, "keelson server: %s needs %s value\n", argv[i],
-					flag ? "no" : "a");
-				return -EINVAL;
-			}
-			const char *v = flag ? "" : joined ? value.p : argv[++i];
-			if (option_set(o, k, v) < 0) {
-				fprintf(stderr, "keelson server: bad value for %s\n",
-					options[k].name);
-				return -EINVAL;
-			}
-		}
-		if (!found) {
-			fprintf(stderr, "keelson server: unknown option '%s'\n", argv[i]);
-			return -EINVAL;
-		}
-	}
-	if (!o->data_dir) {
-		fprintf(stderr, "keelson server: --data-dir is needed\n");
-		return -EINVAL;
-	}
-	return 0;
+	options_help(options, ARRAY_LEN(options), to);
 }
 
 int
 server_main(int argc, char **argv)
 {
 	struct server_options o = defaults;
+	struct err e = {0};
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		usage(stdout);
 		return 0;
 	}
-	if (options_parse(argc, argv, &o) < 0) {
+	if (options_parse(options, ARRAY_LEN(options), argc, argv, &o, &e) == 0 && !o.data_dir)
+		err_set(&e, -EINVAL, R_BAD_REQUEST, "--data-dir is needed");
+	if (e.code) {
+		fprintf(stderr, "keelson server: %s\n", e.msg);
 		usage(stderr);
 		return 2;
 	}

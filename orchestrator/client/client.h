@@ -130,6 +130,14 @@ int client_https_new(
 int client_https_set_credentials(
 	struct client *c, struct str cert_pem, struct str key_pem, struct str token, struct err *e);
 
+/* client_kubeconfig_read: what a kubeconfig's current context says; slices are of `a` and of text. Errors:
+ * -EINVAL, -errno of files it names. client_kubeconfig_new: a client of such a file; `server` instead
+ * of the file's ("" = the file's); returns owned. */
+int client_kubeconfig_read(
+	struct arena *a, struct str text, struct client_https_config *ret, struct err *e);
+int client_kubeconfig_new(struct loop *l, const char *path, struct str server,
+	const char *user_agent, struct client **ret, struct err *e);
+
 /* ---- informer ---- */
 struct schema_type;
 struct informer;

@@ -84,12 +84,15 @@ informer_obj_unref(const struct informer_obj *o)
 		arena_free(own->a);
 }
 
-static const struct meta_v1_object_meta *
-meta_in(const struct schema_type *t, const void *decoded)
+/* meta_str: a member of the object's metadata, which may be a projection; "" where it does not have it. */
+static struct str
+meta_str(const struct schema_type *t, const void *decoded, struct str name)
 {
 	const struct schema_field *meta = schema_field_find(t, STR("metadata"));
-	BUG_ON(!meta);
-	return (const void *)((const char *)decoded + meta->offset);
+	const struct schema_field *f = meta ? schema_field_find(meta->type, name) : NULL;
+	return f ? *(const struct str *)(const void *)((const char *)decoded + meta->offset +
+			   f->offset)
+		 : STR("");
 }
 
 /* obj_make: everything the object points to is in a. NULL = not decodable. */
@@ -100,14 +103,13 @@ obj_make(const struct schema_type *t, struct arena *a, const struct doc *d)
 	void *decoded = arena_alloc(a, t->size);
 	if (!o || !decoded || schema_own_struct(a, t, d, decoded) < 0)
 		return NULL;
-	const struct meta_v1_object_meta *m = meta_in(t, decoded);
 	*o = (struct informer_obj){.obj = decoded, .refs = 1, .a = a};
-	o->ns = m->namespace;
-	o->name = m->name;
-	o->uid = m->uid;
-	str_to_u64(m->resource_version, &o->rv);
-	const struct str parts[] = {m->namespace, STR("/"), m->name};
-	o->key = m->namespace.n ? arena_cat(a, parts, 3) : m->name;
+	o->ns = meta_str(t, decoded, STR("namespace"));
+	o->name = meta_str(t, decoded, STR("name"));
+	o->uid = meta_str(t, decoded, STR("uid"));
+	str_to_u64(doc_get_str(doc_get(d, STR("metadata")), STR("resourceVersion")), &o->rv);
+	const struct str parts[] = {o->ns, STR("/"), o->name};
+	o->key = o->ns.n ? arena_cat(a, parts, 3) : o->name;
 	return arena_failed(a) || !o->name.n ? NULL : o;
 }
 

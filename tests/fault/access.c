@@ -3,49 +3,11 @@
  * access: see access.h. */
 #include "tests/fault/access.h"
 
-#include "base/disk.h"
-#include "base/hash.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define PAD_MAX 1500
-
-/* credential: a base64 member of the kubeconfig. */
-static struct str
-credential(struct arena *a, const struct doc *d, const char *path)
-{
-	struct buf b;
-	buf_init_arena(&b, a);
-	return base64_decode(&b, doc_as_str(doc_at(d, path))) == 0 ? buf_view(&b) : STR_NONE;
-}
-
-int
-access_client(struct loop *l, const char *kubeconfig, struct client **ret, struct err *e)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT;
-	struct arena *a = arena_new(0);
-	struct doc *d = NULL;
-	int rc = a ? disk_read_file(kubeconfig, 1 << 20, &text) : -ENOMEM;
-	struct str rest = buf_view(&text);
-	if (rc == 0)
-		rc = doc_parse_yaml(a, &rest, NULL, &d, e);
-	if (rc < 0) {
-		err_errno(e, rc, "reading '%s'", kubeconfig);
-	} else {
-		struct client_https_config cfg = {
-			.server = doc_as_str(doc_at(d, "clusters[0].cluster.server")),
-			.ca_pem = credential(
-				a, d, "clusters[0].cluster.certificate-authority-data"),
-			.cert_pem = credential(a, d, "users[0].user.client-certificate-data"),
-			.key_pem = credential(a, d, "users[0].user.client-key-data"),
-			.user_agent = STR("fault")};
-		rc = client_https_new(l, &cfg, ret, e);
-	}
-	arena_free(a);
-	return rc;
-}
 
 static int
 order(const void *x, const void *y)

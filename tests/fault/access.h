@@ -1,15 +1,11 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * access: what the programs of the fault suite share: a client from a kubeconfig, the objects that are
- * written, and how times are told. */
+ * access: what the programs of the fault suite share: the objects that are written, and how times are told. */
 #ifndef TESTS_FAULT_ACCESS_H
 #define TESTS_FAULT_ACCESS_H
 
 #include "orchestrator/client/client.h"
 
-/* access_client: with server and credentials of the file's first cluster and user. Returns owned.
- * 0 or -errno (e). */
-int access_client(struct loop *l, const char *kubeconfig, struct client **ret, struct err *e);
 /* access_times: "p50 1.2 ms, max 3.4 ms"; sorts. out holds >= 80 bytes. */
 void access_times(int64_t *ns, size_t n, char *out, size_t size);
 

@@ -621,7 +621,7 @@ main(int argc, char **argv)
 		.fn = on_signal,
 		.arg = &l};
 	if (!l.a || !l.loop || !l.out || loop_fd_add(l.loop, &l.signals) < 0 ||
-		access_client(l.loop, kubeconfig, &l.client, &e) < 0) {
+		client_kubeconfig_new(l.loop, kubeconfig, STR(""), "fault", &l.client, &e) < 0) {
 		fprintf(stderr, "load: %s\n", e.code ? e.msg : strerror(errno));
 		return 2;
 	}

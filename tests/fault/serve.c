@@ -116,7 +116,8 @@ on_probe(struct loop_timer *t)
 	client_free(s->client);
 	s->client = NULL;
 	if (!disk_exists(s->kubeconfig) ||
-		access_client(s->loop, s->kubeconfig, &s->client, &e) < 0 ||
+		client_kubeconfig_new(s->loop, s->kubeconfig, STR(""), "fault", &s->client, &e) <
+			0 ||
 		client_call_start(s->client, &q, on_answer, s, NULL) < 0)
 		loop_timer_after(s->loop, &s->probe, PROBE_NS);
 }

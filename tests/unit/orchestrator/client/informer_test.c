@@ -3,6 +3,7 @@
  * informer_test: consumers of one cache. */
 #include "orchestrator/client/informer.c"
 
+#include "kinds/projections_v1.h"
 #include "tests/unit/test.h"
 
 static void
@@ -34,4 +35,23 @@ TEST(a_ninth_consumer_is_no_failure)
 	CHECK_INT(synced, 21);
 	free(i.handlers);
 	map_release(&i.objects);
+}
+
+/* Read as whole metadata, the members of a projection were anything: the first object ended the program. */
+TEST(an_object_may_be_kept_as_a_projection)
+{
+	struct arena *a = arena_new(0);
+	struct doc *d = NULL;
+	CHECK_INT(doc_parse_json(a,
+			  STR("{\"metadata\":{\"name\":\"p\",\"namespace\":\"ns\",\"uid\":\"u\","
+			      "\"resourceVersion\":\"17\"},\"spec\":{\"nodeName\":\"n\"}}"),
+			  NULL, &d, NULL),
+		0);
+	struct informer_obj *o = obj_make(&schema_type_pod_summary, a, d);
+	CHECK(o != NULL);
+	CHECK_STR(o->key, "ns/p");
+	CHECK_STR(o->uid, "u");
+	CHECK_INT(o->rv, 17);
+	CHECK_STR(((const struct pod_summary *)o->obj)->spec.node_name, "n");
+	arena_free(a);
 }
