@@ -5,13 +5,15 @@
 # stay Ready, and a pod that asks another by its Service's name never goes without an answer.
 cluster
 
-# killer ROLE N: N kills, 0.8 to 2.4 s apart (PID 1 slows down a role that ends ten times in ten seconds); of the
-# node role 3 to 7 s: emulated it needs some until it has told that its node lives, and a node that is never
-# heard of for 40 s is NotReady, rightly.
+# killer ROLE N: N kills, so far apart that an emulated machine mostly serves in between (PID 1 slows down a
+# role that ends ten times in ten seconds; a node that is never heard of for 40 s is NotReady, rightly).
 killer() {
 	draw 1000000
-	least=0.8 more=1.6
-	[ "$1" != node ] || { least=3 more=4; }
+	case $1 in
+	control) least=1.5 more=3 ;;
+	node) least=3 more=4 ;;
+	dns) least=0.8 more=1.6 ;;
+	esac
 	apply <<-E
 		apiVersion: v1
 		kind: Pod
