@@ -231,9 +231,7 @@ watch_bookmark(struct watch_state *ws, uint64_t rev, bool initial_end)
 			n->as_version);
 	else
 		buf_str(&b, res->head);
-	buf_fmt(&b,
-		"\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\",\"creationTimestamp\":null%s}}",
-		rev,
+	buf_fmt(&b, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"%s}}", rev,
 		initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 	struct str obj = buf_view(&b);
 	struct doc *d = NULL;
@@ -484,9 +482,7 @@ watch_from(struct request *r, struct watch_state *ws, uint64_t *ret)
 	struct str rv = r->opt.resource_version;
 	uint64_t n = 0;
 	if (rv.n && str_to_u64(rv, &n) < 0)
-		return request_fail(r, R_BAD_REQUEST,
-			"Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
-			STR_ARG(rv));
+		return request_fail_revision(r, rv);
 	if (r->opt.send_initial_events == 1) {
 		ws->initial_bookmark = r->opt.allow_bookmarks;
 		if (n > store_rev(r->server->store))
