@@ -317,6 +317,8 @@ struct selection {
 /* selection_parse: of r->opt. NEXT or REPLY (400). */
 enum step selection_parse(struct request *r, struct selection *ret);
 bool selection_match(const struct selection *s, struct str attrs);
+/* delete_mark: deletionTimestamp and grace period, and the generation that goes with the first. */
+void delete_mark(struct request *r, struct doc *meta, int64_t grace_s, bool first);
 /* json_fault: what is wrong with a JSON text, without where. Borrows e. */
 struct str json_fault(const struct err *e);
 /* list_collect: what the selection picks now, as a list in r's form. 0, -E2BIG more than is held at

@@ -337,12 +337,24 @@ static const struct str answer_object[] = {STR_INIT("pods"), STR_INIT("podtempla
 	STR_INIT("storageclasses"), STR_INIT("csidrivers"), STR_INIT("csinodes"),
 	STR_INIT("volumeattachments")};
 
+/* The object as it went: a pod goes marked as deleted. */
+static struct doc *
+last_form(struct request *r)
+{
+	struct doc *d = doc_copy(r->a, r->old);
+	struct doc *meta = d ? doc_ensure_map(r->a, d, STR("metadata")) : NULL;
+	if (meta && r->verb == VERB_DELETE && str_eq_c(r->res->plural, "pods") &&
+		!doc_get(meta, STR("deletionTimestamp")))
+		delete_mark(r, meta, 0, true);
+	return d;
+}
+
 static enum step
 reply_deleted(struct request *r)
 {
 	for (size_t i = 0; i < ARRAY_LEN(answer_object); i++)
 		if (str_eq(r->res->plural, answer_object[i]) && r->old)
-			return request_reply_doc(r, 200, doc_copy(r->a, r->old));
+			return request_reply_doc(r, 200, last_form(r));
 	return request_success_status(r, 200, doc_get_str(meta_of(r->old), STR("uid")));
 }
 

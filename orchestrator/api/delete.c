@@ -90,6 +90,8 @@ static void
 propagation(struct request *r, struct doc *meta)
 {
 	struct str p = r->opt.propagation;
+	if (str_eq_c(r->res->plural, "events"))
+		return; /* they own nothing */
 	const struct doc *list = doc_get(meta, STR("finalizers"));
 	if (p.n == 0 && orphans_by_default(r) && !doc_list_has(list, str_c(foreground)))
 		finalizer_set(r, meta, orphan, true);
@@ -99,8 +101,8 @@ propagation(struct request *r, struct doc *meta)
 	finalizer_set(r, meta, foreground, str_eq(p, STR("Foreground")));
 }
 
-static void
-mark_deleted(struct request *r, struct doc *meta, int64_t grace_s, bool first)
+void
+delete_mark(struct request *r, struct doc *meta, int64_t grace_s, bool first)
 {
 	char text[40];
 	size_t n = rfc3339_format(r->wall_ns + grace_s * NS_PER_SEC, 0, text);
@@ -164,7 +166,7 @@ stage_delete(struct request *r)
 	}
 	int64_t before = doc_get_int(old, STR("deletionGracePeriodSeconds"), 0);
 	if (!deleting || grace < before)
-		mark_deleted(r, meta, grace, !deleting);
+		delete_mark(r, meta, grace, !deleting);
 	if (r->res == r->server->namespaces) {
 		struct doc *status = doc_ensure_map(r->a, obj, STR("status"));
 		if (status)

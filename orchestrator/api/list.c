@@ -376,6 +376,7 @@ list_stream(struct list_state *ls)
 	r->stage_state = ls;
 	ls->work = (struct loop_work){.fn = list_work, .arg = ls};
 	r->on_gone = list_go_on;
+	request_warnings_send(r);
 	r->sink->ops->begin(r, 200, STR("application/json"));
 	r->sink->ops->write(r, buf_view(&b));
 	if (r->sink->ops->write(r, buf_view(&ls->items)) > HTTP_QUEUE_HIGH)

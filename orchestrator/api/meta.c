@@ -169,10 +169,9 @@ compose(struct request *r)
 			continue;
 		if (sub_parts[i].inner.n == 0) {
 			copy_member(r, whole, sent, sub_parts[i].outer);
-			struct str owners = STR("ownerReferences");
 			struct doc *meta = doc_copy(r->a, meta_of(sent));
-			if (meta) {
-				copy_member(r, meta, meta_of(r->old), owners);
+			if (meta && !(r->res->kind->flags & SCHEMA_KIND_STATUS_ALONE)) {
+				copy_member(r, meta, meta_of(r->old), STR("ownerReferences"));
 				doc_set(whole, STR("metadata"), meta);
 			}
 			continue;
@@ -220,6 +219,15 @@ preconditions(struct request *r, const struct doc *meta)
 					STR_ARG(r->res->group_plural), STR_ARG(r->name),
 					STR_ARG(schema_errors_message(&r->causes)))});
 	}
+	uint64_t number = 0;
+	if (given && str_to_u64(rv, &number) < 0)
+		return request_fail_status(r,
+			&(struct status_spec){.http = 500,
+				.no_details = true,
+				.message = arena_fmt(r->a,
+					"strconv.ParseUint: parsing \"" STR_FMT
+					"\": invalid syntax",
+					STR_ARG(rv))});
 	if (given && !str_eq(rv, old_rv))
 		return request_fail_conflict(r, r->name,
 			"the object has been modified; please apply your changes to the latest version "

@@ -191,6 +191,8 @@ enum step request_fail_not_found(
 	struct request *r, const struct api_resource *res, struct str name);
 enum step request_fail_exists(struct request *r, struct str name);
 enum step request_fail_method(struct request *r); /* 405 */
+/* request_warnings_send: the warnings so far as headers; replies do it by themselves, streams before they begin. */
+void request_warnings_send(struct request *r);
 /* request_fail_revision: a resourceVersion that is no number: upstream's 500 without a reason. */
 enum step request_fail_revision(struct request *r, struct str rv);
 enum step request_fail_conflict(struct request *r, struct str name, const char *why);

@@ -138,7 +138,7 @@ stage_route(struct request *r)
 {
 	struct str parts[MAX_PARTS];
 	size_t ends[MAX_PARTS];
-	size_t n = split(r->path, parts, ends);
+	size_t n = str_find(r->path, STR("//")) < 0 ? split(r->path, parts, ends) : 0;
 	r->verb = VERB_NONE;
 	if (n >= 3 && str_eq(parts[0], STR("api")))
 		route_resource(r, STR(""), parts[1], parts, ends, 2, n);

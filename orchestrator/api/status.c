@@ -74,8 +74,8 @@ status_json(struct arena *a, const struct status_spec *st)
 
 /* ---- the reply path ------------------------------------------------------------------------------ */
 
-static void
-warning_headers(struct request *r)
+void
+request_warnings_send(struct request *r)
 {
 	for (size_t i = 0; i < r->n_warnings; i++) {
 		struct buf b;
@@ -97,7 +97,7 @@ warning_headers(struct request *r)
 enum step
 request_reply_bytes(struct request *r, int http, struct str media_type, struct str body)
 {
-	warning_headers(r);
+	request_warnings_send(r);
 	if (arena_failed(r->a) && http < 400) {
 		http = 413;
 		media_type = STR("application/json");

@@ -235,6 +235,13 @@ watch_bookmark(struct watch_state *ws, uint64_t rev, bool initial_end)
 		initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 	struct str obj = buf_view(&b);
 	struct doc *d = NULL;
+	/* an empty object of the kind: what is always written is there */
+	if (n->as == AS_OBJECT && doc_parse_json(ws->scratch, obj, NULL, &d, NULL) == 0 &&
+		schema_order(ws->scratch, res->kind->type, d) == 0) {
+		buf_clear(&b);
+		doc_write_json(&b, d);
+		obj = buf_view(&b);
+	}
 	if (n->as == AS_TABLE && doc_parse_json(ws->scratch, obj, NULL, &d, NULL) == 0) {
 		const struct doc *one = d;
 		struct doc *lm = doc_map(ws->scratch);
@@ -503,6 +510,10 @@ stage_watch(struct request *r)
 	if (!(r->res->verbs & VERB_BIT(VERB_WATCH)))
 		return request_fail(
 			r, R_METHOD_NOT_ALLOWED, "watch is not supported on this resource");
+	if (r->accept->media == MEDIA_YAML) /* it has no frames */
+		return request_fail(r, R_NOT_ACCEPTABLE,
+			"only the following media types are accepted: application/json, "
+			"application/vnd.kubernetes.protobuf");
 	struct watch_state *ws = watch_new(r);
 	if (!ws)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
@@ -535,6 +546,7 @@ stage_watch(struct request *r)
 	r->on_gone = watch_gone;
 	stream_add(&ws->stream, r, watch_stop);
 	watch_timers(ws);
+	request_warnings_send(r);
 	r->sink->ops->begin(r, 200, STR("application/json"));
 	if (!ws->over)
 		loop_defer(r->loop, &ws->work);

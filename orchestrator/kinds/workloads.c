@@ -1,6 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * workloads: what writes of DaemonSets set beside; Jobs: the labels and the selector the server makes, what of a template may change. Their other rules,
+ * workloads: what writes of Deployments and DaemonSets set and keep beside; Jobs: the labels and the selector the server makes, what of a template may change. Their other rules,
  * and those of Deployments and the like, are checks of the schema (checks_apps.c, checks_batch.c).
  * Source: kube-apiserver pkg/registry/batch/job (strategy), pkg/apis/batch/validation. */
 #include "orchestrator/kinds/kinds_int.h"
@@ -105,6 +105,18 @@ const struct kind_ops daemonset_ops = {.group = "apps",
 	.resource = "daemonsets",
 	.prepare_create = daemonset_create,
 	.prepare_update = daemonset_prepare_update};
+
+/* A write of status leaves the labels alone. */
+static void
+deployment_status(struct request *r, struct doc *obj, const struct doc *old)
+{
+	struct doc *meta = doc_ensure_map(r->a, obj, S("metadata"));
+	if (meta)
+		keep_member(r->a, meta, doc_get(old, S("metadata")), S("labels"));
+}
+
+const struct kind_ops deployment_ops = {
+	.group = "apps", .resource = "deployments", .prepare_status = deployment_status};
 
 const struct kind_ops job_ops = {.group = "batch",
 	.resource = "jobs",

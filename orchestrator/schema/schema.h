@@ -184,6 +184,7 @@ enum schema_kind_flags {
 	SCHEMA_KIND_GENERATION = 1 << 3,   /* generation is 1 on create */
 	SCHEMA_KIND_CREATE_ON_UPDATE = 1 << 4,
 	SCHEMA_KIND_NO_UNCONDITIONAL = 1 << 5,  /* an update needs a resourceVersion */
+	SCHEMA_KIND_STATUS_ALONE = 1 << 8,      /* a write of status leaves metadata alone */
 	SCHEMA_KIND_GENERATION_RAISED = 1 << 6, /* generation is raised when spec changes */
 };
 struct schema_kind {
