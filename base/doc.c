@@ -328,6 +328,63 @@ doc_equal(const struct doc *x, const struct doc *y)
 
 /* ---- change ---- */
 
+static struct doc *
+merge_by_key(struct doc *x, struct doc *y)
+{
+	struct doc *first = NULL, **at = &first;
+	while (x && y) {
+		struct doc **least = str_cmp(y->key, x->key) < 0 ? &y : &x;
+		*at = *least;
+		at = &(*least)->next;
+		*least = *at;
+	}
+	*at = x ? x : y;
+	return first;
+}
+
+/* Runs of 1, 2, 4... members are merged: no recursion, equal names keep their order. */
+static void
+sort_members(struct doc *map)
+{
+	struct doc *runs[32] = {0};
+	size_t top = 0;
+	for (struct doc *m = map->first, *next = NULL; m; m = next) {
+		next = m->next;
+		m->next = NULL;
+		size_t i = 0;
+		for (; i < top && runs[i]; i++) {
+			m = merge_by_key(runs[i], m);
+			runs[i] = NULL;
+		}
+		if (i < ARRAY_LEN(runs))
+			runs[i] = m;
+		top = i >= top ? i + 1 : top;
+	}
+	struct doc *all = NULL;
+	for (size_t i = 0; i < top; i++)
+		all = merge_by_key(runs[i], all);
+	map->first = map->last = all;
+	while (map->last && map->last->next)
+		map->last = map->last->next;
+}
+
+static void
+sort_below(struct doc *d, size_t depth)
+{
+	if (depth > DOC_MAX_WALK || !d || (d->type != DOC_MAP && d->type != DOC_LIST))
+		return;
+	if (d->type == DOC_MAP)
+		sort_members(d);
+	DOC_EACH (m, d)
+		sort_below(m, depth + 1);
+}
+
+void
+doc_sort(struct doc *d)
+{
+	sort_below(d, 0);
+}
+
 void
 doc_append(struct doc *list, struct doc *v)
 {

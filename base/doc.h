@@ -108,6 +108,9 @@ void doc_remove(struct doc *parent, struct doc *child);
 void doc_insert(struct doc *list, size_t i, struct doc *v);
 /* doc_replace: the node takes over the content (type and value) of `with`, keeping key and place. */
 void doc_replace(struct doc *node, const struct doc *with);
+/* doc_sort: the members of d and of all maps below it by name, as Go writes its maps; equal names keep their
+ * order. No deeper than DOC_MAX_WALK. */
+void doc_sort(struct doc *d);
 /* doc_ensure_map: the member as a map, made when absent or null. NULL = arena failed or wrong type. */
 struct doc *doc_ensure_map(struct arena *a, struct doc *map, struct str key);
 struct doc *doc_ensure_list(struct arena *a, struct doc *map, struct str key);

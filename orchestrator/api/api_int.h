@@ -317,6 +317,16 @@ struct selection {
 /* selection_parse: of r->opt. NEXT or REPLY (400). */
 enum step selection_parse(struct request *r, struct selection *ret);
 bool selection_match(const struct selection *s, struct str attrs);
+/* delete_mark: deletionTimestamp and grace period, and the generation that goes with the first. */
+void delete_mark(struct request *r, struct doc *meta, int64_t grace_s, bool first);
+/* json_fault: what is wrong with a JSON text, without where. Borrows e. */
+struct str json_fault(const struct err *e);
+/* list_collect: what the selection picks now, as a list in r's form. 0, -E2BIG more than is held at
+ * once, -errno. */
+int list_collect(
+	struct request *r, const struct selection *sel, struct str *ret_type, struct str *ret);
+/* tree_bytes: a document in r's form of bytes. arena; STR_NONE = failed. */
+struct str tree_bytes(struct request *r, const struct doc *d, struct str *ret_type);
 /* form_item: one object of a list in r's form, appended as JSON; scratch is cleared by the caller. */
 void form_item(
 	struct request *r, struct arena *scratch, struct str body, bool plain, struct buf *out);

@@ -18,6 +18,26 @@ unauthorized(struct request *r)
 			.no_details = true});
 }
 
+/* Which certificate it was, for audit and reviews. */
+static enum step
+credential_id(struct request *r, const struct tls_peer *peer)
+{
+	struct user_extra *extra = ARENA_NEW(r->a, struct user_extra);
+	struct str *value = ARENA_NEW(r->a, struct str);
+	struct buf b;
+	buf_init_arena(&b, r->a);
+	buf_cstr(&b, "X509SHA256=");
+	for (size_t i = 0; i < sizeof(peer->sha256); i++)
+		buf_fmt(&b, "%02x", peer->sha256[i]);
+	if (!extra || !value || b.failed)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	*value = buf_view(&b);
+	*extra = (struct user_extra){STR("authentication.kubernetes.io/credential-id"), value, 1};
+	r->user.extra = extra;
+	r->user.n_extra = 1;
+	return STEP_NEXT;
+}
+
 static enum step
 by_certificate(struct request *r, const struct tls_peer *peer)
 {
@@ -31,7 +51,7 @@ by_certificate(struct request *r, const struct tls_peer *peer)
 	groups[peer->n_orgs] = STR("system:authenticated");
 	r->user = (struct user){
 		.name = arena_str(r->a, peer->cn), .groups = groups, .n_groups = peer->n_orgs + 1};
-	return STEP_NEXT;
+	return credential_id(r, peer);
 }
 
 /* Browsers cannot set Authorization on a WebSocket: the token travels as a subprotocol. */
@@ -99,9 +119,10 @@ stage_audit(struct request *r)
 	if (id.n > 0 && id.n < sizeof(r->audit_id))
 		str_copy_c(id, r->audit_id, sizeof(r->audit_id));
 	r->sink->ops->header(r, STR("Audit-Id"), str_c(r->audit_id));
-	/* discovery and OpenAPI documents say for themselves how long they keep */
-	bool doc = str_starts(r->path, STR("/api")) || str_starts(r->path, STR("/openapi"));
-	if (r->res || !doc)
+	/* an OpenAPI document asked for by its hash says for itself that it keeps */
+	bool keeps = str_starts(r->path, STR("/openapi/v3/")) &&
+		str_is_set(http_query_get(r->a, r->raw_query, STR("hash")));
+	if (!keeps)
 		r->sink->ops->header(r, STR("Cache-Control"), STR("no-cache, private"));
 	return STEP_NEXT;
 }

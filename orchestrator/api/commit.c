@@ -206,6 +206,18 @@ commit_done(struct store_txn *t)
 	request_resume(cs->r, true);
 }
 
+/* What would be created has no revision yet: the member is left out. */
+static struct str
+without_rev(struct request *r, struct str body, uint32_t off)
+{
+	static const struct str member = STR_INIT(",\"resourceVersion\":\"");
+	if (off < member.n || !str_eq(str_sub(body, off - member.n, off), member))
+		return body;
+	return arena_cat(r->a,
+		(struct str[]){str_sub(body, 0, off - member.n), str_sub(body, off + 1, SIZE_MAX)},
+		2);
+}
+
 /* Dry run: what the store would have said about the object itself. */
 static enum step
 dry_run(struct request *r, struct commit_state *cs)
@@ -214,9 +226,11 @@ dry_run(struct request *r, struct commit_state *cs)
 	bool there = store_get(r->server->store, request_key(r), r->a, &v) == 0;
 	if (r->created && there)
 		return request_fail_exists(r, r->name);
-	r->reply_body = r->removed && !cs->main_op.body.n
-		? STR_NONE
-		: splice_rev(r, cs->main_op.body, cs->main_op.rv_offset, r->old_rev);
+	struct str body = cs->main_op.body;
+	r->reply_body = r->removed && !body.n ? STR_NONE
+		: r->created && !r->old_rev
+		? without_rev(r, body, cs->main_op.rv_offset)
+		: splice_rev(r, body, cs->main_op.rv_offset, r->old_rev);
 	return STEP_NEXT;
 }
 
@@ -323,12 +337,24 @@ static const struct str answer_object[] = {STR_INIT("pods"), STR_INIT("podtempla
 	STR_INIT("storageclasses"), STR_INIT("csidrivers"), STR_INIT("csinodes"),
 	STR_INIT("volumeattachments")};
 
+/* The object as it went: a pod goes marked as deleted. */
+static struct doc *
+last_form(struct request *r)
+{
+	struct doc *d = doc_copy(r->a, r->old);
+	struct doc *meta = d ? doc_ensure_map(r->a, d, STR("metadata")) : NULL;
+	if (meta && r->verb == VERB_DELETE && str_eq_c(r->res->plural, "pods") &&
+		!doc_get(meta, STR("deletionTimestamp")))
+		delete_mark(r, meta, 0, true);
+	return d;
+}
+
 static enum step
 reply_deleted(struct request *r)
 {
 	for (size_t i = 0; i < ARRAY_LEN(answer_object); i++)
 		if (str_eq(r->res->plural, answer_object[i]) && r->old)
-			return request_reply_doc(r, 200, doc_copy(r->a, r->old));
+			return request_reply_doc(r, 200, last_form(r));
 	return request_success_status(r, 200, doc_get_str(meta_of(r->old), STR("uid")));
 }
 

@@ -8,6 +8,8 @@
  * Source: Kubernetes API concepts (field validation, patches); k8s.io/apiserver endpoints/handlers. */
 #include "orchestrator/api/api_int.h"
 
+#define SUMMARY_MAX 30
+
 static const char unknown_media[] =
 	"the body of the request was in an unknown format - accepted media types include: ";
 
@@ -43,6 +45,63 @@ fail_handled(struct request *r, const char *what)
 	return request_fail(r, R_BAD_REQUEST,
 		STR_FMT " in version \"" STR_FMT "\" cannot be handled as a " STR_FMT ": %s",
 		STR_ARG(kind), STR_ARG(version), STR_ARG(kind), what);
+}
+
+struct str
+json_fault(const struct err *e)
+{
+	struct str msg = str_c(e->msg);
+	ptrdiff_t at = str_find(msg, STR(" (offset "));
+	return at < 0 ? msg : str_sub(msg, 0, (size_t)at);
+}
+
+/* The beginning of a body nobody can read: as text when it looks like JSON, else in hex. */
+static struct str
+summary(struct request *r)
+{
+	struct str body = str_sub(r->body, 0, SUMMARY_MAX);
+	const char *more = r->body.n > SUMMARY_MAX ? " ..." : "";
+	struct buf b;
+	if (body.n == 0)
+		return STR("<empty>");
+	if (body.p[0] == '{')
+		return arena_fmt(r->a, STR_FMT "%s", STR_ARG(body), more);
+	buf_init_arena(&b, r->a);
+	for (size_t i = 0; i < body.n; i++)
+		buf_fmt(&b, "%02x", (unsigned char)body.p[i]);
+	buf_cstr(&b, more);
+	return buf_view(&b);
+}
+
+/* A body that is no document at all. */
+static enum step
+fail_unrecognized(struct request *r, const char *before, struct str fault)
+{
+	return request_fail(r, R_BAD_REQUEST,
+		"the object provided is unrecognized (must be of type " STR_FMT "): %s" STR_FMT
+		" (" STR_FMT ")",
+		STR_ARG(body_kind(r)), before, STR_ARG(fault), STR_ARG(summary(r)));
+}
+
+#define NO_KIND "couldn't get version/kind; json parse error: "
+#define NOT_A_MAP                                                                                  \
+	"json: cannot unmarshal %s into Go value of type struct { APIVersion string "              \
+	"\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }"
+
+static enum step
+fail_decode(struct request *r, enum schema_media media, const struct err *e)
+{
+	struct str msg = str_c(e->msg), rest;
+	if (media == SCHEMA_YAML && str_starts(msg, STR("yaml: ")))
+		return fail_unrecognized(r, "", msg);
+	if (media == SCHEMA_PROTOBUF && str_starts(msg, STR("provided data ")))
+		return fail_unrecognized(r, "", msg);
+	if (media == SCHEMA_JSON && str_find(msg, STR(" (offset ")) >= 0)
+		return fail_unrecognized(r, NO_KIND, json_fault(e));
+	rest = str_trim(r->body);
+	if (media == SCHEMA_JSON && rest.n && rest.p[0] == '[')
+		return fail_unrecognized(r, NO_KIND, arena_fmt(r->a, NOT_A_MAP, "array"));
+	return fail_handled(r, e->msg);
 }
 
 static enum step
@@ -113,7 +172,7 @@ decode_object(struct request *r)
 				? check_gvk(r, r->obj)
 				: request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 		}
-		return fail_handled(r, "EOF");
+		return fail_unrecognized(r, NO_KIND, STR("unexpected end of JSON input"));
 	}
 	struct schema_strict strict = {0};
 	struct err e = {0};
@@ -126,7 +185,7 @@ decode_object(struct request *r)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "%s",
 			e.msg[0] ? e.msg : "the request is too large");
 	if (rc < 0)
-		return fail_handled(r, e.msg);
+		return fail_decode(r, media, &e);
 	if (r->obj->type != DOC_MAP)
 		return fail_handled(r, "json: cannot unmarshal into Go value: not an object");
 	if (kind.n)
@@ -148,6 +207,11 @@ patch_media(struct request *r)
 	bool strategic = r->body_media == MEDIA_PATCH_STRATEGIC && !r->res->kind->custom;
 	if (strategic || r->body_media == MEDIA_PATCH_JSON || r->body_media == MEDIA_PATCH_MERGE)
 		return STEP_NEXT;
+	if (r->body_media != MEDIA_PATCH_APPLY && r->body_media != MEDIA_PATCH_STRATEGIC)
+		return request_fail_status(r,
+			&(struct status_spec){.http = 415,
+				.reason = R_UNSUPPORTED_MEDIA_TYPE,
+				.message = STR("415: Unsupported Media Type")});
 	return request_fail(r, R_UNSUPPORTED_MEDIA_TYPE,
 		"%sapplication/json-patch+json, application/merge-patch+json%s", unknown_media,
 		r->res->kind->custom ? "" : ", application/strategic-merge-patch+json");
@@ -160,7 +224,14 @@ stage_decode(struct request *r)
 		return patch_media(r);
 	if (r->obj && r->sub && r->sub->serve)
 		return STEP_NEXT;
-	return decode_object(r);
+	enum step st = decode_object(r);
+	if (st == STEP_NEXT && r->sink->http && r->verb == VERB_UPDATE &&
+		doc_get_str(meta_of(r->obj), STR("name")).n == 0)
+		return request_fail(r, R_BAD_REQUEST,
+			"the name of the object (" STR_FMT
+			" based on URL) was undeterminable: name must be provided",
+			STR_ARG(r->name));
+	return st;
 }
 
 /* For subresources that are served by a function of their own: see connect.c. */
@@ -209,9 +280,17 @@ patch_parse(struct request *r, struct doc **ret)
 {
 	struct err e = {0};
 	int rc = doc_parse_json(r->a, r->body, NULL, ret, &e);
+	bool json = r->body_media == MEDIA_PATCH_JSON;
+	if (rc < 0 && json && rc != -E2BIG)
+		return request_fail(r, R_BAD_REQUEST, "invalid JSON patch");
 	if (rc < 0)
 		return request_fail(r, rc == -E2BIG ? R_REQUEST_ENTITY_TOO_LARGE : R_BAD_REQUEST,
-			"error decoding patch: %s", e.msg);
+			"error decoding patch: " STR_FMT, STR_ARG(json_fault(&e)));
+	if (json ? (*ret)->type == DOC_MAP : (*ret)->type == DOC_LIST)
+		return request_fail(r, R_BAD_REQUEST,
+			"error decoding patch: json: cannot unmarshal %s into Go value of type %s",
+			json ? "object" : "array",
+			json ? "[]handlers.jsonPatchOp" : "map[string]interface {}");
 	return STEP_NEXT;
 }
 
@@ -226,6 +305,28 @@ patch_lay(struct request *r, const struct schema_type *t, const struct doc *base
 	return schema_patch_strategic(r->a, t, base, patch, ret, e);
 }
 
+/* What the patch made, for the error that says it is no object of the kind. */
+static struct str
+patched_text(struct request *r, const struct doc *out)
+{
+	struct buf b;
+	buf_init_arena(&b, r->a);
+	doc_write_json(&b, out);
+	return buf_view(&b);
+}
+
+static enum step
+fail_patched(struct request *r, struct str text, struct str why)
+{
+	schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, STR("patch"), doc_str(r->a, text), why);
+	return request_fail_status(r,
+		&(struct status_spec){.http = 422,
+			.reason = R_INVALID,
+			.errors = &r->causes,
+			.message = arena_fmt(r->a, " \"\" is invalid: " STR_FMT,
+				STR_ARG(schema_errors_message(&r->causes)))});
+}
+
 enum step
 stage_patch(struct request *r)
 {
@@ -233,6 +334,10 @@ stage_patch(struct request *r)
 	enum step st = patch_parse(r, &patch);
 	if (st != STEP_NEXT)
 		return st;
+	struct schema_strict strict = {0};
+	bool want = !str_eq(r->opt.field_validation, STR("Ignore"));
+	if (patch->type == DOC_MAP && schema_dedupe(r->a, patch, want ? &strict : NULL) < 0)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	const struct schema_type *t = body_type(r);
 	const struct doc *base = r->old;
 	if (r->sub && str_eq(r->sub->name, STR("scale")))
@@ -243,19 +348,19 @@ stage_patch(struct request *r)
 		return request_fail_status(r,
 			&(struct status_spec){.http = 422,
 				.reason = R_INVALID,
-				.name = r->name,
-				.group = r->res->group,
-				.kind = str_c(r->res->kind->kind),
-				.message = arena_str(r->a, str_c(e.msg))});
+				.message = STR("the server rejected our request due to an error in "
+					       "our request")});
 	if (rc < 0)
 		return request_fail_err(r, &e);
 	if (out->type != DOC_MAP)
 		return request_fail(r, R_BAD_REQUEST, "the patch does not leave an object");
-	struct schema_strict strict = {0};
-	bool want = !str_eq(r->opt.field_validation, STR("Ignore"));
+	doc_sort(out); /* what is wrong with it is told in this order */
+	struct str text = patched_text(r, out);
 	rc = schema_conform(r->a, t, out, want ? &strict : NULL, &e);
 	if (rc < 0)
-		return fail_handled(r, e.msg);
+		return fail_patched(r, text, str_c(e.msg));
+	if (want && strict.n && str_eq(r->opt.field_validation, STR("Strict")))
+		return fail_patched(r, text, schema_strict_join(r->a, &strict));
 	st = check_gvk(r, out);
 	if (st == STEP_NEXT)
 		st = strict_result(r, &strict);

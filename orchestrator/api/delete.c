@@ -13,6 +13,33 @@
 
 static const char orphan[] = "orphan", foreground[] = "foregroundDeletion";
 
+/* A conflict that names the kind, as upstream's deletion does, not the resource; but for namespaces. */
+static enum step
+precondition_failed(
+	struct request *r, const char *what, struct str want, struct str have, const char *guess)
+{
+	struct str group = r->res->group, kind = str_c(r->res->kind->kind);
+	if (r->res == r->server->namespaces)
+		return request_fail_conflict(r, r->name,
+			arena_cstr(r->a,
+				arena_fmt(r->a,
+					"Precondition failed: %s in precondition: " STR_FMT
+					", %s in object meta: " STR_FMT,
+					what, STR_ARG(want), what, STR_ARG(have))));
+	return request_fail_status(r,
+		&(struct status_spec){.http = 409,
+			.reason = R_CONFLICT,
+			.name = r->name,
+			.group = group,
+			.kind = kind,
+			.message = arena_fmt(r->a,
+				"Operation cannot be fulfilled on " STR_FMT "%s" STR_FMT
+				" \"" STR_FMT "\": the %s in the precondition (" STR_FMT
+				") does not match the %s in record (" STR_FMT "). %s",
+				STR_ARG(kind), group.n ? "." : "", STR_ARG(group), STR_ARG(r->name),
+				what, STR_ARG(want), what, STR_ARG(have), guess)});
+}
+
 static enum step
 check_preconditions(struct request *r, const struct doc *meta)
 {
@@ -20,20 +47,12 @@ check_preconditions(struct request *r, const struct doc *meta)
 	struct str rv = doc_get_str(meta, STR("resourceVersion"));
 	struct str want = r->opt.precondition_uid;
 	if (want.n && !str_eq(want, uid))
-		return request_fail_conflict(r, r->name,
-			arena_cstr(r->a,
-				arena_fmt(r->a,
-					"Precondition failed: UID in precondition: " STR_FMT
-					", UID in object meta: " STR_FMT,
-					STR_ARG(want), STR_ARG(uid))));
+		return precondition_failed(r, "UID", want, uid,
+			"The object might have been deleted and then recreated");
 	want = r->opt.precondition_rv;
 	if (want.n && !str_eq(want, rv))
-		return request_fail_conflict(r, r->name,
-			arena_cstr(r->a,
-				arena_fmt(r->a,
-					"Precondition failed: ResourceVersion in precondition: " STR_FMT
-					", ResourceVersion in object meta: " STR_FMT,
-					STR_ARG(want), STR_ARG(rv))));
+		return precondition_failed(
+			r, "ResourceVersion", want, rv, "The object might have been modified");
 	return STEP_NEXT;
 }
 
@@ -59,18 +78,31 @@ finalizer_set(struct request *r, struct doc *meta, const char *name, bool on)
 		doc_set(meta, STR("finalizers"), NULL);
 }
 
+/* Whose dependents stay when nobody says otherwise, as they did before there was a garbage collector. */
+static bool
+orphans_by_default(const struct request *r)
+{
+	return (r->res->group.n == 0 && str_eq_c(r->res->plural, "replicationcontrollers")) ||
+		(str_eq_c(r->res->group, "batch") && str_eq_c(r->res->plural, "jobs"));
+}
+
 static void
 propagation(struct request *r, struct doc *meta)
 {
 	struct str p = r->opt.propagation;
+	if (str_eq_c(r->res->plural, "events"))
+		return; /* they own nothing */
+	const struct doc *list = doc_get(meta, STR("finalizers"));
+	if (p.n == 0 && orphans_by_default(r) && !doc_list_has(list, str_c(foreground)))
+		finalizer_set(r, meta, orphan, true);
 	if (p.n == 0)
 		return;
 	finalizer_set(r, meta, orphan, str_eq(p, STR("Orphan")));
 	finalizer_set(r, meta, foreground, str_eq(p, STR("Foreground")));
 }
 
-static void
-mark_deleted(struct request *r, struct doc *meta, int64_t grace_s, bool first)
+void
+delete_mark(struct request *r, struct doc *meta, int64_t grace_s, bool first)
 {
 	char text[40];
 	size_t n = rfc3339_format(r->wall_ns + grace_s * NS_PER_SEC, 0, text);
@@ -134,7 +166,7 @@ stage_delete(struct request *r)
 	}
 	int64_t before = doc_get_int(old, STR("deletionGracePeriodSeconds"), 0);
 	if (!deleting || grace < before)
-		mark_deleted(r, meta, grace, !deleting);
+		delete_mark(r, meta, grace, !deleting);
 	if (r->res == r->server->namespaces) {
 		struct doc *status = doc_ensure_map(r->a, obj, STR("status"));
 		if (status)
@@ -152,7 +184,8 @@ struct collection {
 	struct str *names, *spaces;
 	size_t n, at, running;
 	bool starting;
-	struct str failure; /* the first Status that was not 404 or 409 */
+	struct str reply, reply_type; /* the list of what is deleted; STR_NONE = a Status answers */
+	struct str failure;           /* the first Status that was not 404 or 409 */
 	int failure_http;
 };
 
@@ -258,6 +291,8 @@ stage_deletecollection(struct request *r)
 	struct collection *c = r->stage_state;
 	if (c && c->failure_http)
 		return request_reply_bytes(r, c->failure_http, STR("application/json"), c->failure);
+	if (c && str_is_set(c->reply))
+		return request_reply_bytes(r, 200, c->reply_type, c->reply);
 	if (c)
 		return request_success_status(r, 200, STR(""));
 	if (r->res->store_res == API_NO_STORE)
@@ -269,11 +304,14 @@ stage_deletecollection(struct request *r)
 	enum step st = selection_parse(r, &c->sel);
 	if (st != STEP_NEXT)
 		return st;
+	int rc = r->sink->http ? list_collect(r, &c->sel, &c->reply_type, &c->reply) : 0;
+	if (rc < 0)
+		c->reply = STR_NONE; /* more than is kept at once */
 	struct store_range range = {
 		.res = r->res->store_res, .ns = r->res->kind->namespaced ? r->ns : STR("")};
 	uint64_t rev = 0;
 	struct str next = STR_NONE;
-	int rc = store_list(r->server->store, &range, r->a, collect_name, c, &rev, &next);
+	rc = store_list(r->server->store, &range, r->a, collect_name, c, &rev, &next);
 	if (rc < 0)
 		return request_fail_err(
 			r, &(struct err){.code = rc, .msg = "listing the store failed"});

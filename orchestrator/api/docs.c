@@ -297,10 +297,12 @@ row_reply(struct request *r, struct doc_row *row, const char *type)
 			arena_fmt(r->a, STR_FMT "?hash=%s", STR_ARG(row->path), b->etag));
 		return request_reply_bytes(r, 301, STR("text/plain"), STR("moved\n"));
 	}
-	ops->header(r, STR("ETag"), etag);
-	ops->header(r, STR("Vary"), STR("Accept"));
-	ops->header(r, STR("Cache-Control"),
-		row->kind == DOC_V3 && hash.n ? STR("public, immutable") : STR("public"));
+	if (row->kind >= DOC_API_V2 && row->kind != DOC_GROUP && row->kind != DOC_RESOURCES) {
+		ops->header(r, STR("ETag"), etag);
+		ops->header(r, STR("Vary"), STR("Accept"));
+	}
+	if (row->kind == DOC_V3 && hash.n)
+		ops->header(r, STR("Cache-Control"), STR("public, immutable"));
 	struct str match = r->sink->http
 		? http_headers_get(&r->sink->http->headers, STR("If-None-Match"))
 		: STR_NONE;

@@ -43,8 +43,7 @@ stage_get(struct request *r)
 	uint64_t want = 0;
 	struct str rv = r->opt.resource_version;
 	if (rv.n && str_to_u64(rv, &want) < 0)
-		return request_fail(r, R_BAD_REQUEST,
-			"Invalid value: \"" STR_FMT "\": strconv.ParseUint", STR_ARG(rv));
+		return request_fail_revision(r, rv);
 	if (want > store_rev(r->server->store))
 		return rev_wait(r, want);
 	struct get_state st = {.r = r};

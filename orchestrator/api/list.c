@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #define PIECE_BYTES (1024 * 1024)
+#define COLLECTED_MAX ((size_t)32 << 20)
 
 enum step
 selection_parse(struct request *r, struct selection *ret)
@@ -186,13 +187,15 @@ token_read(struct request *r, struct store_range *range, struct list_state *ls)
 	buf_init_arena(&json, r->a);
 	buf_init_arena(&pos, r->a);
 	struct doc *d = NULL;
+	struct err e = {.msg = "the token is malformed"};
 	int64_t rev = 0;
 	if (base64url_decode(&json, r->opt.continue_token) < 0 ||
-		doc_parse_json(r->a, buf_view(&json), NULL, &d, NULL) < 0 ||
+		doc_parse_json(r->a, buf_view(&json), NULL, &d, &e) < 0 ||
 		!str_eq(doc_get_str(d, STR("v")), STR("meta.k8s.io/v1")) ||
 		base64url_decode(&pos, doc_get_str(d, STR("start"))) < 0 || pos.len == 0)
 		return request_fail(r, R_BAD_REQUEST,
-			"continue key is not valid: the continue token is malformed");
+			"invalid continue token: continue key is not valid: " STR_FMT,
+			STR_ARG(json_fault(&e)));
 	if (r->opt.resource_version.n && !str_eq(r->opt.resource_version, STR("0")))
 		return request_fail(r, R_BAD_REQUEST,
 			"specifying resource version is not allowed when using continue");
@@ -212,8 +215,9 @@ list_range(struct request *r, struct store_range *range, struct list_state *ls)
 	uint64_t rv = 0;
 	if (o->resource_version.n && str_to_u64(o->resource_version, &rv) < 0)
 		return request_fail(r, R_BAD_REQUEST,
-			"Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
-			STR_ARG(o->resource_version));
+			"invalid resource version: resourceVersion: Invalid value: \"" STR_FMT
+			"\": strconv.ParseUint: parsing \"" STR_FMT "\": invalid syntax",
+			STR_ARG(o->resource_version), STR_ARG(o->resource_version));
 	if (rv > store_rev(r->server->store))
 		return rev_wait(r, rv);
 	bool exact = str_eq(o->resource_version_match, STR("Exact")) ||
@@ -277,8 +281,9 @@ list_remaining(const struct list_state *ls)
 	return left > 0 ? left : -1;
 }
 
-static enum step
-list_whole(struct list_state *ls)
+/* The whole list in r's form. -E2BIG. */
+static int
+list_bytes(struct list_state *ls, struct str *ret_type, struct str *ret)
 {
 	struct request *r = ls->r;
 	struct str cont = STR("");
@@ -290,24 +295,27 @@ list_whole(struct list_state *ls)
 	buf_reserve(&b, ls->items.len + 4);
 	buf_str(&b, buf_view(&ls->items));
 	buf_cstr(&b, "]}\n");
+	*ret = buf_view(&b);
+	*ret_type = STR("application/json");
 	if (b.failed)
-		return request_fail(
-			r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+		return -E2BIG;
 	struct doc *d = NULL;
 	if (r->accept->media == MEDIA_JSON && !r->opt.pretty)
-		return request_reply_bytes(r, 200, STR("application/json"), buf_view(&b));
+		return 0;
 	if (doc_parse_json(r->a, buf_view(&b), NULL, &d, NULL) < 0)
+		return -E2BIG;
+	*ret = tree_bytes(r, d, ret_type);
+	return str_is_set(*ret) ? 0 : -E2BIG;
+}
+
+static enum step
+list_whole(struct list_state *ls)
+{
+	struct str type, body;
+	if (list_bytes(ls, &type, &body) < 0)
 		return request_fail(
-			r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
-	struct buf out;
-	buf_init_arena(&out, r->a);
-	if (r->accept->media == MEDIA_YAML)
-		doc_write_yaml(&out, d);
-	else
-		doc_write_json_pretty(&out, d, 2);
-	return request_reply_bytes(r, 200,
-		r->accept->media == MEDIA_YAML ? STR("application/yaml") : STR("application/json"),
-		buf_view(&out));
+			ls->r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+	return request_reply_bytes(ls->r, 200, type, body);
 }
 
 /* ---- a list in pieces ------------------------------------------------------------------------------ */
@@ -368,6 +376,7 @@ list_stream(struct list_state *ls)
 	r->stage_state = ls;
 	ls->work = (struct loop_work){.fn = list_work, .arg = ls};
 	r->on_gone = list_go_on;
+	request_warnings_send(r);
 	r->sink->ops->begin(r, 200, STR("application/json"));
 	r->sink->ops->write(r, buf_view(&b));
 	if (r->sink->ops->write(r, buf_view(&ls->items)) > HTTP_QUEUE_HIGH)
@@ -377,30 +386,57 @@ list_stream(struct list_state *ls)
 	return STEP_REPLY;
 }
 
+/* An empty list to read into; NULL = out of memory. */
+static struct list_state *
+list_new(struct request *r, struct store_range *range)
+{
+	struct list_state *ls = ARENA_NEW(r->a, struct list_state);
+	if (!ls)
+		return NULL;
+	ls->r = r;
+	*range = (struct store_range){.res = r->res->store_res,
+		.ns = r->res->kind->namespaced ? r->ns : STR(""),
+		.max_bytes = PIECE_BYTES};
+	ls->scratch = arena_new(0);
+	if (ls->scratch && arena_on_clear(r->a, list_release, ls) == 0)
+		return ls;
+	arena_free(ls->scratch);
+	return NULL;
+}
+
+int
+list_collect(struct request *r, const struct selection *sel, struct str *ret_type, struct str *ret)
+{
+	struct store_range range;
+	struct list_state *ls = list_new(r, &range);
+	if (!ls)
+		return -ENOMEM;
+	ls->sel = *sel;
+	do {
+		int rc = list_piece(ls, &range);
+		if (rc < 0)
+			return rc;
+		if (ls->items.len > COLLECTED_MAX)
+			return -E2BIG;
+	} while (str_is_set(ls->next) && (r->opt.limit <= 0 || ls->count < r->opt.limit));
+	return list_bytes(ls, ret_type, ret);
+}
+
 enum step
 stage_list(struct request *r)
 {
 	if (r->res->store_res == API_NO_STORE)
 		return request_not_found_path(r);
-	struct list_state *ls = ARENA_NEW(r->a, struct list_state);
+	struct store_range range;
+	struct list_state *ls = list_new(r, &range);
 	if (!ls)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	ls->r = r;
-	struct store_range range = {.res = r->res->store_res, .ns = r->ns};
-	if (!r->res->kind->namespaced)
-		range.ns = STR("");
 	enum step st = selection_parse(r, &ls->sel);
 	if (st == STEP_NEXT)
 		st = list_range(r, &range, ls);
 	if (st != STEP_NEXT)
 		return st;
-	ls->scratch = arena_new(0);
-	if (!ls->scratch || arena_on_clear(r->a, list_release, ls) < 0) {
-		arena_free(ls->scratch);
-		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	}
 	bool may_stream = r->opt.limit <= 0 && r->accept->media == MEDIA_JSON && !r->opt.pretty;
-	range.max_bytes = PIECE_BYTES;
 	struct store_range first = range;
 	do {
 		int rc = list_piece(ls, &range);

@@ -46,6 +46,11 @@ check_names(struct request *r, struct doc *meta)
 	struct str name = doc_get_str(meta, STR("name"));
 	if (!r->res->kind->namespaced) {
 		doc_set(meta, STR("namespace"), NULL);
+	} else if (ns.n && !str_eq(ns, r->ns) && r->verb == VERB_UPDATE) {
+		return request_fail(r, R_BAD_REQUEST,
+			"the namespace of the object (" STR_FMT
+			") does not match the namespace on the request (" STR_FMT ")",
+			STR_ARG(ns), STR_ARG(r->ns));
 	} else if (ns.n && !str_eq(ns, r->ns)) {
 		return request_fail(r, R_BAD_REQUEST,
 			"the namespace of the provided object does not match the namespace sent on the "
@@ -82,12 +87,14 @@ static enum step
 meta_create(struct request *r, struct doc *meta)
 {
 	struct str rv = doc_get_str(meta, STR("resourceVersion"));
-	if (rv.n && !str_eq(rv, STR("0"))) {
+	if (rv.n && !str_eq(rv, STR("0")) && !r->opt.dry_run) {
 		if (r->verb == VERB_UPDATE) /* a PUT with a version wants the object to be there */
 			return request_fail_not_found(r, NULL, r->name);
 		return request_fail(r, R_BAD_REQUEST,
 			"resourceVersion should not be set on objects to be created");
 	}
+	if (str_to_u64(rv, &r->old_rev) < 0)
+		r->old_rev = 0; /* a dry run's answer has it */
 	enum step st = check_names(r, meta);
 	if (st != STEP_NEXT)
 		return st;
@@ -162,10 +169,9 @@ compose(struct request *r)
 			continue;
 		if (sub_parts[i].inner.n == 0) {
 			copy_member(r, whole, sent, sub_parts[i].outer);
-			struct str owners = STR("ownerReferences");
 			struct doc *meta = doc_copy(r->a, meta_of(sent));
-			if (meta) {
-				copy_member(r, meta, meta_of(r->old), owners);
+			if (meta && !(r->res->kind->flags & SCHEMA_KIND_STATUS_ALONE)) {
+				copy_member(r, meta, meta_of(r->old), STR("ownerReferences"));
 				doc_set(whole, STR("metadata"), meta);
 			}
 			continue;
@@ -185,6 +191,10 @@ preconditions(struct request *r, const struct doc *meta)
 	struct str rv = doc_get_str(meta, STR("resourceVersion"));
 	struct str old_rv = doc_get_str(old, STR("resourceVersion"));
 	struct str uid = doc_get_str(meta, STR("uid")), old_uid = doc_get_str(old, STR("uid"));
+	if (uid.n && !str_eq(uid, old_uid) && r->verb == VERB_PATCH) {
+		schema_err_invalid(&r->causes, STR("metadata.uid"), uid, format_text_immutable);
+		return request_fail_invalid(r);
+	}
 	if (uid.n && !str_eq(uid, old_uid))
 		return request_fail_conflict(r, r->name,
 			arena_cstr(r->a,
@@ -195,10 +205,29 @@ preconditions(struct request *r, const struct doc *meta)
 	bool given = rv.n && !str_eq(rv, STR("0"));
 	if (!given && (r->res->kind->flags & SCHEMA_KIND_NO_UNCONDITIONAL) &&
 		r->verb == VERB_UPDATE && !r->sub) {
-		schema_error_fmt(&r->causes, SCHEMA_CAUSE_INVALID, STR("metadata.resourceVersion"),
-			NULL, "0: must be specified for an update");
-		return request_fail_invalid(r);
+		schema_err_invalid_int(&r->causes, STR("metadata.resourceVersion"), 0,
+			"must be specified for an update");
+		return request_fail_status(r,
+			&(struct status_spec){.http = 422,
+				.reason = R_INVALID,
+				.name = r->name,
+				.group = r->res->group,
+				.kind = r->res->plural,
+				.errors = &r->causes,
+				.message = arena_fmt(r->a,
+					STR_FMT " \"" STR_FMT "\" is invalid: " STR_FMT,
+					STR_ARG(r->res->group_plural), STR_ARG(r->name),
+					STR_ARG(schema_errors_message(&r->causes)))});
 	}
+	uint64_t number = 0;
+	if (given && str_to_u64(rv, &number) < 0)
+		return request_fail_status(r,
+			&(struct status_spec){.http = 500,
+				.no_details = true,
+				.message = arena_fmt(r->a,
+					"strconv.ParseUint: parsing \"" STR_FMT
+					"\": invalid syntax",
+					STR_ARG(rv))});
 	if (given && !str_eq(rv, old_rv))
 		return request_fail_conflict(r, r->name,
 			"the object has been modified; please apply your changes to the latest version "
@@ -324,10 +353,21 @@ spec_changed(const struct doc *x, const struct doc *y)
 	return false;
 }
 
+/* The object as it will be stored: what follows compares it with what is. */
+static enum step
+canonical(struct request *r)
+{
+	if (schema_order(r->a, r->res->kind->type, r->obj) < 0)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	return STEP_NEXT;
+}
+
 enum step
 stage_strategy(struct request *r)
 {
 	const struct kind_ops *ops = r->res->ops;
+	if (canonical(r) == STEP_REPLY)
+		return STEP_REPLY;
 	if (r->created) {
 		if (ops->prepare_create)
 			ops->prepare_create(r, r->obj);
@@ -343,7 +383,7 @@ stage_strategy(struct request *r)
 	if (ops->prepare_update)
 		ops->prepare_update(r, r->obj, r->old);
 	int64_t gen = doc_get_int(meta_of(r->old), STR("generation"), 0);
-	if ((r->res->kind->flags & SCHEMA_KIND_GENERATION) && spec_changed(r->obj, r->old))
+	if ((r->res->kind->flags & SCHEMA_KIND_GENERATION_RAISED) && spec_changed(r->obj, r->old))
 		doc_set_int(r->a, doc_ensure_map(r->a, r->obj, STR("metadata")), STR("generation"),
 			gen + 1);
 	return STEP_NEXT;

@@ -97,6 +97,17 @@ stage_negotiate(struct request *r)
 	}
 	if (streams)
 		return STEP_NEXT;
+	bool known = false;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < 3; k++)
+			known |= http_media_matches(&clauses[i], str_c(media_types[k].type));
+	if (!known)
+		return request_fail_status(r,
+			&(struct status_spec){.http = 406,
+				.reason = R_NOT_ACCEPTABLE,
+				.message = STR("406: Not Acceptable\n\nAvailable representations: "
+					       "application/json, application/yaml, "
+					       "application/vnd.kubernetes.protobuf")});
 	return request_fail(r, R_NOT_ACCEPTABLE,
 		"only the following media types are accepted: application/json, application/yaml, "
 		"application/vnd.kubernetes.protobuf");
@@ -104,13 +115,17 @@ stage_negotiate(struct request *r)
 
 /* ---- forms --------------------------------------------------------------------------------------- */
 
-static struct str
+struct str
 tree_bytes(struct request *r, const struct doc *d, struct str *ret_type)
 {
 	struct buf b;
 	buf_init_arena(&b, r->a);
 	if (r->accept->media == MEDIA_YAML) {
-		doc_write_yaml(&b, d);
+		struct doc *sorted = doc_copy(r->a, d);
+		if (!sorted)
+			return STR_NONE;
+		doc_sort(sorted);
+		doc_write_yaml(&b, sorted);
 		*ret_type = STR("application/yaml");
 	} else {
 		if (r->opt.pretty)
@@ -120,7 +135,7 @@ tree_bytes(struct request *r, const struct doc *d, struct str *ret_type)
 		buf_char(&b, '\n');
 		*ret_type = STR("application/json");
 	}
-	return buf_view(&b);
+	return b.failed ? STR_NONE : buf_view(&b);
 }
 
 struct str

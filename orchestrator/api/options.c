@@ -66,6 +66,27 @@ option_set(struct request *r, size_t i, struct str v, struct err *e)
 	return 0;
 }
 
+static void
+dry_run_take(struct request *r, struct str v)
+{
+	struct options *o = &r->opt;
+	o->dry_run = true;
+	o->dry_runs = o->dry_runs ? o->dry_runs : doc_list(r->a);
+	if (o->dry_runs)
+		doc_append(o->dry_runs, doc_str(r->a, v));
+}
+
+static void
+check_dry_run(struct request *r)
+{
+	bool good = true;
+	DOC_EACH (v, r->opt.dry_runs)
+		good &= str_eq_c(doc_as_str(v), "All");
+	if (!good)
+		schema_error_add(&r->causes, SCHEMA_CAUSE_NOT_SUPPORTED, STR("dryRun"),
+			r->opt.dry_runs, STR("supported values: \"All\""));
+}
+
 int
 options_parse_query(struct request *r, struct err *e)
 {
@@ -82,9 +103,7 @@ options_parse_query(struct request *r, struct err *e)
 		if (rc < 0)
 			return err_set(e, rc, R_REQUEST_ENTITY_TOO_LARGE, "the query is too large");
 		if (str_eq(k, STR("dryRun")) && v.n) {
-			if (!str_eq(v, STR("All")))
-				return err_set(e, -EINVAL, R_INVALID, "dryRun");
-			r->opt.dry_run = true;
+			dry_run_take(r, v);
 		} else if (str_eq(k, STR("force")) && v.n) {
 			r->opt.force_set = true;
 			r->opt.force = is_true(v);
@@ -118,6 +137,14 @@ invalid_options(struct request *r, const char *kind)
 				STR_ARG(msg))});
 }
 
+/* An unsupported value whose supported ones are listed as upstream lists them. */
+static void
+unsupported(struct request *r, struct str field, struct str value, const char *supported)
+{
+	schema_error_fmt(&r->causes, SCHEMA_CAUSE_NOT_SUPPORTED, field, doc_str(r->a, value),
+		"supported values: %s", supported);
+}
+
 /* meta/internalversion/validation.ValidateListOptions */
 static void
 check_list(struct request *r)
@@ -127,10 +154,10 @@ check_list(struct request *r)
 	struct str match = o->resource_version_match;
 	bool watch = r->verb == VERB_WATCH;
 	if (watch && o->send_initial_events >= 0) {
-		if (match.n == 0)
+		if (!str_eq(match, STR("NotOlderThan")))
 			schema_err_forbidden(errs, STR("resourceVersionMatch"),
 				"sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-		else if (!str_eq(match, STR("NotOlderThan")))
+		if (match.n && !str_eq(match, STR("NotOlderThan")))
 			schema_err_unsupported(errs, STR("resourceVersionMatch"), match,
 				(const char *const[]){"NotOlderThan", NULL});
 		return;
@@ -142,9 +169,11 @@ check_list(struct request *r)
 	}
 	if (match.n == 0)
 		return;
-	if (watch)
+	if (watch) {
 		schema_err_forbidden(errs, STR("resourceVersionMatch"),
 			"resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+		return;
+	}
 	if (o->resource_version.n == 0)
 		schema_err_forbidden(errs, STR("resourceVersionMatch"),
 			"resourceVersionMatch is forbidden unless resourceVersion is provided");
@@ -152,8 +181,8 @@ check_list(struct request *r)
 		schema_err_forbidden(errs, STR("resourceVersionMatch"),
 			"resourceVersionMatch is forbidden when continue is provided");
 	if (!str_eq(match, STR("Exact")) && !str_eq(match, STR("NotOlderThan")))
-		schema_err_unsupported(errs, STR("resourceVersionMatch"), match,
-			(const char *const[]){"Exact", "NotOlderThan", "", NULL});
+		unsupported(
+			r, STR("resourceVersionMatch"), match, "\"Exact\", \"NotOlderThan\", \"\"");
 	if (str_eq(match, STR("Exact")) && str_eq(o->resource_version, STR("0")))
 		schema_err_forbidden(errs, STR("resourceVersionMatch"),
 			"resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
@@ -162,18 +191,28 @@ check_list(struct request *r)
 static void
 check_write(struct request *r)
 {
-	static const char *const modes[] = {"Ignore", "Strict", "Warn", "", NULL};
+	static const char *const modes[] = {"", "Ignore", "Strict", "Warn"};
 	struct options *o = &r->opt;
 	bool known = false;
 	for (size_t i = 0; i < 4; i++)
 		known = known || str_eq_c(o->field_validation, modes[i]);
 	if (!known)
-		schema_err_unsupported(
-			&r->causes, STR("fieldValidation"), o->field_validation, modes);
+		unsupported(r, STR("fieldValidation"), o->field_validation,
+			"\"\", \"Ignore\", \"Strict\", \"Warn\"");
+	check_dry_run(r);
 	if (o->field_validation.n == 0)
 		o->field_validation = STR("Warn");
 	if (o->field_manager.n > 128)
 		schema_err_too_long(&r->causes, STR("fieldManager"), 128);
+	for (size_t i = 0; i < o->field_manager.n; i++) {
+		unsigned char c = (unsigned char)o->field_manager.p[i];
+		if (c >= 0x20 && c != 0x7f)
+			continue;
+		schema_error_fmt(&r->causes, SCHEMA_CAUSE_INVALID, STR("fieldManager"),
+			doc_str(r->a, o->field_manager),
+			"invalid character U+%04X (at position %zu)", c, i);
+		break;
+	}
 	if (o->force_set && r->body_media != MEDIA_PATCH_APPLY)
 		schema_err_forbidden(
 			&r->causes, STR("force"), "may not be specified for non-apply patch");
@@ -190,8 +229,9 @@ check_delete(struct request *r)
 	if (o->propagation.n && !str_eq(o->propagation, STR("Orphan")) &&
 		!str_eq(o->propagation, STR("Background")) &&
 		!str_eq(o->propagation, STR("Foreground")))
-		schema_err_unsupported(&r->causes, STR("propagationPolicy"), o->propagation,
-			(const char *const[]){"Background", "Foreground", "Orphan", NULL});
+		unsupported(r, STR("propagationPolicy"), o->propagation,
+			"\"Foreground\", \"Background\", \"Orphan\", \"nil\"");
+	check_dry_run(r);
 	if (o->orphan_dependents_set && o->propagation.n == 0)
 		o->propagation = o->orphan_dependents ? STR("Orphan") : STR("Background");
 	if (r->causes.n)
@@ -203,6 +243,11 @@ static void
 delete_options_take(struct request *r, const struct doc *d)
 {
 	struct options *o = &r->opt;
+	/* a body says it all: what the query says does not count beside it */
+	o->grace_s = -1;
+	o->dry_run = o->orphan_dependents_set = o->orphan_dependents = false;
+	o->dry_runs = NULL;
+	o->propagation = STR("");
 	const struct doc *g = doc_get(d, STR("gracePeriodSeconds"));
 	if (g && g->type != DOC_NULL)
 		o->grace_s = doc_as_int(g, -1);
@@ -218,11 +263,7 @@ delete_options_take(struct request *r, const struct doc *d)
 	o->precondition_uid = doc_get_str(pre, STR("uid"));
 	o->precondition_rv = doc_get_str(pre, STR("resourceVersion"));
 	DOC_EACH (x, doc_get(d, STR("dryRun"))) {
-		if (str_eq(doc_as_str(x), STR("All")))
-			o->dry_run = true;
-		else
-			schema_err_unsupported(&r->causes, STR("dryRun"), doc_as_str(x),
-				(const char *const[]){"All", NULL});
+		dry_run_take(r, doc_as_str(x));
 	}
 }
 
@@ -243,14 +284,53 @@ options_parse_delete(struct request *r)
 			continue;
 		struct doc *d = NULL;
 		struct err e = {0};
-		if (schema_decode(r->a, t, r->body, forms[i].form, &d, NULL, &e) < 0)
+		int rc = schema_decode(r->a, t, r->body, forms[i].form, &d, NULL, &e);
+		if (rc < 0 && forms[i].form == SCHEMA_JSON &&
+			str_find(str_c(e.msg), STR(" (offset ")) >= 0)
+			return request_fail(r, R_BAD_REQUEST,
+				"couldn't get version/kind; json parse error: " STR_FMT,
+				STR_ARG(json_fault(&e)));
+		if (rc < 0)
 			return request_fail_err(r, &e);
+		struct str kind = doc_get_str(d, STR("kind"));
+		if (kind.n && !str_eq_c(kind, "DeleteOptions"))
+			return request_fail(r, R_BAD_REQUEST,
+				"no kind \"" STR_FMT "\" is registered for version \"" STR_FMT
+				"\" in scheme \"pkg/runtime/scheme.go:111\"",
+				STR_ARG(kind), STR_ARG(doc_get_str(d, STR("apiVersion"))));
 		delete_options_take(r, d);
 		return check_delete(r);
 	}
 	return request_fail(r, R_UNSUPPORTED_MEDIA_TYPE,
 		"the body of the request was in an unknown format - accepted media types include: "
 		"application/json, application/yaml, application/vnd.kubernetes.protobuf");
+}
+
+static const unsigned one_verbs = VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) |
+	VERB_BIT(VERB_PATCH) | VERB_BIT(VERB_DELETE);
+
+/* Is the name but what a field selector asks for? */
+static bool
+is_collection(const struct request *r)
+{
+	return r->verb == VERB_LIST || r->verb == VERB_WATCH || r->verb == VERB_DELETECOLLECTION;
+}
+
+/* Whoever uses what will go away one day is told, whatever comes of the request. */
+static void
+warn_deprecated(struct request *r)
+{
+	static const struct {
+		const char *resource, *text; /* of core */
+	} rows[] = {
+		{"endpoints",
+			"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 "
+			"EndpointSlice"},
+		{"componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"},
+	};
+	for (size_t i = 0; r->sink->http && r->res->group.n == 0 && i < ARRAY_LEN(rows); i++)
+		if (str_eq_c(r->res->plural, rows[i].resource))
+			request_warn(r, "%s", rows[i].text);
 }
 
 static bool
@@ -262,6 +342,9 @@ verb_allowed(const struct request *r)
 		return false; /* one creates in a collection */
 	if (write && r->name.n == 0)
 		return false; /* and changes one object */
+	if (r->sink->http && r->res->kind->namespaced && r->ns.n == 0 && r->verb != VERB_LIST &&
+		r->verb != VERB_WATCH)
+		return false; /* over all namespaces one only looks */
 	return have & VERB_BIT(r->verb);
 }
 
@@ -282,27 +365,24 @@ include_object(struct request *r)
 		n->include = SCHEMA_INCLUDE_NONE;
 	else
 		return request_fail(r, R_BAD_REQUEST,
-			"unrecognized includeObject value: \"" STR_FMT "\"", STR_ARG(inc));
+			"Unable to convert to Table as requested: includeObject: Invalid value: "
+			"\"" STR_FMT "\": must be 'Metadata', 'Object', 'None', or empty",
+			STR_ARG(inc));
 	return STEP_NEXT;
 }
 
 enum step
 stage_options(struct request *r)
 {
+	if (r->sink->http && !r->sub && r->name.n && !(r->res->verbs & one_verbs) &&
+		!is_collection(r))
+		return request_not_found_path(r); /* nothing is kept under a name */
 	if (!verb_allowed(r))
-		return request_fail_status(r,
-			&(struct status_spec){.http = 405,
-				.reason = R_METHOD_NOT_ALLOWED,
-				.message = STR("the server does not allow this method on the "
-					       "requested resource")});
+		return request_fail_method(r);
+	warn_deprecated(r);
 	struct err e = {0};
 	if (r->sink->http && !(r->sub && r->sub->connect)) {
 		int rc = options_parse_query(r, &e);
-		if (rc < 0 && e.reason == R_INVALID) {
-			schema_err_unsupported(&r->causes, STR("dryRun"), STR(""),
-				(const char *const[]){"All", NULL});
-			return invalid_options(r, "CreateOptions");
-		}
 		if (rc < 0)
 			return request_fail_err(r, &e);
 	}

@@ -241,6 +241,8 @@ enum step
 stage_paths(struct request *r)
 {
 	struct str path = r->path;
+	if (r->wrong_method)
+		return request_fail_method(r);
 	if (path.n > 1 && path.p[path.n - 1] == '/')
 		path = str_sub(path, 0, path.n - 1);
 	bool get = str_eq(r->method, STR("GET")) || str_eq(r->method, STR("HEAD"));
@@ -251,8 +253,7 @@ stage_paths(struct request *r)
 		if (!str_eq(path, own) && !below)
 			continue;
 		if (!get)
-			return request_fail(r, R_METHOD_NOT_ALLOWED,
-				"the server does not allow this method on the requested resource");
+			return request_fail_method(r);
 		return rows[i].serve(r, below ? str_sub(path, own.n + 1, SIZE_MAX) : STR(""));
 	}
 	bool known = false;

@@ -96,6 +96,7 @@ struct options {
 	bool pretty;
 	/* writes */
 	bool dry_run;
+	struct doc *dry_runs; /* all values of dryRun that a client sent; NULL = none */
 	struct str field_manager;
 	struct str field_validation; /* "Strict", "Warn", "Ignore" */
 	bool force, force_set;
@@ -127,6 +128,7 @@ struct request {
 
 	/* route */
 	enum verb verb;
+	bool wrong_method;                 /* the path of a resource, with a method that none has */
 	const struct api_resource *res;    /* NULL = non-resource path */
 	const struct api_subresource *sub; /* NULL = the object itself */
 	struct str ns, name;               /* "" = none */
@@ -188,6 +190,11 @@ enum step request_fail_err(struct request *r, const struct err *e);
 enum step request_fail_not_found(
 	struct request *r, const struct api_resource *res, struct str name);
 enum step request_fail_exists(struct request *r, struct str name);
+enum step request_fail_method(struct request *r); /* 405 */
+/* request_warnings_send: the warnings so far as headers; replies do it by themselves, streams before they begin. */
+void request_warnings_send(struct request *r);
+/* request_fail_revision: a resourceVersion that is no number: upstream's 500 without a reason. */
+enum step request_fail_revision(struct request *r, struct str rv);
 enum step request_fail_conflict(struct request *r, struct str name, const char *why);
 /* request_fail_forbidden: `pods "x" is forbidden: why`. */
 enum step request_fail_forbidden(struct request *r, const char *fmt, ...)

@@ -192,6 +192,13 @@ serve_self_subject_review(struct request *r)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	doc_set(status, STR("userInfo"), who);
 	doc_set(r->obj, STR("status"), status);
+	struct doc *meta = doc_map(r->a);
+	char text[40];
+	size_t n = rfc3339_format(r->wall_ns, 0, text);
+	if (meta)
+		doc_set_str(
+			r->a, meta, STR("creationTimestamp"), arena_str(r->a, str_from(text, n)));
+	doc_set(r->obj, STR("metadata"), meta);
 	return request_reply_doc(r, 201, r->obj);
 }
 

@@ -15,7 +15,6 @@ static const struct {
 	enum verb one, many;
 } methods[] = {
 	{"GET", VERB_GET, VERB_LIST},
-	{"HEAD", VERB_GET, VERB_LIST},
 	{"POST", VERB_CREATE, VERB_CREATE},
 	{"PUT", VERB_UPDATE, VERB_UPDATE},
 	{"PATCH", VERB_PATCH, VERB_PATCH},
@@ -108,7 +107,8 @@ route_resource(struct request *r, struct str group, struct str version, struct s
 		r->subpath = str_sub(r->path, ends[at + 2], SIZE_MAX);
 	}
 	enum verb v = verb_of(r, name.n != 0);
-	if (v == VERB_NONE)
+	r->wrong_method = v == VERB_NONE;
+	if (r->wrong_method)
 		return;
 	if (v == VERB_LIST || (v == VERB_GET && old_watch && !sub)) {
 		r->opt.watch = old_watch || query_flag(r, STR("watch"));
@@ -138,7 +138,7 @@ stage_route(struct request *r)
 {
 	struct str parts[MAX_PARTS];
 	size_t ends[MAX_PARTS];
-	size_t n = split(r->path, parts, ends);
+	size_t n = str_find(r->path, STR("//")) < 0 ? split(r->path, parts, ends) : 0;
 	r->verb = VERB_NONE;
 	if (n >= 3 && str_eq(parts[0], STR("api")))
 		route_resource(r, STR(""), parts[1], parts, ends, 2, n);

@@ -74,8 +74,8 @@ status_json(struct arena *a, const struct status_spec *st)
 
 /* ---- the reply path ------------------------------------------------------------------------------ */
 
-static void
-warning_headers(struct request *r)
+void
+request_warnings_send(struct request *r)
 {
 	for (size_t i = 0; i < r->n_warnings; i++) {
 		struct buf b;
@@ -97,7 +97,7 @@ warning_headers(struct request *r)
 enum step
 request_reply_bytes(struct request *r, int http, struct str media_type, struct str body)
 {
-	warning_headers(r);
+	request_warnings_send(r);
 	if (arena_failed(r->a) && http < 400) {
 		http = 413;
 		media_type = STR("application/json");
@@ -121,6 +121,7 @@ request_fail_status(struct request *r, const struct status_spec *st)
 	if (r->accept->media == MEDIA_YAML && doc_parse_json(r->a, body, NULL, &d, NULL) == 0) {
 		struct buf b;
 		buf_init_arena(&b, r->a);
+		doc_sort(d);
 		doc_write_yaml(&b, d);
 		if (!b.failed)
 			return request_reply_bytes(
@@ -191,6 +192,28 @@ request_not_found_path(struct request *r)
 		&(struct status_spec){.http = 404,
 			.reason = R_NOT_FOUND,
 			.message = STR("the server could not find the requested resource")});
+}
+
+enum step
+request_fail_revision(struct request *r, struct str rv)
+{
+	return request_fail_status(r,
+		&(struct status_spec){.http = 500,
+			.no_details = true,
+			.message = arena_fmt(r->a,
+				"resourceVersion: Invalid value: \"" STR_FMT
+				"\": strconv.ParseUint: parsing \"" STR_FMT "\": invalid syntax",
+				STR_ARG(rv), STR_ARG(rv))});
+}
+
+enum step
+request_fail_method(struct request *r)
+{
+	return request_fail_status(r,
+		&(struct status_spec){.http = 405,
+			.reason = R_METHOD_NOT_ALLOWED,
+			.message = STR("the server does not allow this method on the requested "
+				       "resource")});
 }
 
 enum step

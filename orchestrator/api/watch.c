@@ -231,12 +231,17 @@ watch_bookmark(struct watch_state *ws, uint64_t rev, bool initial_end)
 			n->as_version);
 	else
 		buf_str(&b, res->head);
-	buf_fmt(&b,
-		"\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\",\"creationTimestamp\":null%s}}",
-		rev,
+	buf_fmt(&b, "\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"%s}}", rev,
 		initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 	struct str obj = buf_view(&b);
 	struct doc *d = NULL;
+	/* an empty object of the kind: what is always written is there */
+	if (n->as == AS_OBJECT && doc_parse_json(ws->scratch, obj, NULL, &d, NULL) == 0 &&
+		schema_order(ws->scratch, res->kind->type, d) == 0) {
+		buf_clear(&b);
+		doc_write_json(&b, d);
+		obj = buf_view(&b);
+	}
 	if (n->as == AS_TABLE && doc_parse_json(ws->scratch, obj, NULL, &d, NULL) == 0) {
 		const struct doc *one = d;
 		struct doc *lm = doc_map(ws->scratch);
@@ -484,9 +489,7 @@ watch_from(struct request *r, struct watch_state *ws, uint64_t *ret)
 	struct str rv = r->opt.resource_version;
 	uint64_t n = 0;
 	if (rv.n && str_to_u64(rv, &n) < 0)
-		return request_fail(r, R_BAD_REQUEST,
-			"Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
-			STR_ARG(rv));
+		return request_fail_revision(r, rv);
 	if (r->opt.send_initial_events == 1) {
 		ws->initial_bookmark = r->opt.allow_bookmarks;
 		if (n > store_rev(r->server->store))
@@ -507,6 +510,10 @@ stage_watch(struct request *r)
 	if (!(r->res->verbs & VERB_BIT(VERB_WATCH)))
 		return request_fail(
 			r, R_METHOD_NOT_ALLOWED, "watch is not supported on this resource");
+	if (r->accept->media == MEDIA_YAML) /* it has no frames */
+		return request_fail(r, R_NOT_ACCEPTABLE,
+			"only the following media types are accepted: application/json, "
+			"application/vnd.kubernetes.protobuf");
 	struct watch_state *ws = watch_new(r);
 	if (!ws)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
@@ -539,6 +546,7 @@ stage_watch(struct request *r)
 	r->on_gone = watch_gone;
 	stream_add(&ws->stream, r, watch_stop);
 	watch_timers(ws);
+	request_warnings_send(r);
 	r->sink->ops->begin(r, 200, STR("application/json"));
 	if (!ws->over)
 		loop_defer(r->loop, &ws->work);

@@ -213,13 +213,39 @@ const struct kind_ops claim_ops = {.group = "",
 	.validate_update = claim_update};
 
 static void
+phase_time(struct request *r, struct doc *status)
+{
+	char text[40];
+	size_t n = rfc3339_format(r->wall_ns, 0, text);
+	doc_set_str(r->a, status, S("lastPhaseTransitionTime"), arena_str(r->a, str_from(text, n)));
+}
+
+static void
 volume_create(struct request *r, struct doc *obj)
 {
 	struct doc *st = doc_map(r->a);
-	if (st)
+	if (st) {
 		doc_set_str(r->a, st, S("phase"), S("Pending"));
+		phase_time(r, st);
+	}
 	doc_set(obj, S("status"), st);
 }
 
-const struct kind_ops volume_ops = {
-	.group = "", .resource = "persistentvolumes", .prepare_create = volume_create};
+/* A phase that changes says when. */
+static void
+volume_status(struct request *r, struct doc *obj, const struct doc *old)
+{
+	struct doc *st = doc_get(obj, S("status"));
+	const struct doc *was = doc_get(old, S("status"));
+	if (!st || doc_get_str(st, S("lastPhaseTransitionTime")).n)
+		return;
+	if (str_eq(doc_get_str(st, S("phase")), doc_get_str(was, S("phase"))))
+		keep_member(r->a, st, was, S("lastPhaseTransitionTime"));
+	else
+		phase_time(r, st);
+}
+
+const struct kind_ops volume_ops = {.group = "",
+	.resource = "persistentvolumes",
+	.prepare_create = volume_create,
+	.prepare_status = volume_status};

@@ -11,6 +11,8 @@ static const struct kind_ops *const kinds[] = {
 	&claim_ops,
 	&volume_ops,
 	&endpointslice_ops,
+	&deployment_ops,
+	&daemonset_ops,
 	&job_ops,
 	&csr_ops,
 };

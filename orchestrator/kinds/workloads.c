@@ -1,6 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * workloads: Jobs: the labels and the selector the server makes, what of a template may change. Their other rules,
+ * workloads: what writes of Deployments and DaemonSets set and keep beside; Jobs: the labels and the selector the server makes, what of a template may change. Their other rules,
  * and those of Deployments and the like, are checks of the schema (checks_apps.c, checks_batch.c).
  * Source: kube-apiserver pkg/registry/batch/job (strategy), pkg/apis/batch/validation. */
 #include "orchestrator/kinds/kinds_int.h"
@@ -69,6 +69,54 @@ job_update(struct request *r, const struct doc *obj, const struct doc *old)
 		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, S("spec.template"), now,
 			str_c(format_text_immutable));
 }
+
+/* The generation of the template stands in an annotation, which only the server writes. */
+#define TEMPLATE_GENERATION S("deprecated.daemonset.template.generation")
+
+static void
+template_generation(struct request *r, struct doc *obj, int64_t n)
+{
+	struct doc *meta = doc_ensure_map(r->a, obj, S("metadata"));
+	struct doc *notes = meta ? doc_ensure_map(r->a, meta, S("annotations")) : NULL;
+	if (notes)
+		doc_set_str(
+			r->a, notes, TEMPLATE_GENERATION, arena_fmt(r->a, "%lld", (long long)n));
+}
+
+static void
+daemonset_create(struct request *r, struct doc *obj)
+{
+	template_generation(r, obj, 1);
+}
+
+static void
+daemonset_prepare_update(struct request *r, struct doc *obj, const struct doc *old)
+{
+	int64_t n = 1;
+	if (str_to_i64(doc_get_str(doc_at(old, "metadata.annotations"), TEMPLATE_GENERATION), &n) <
+		0)
+		n = 1;
+	if (!doc_equal(doc_at(obj, "spec.template"), doc_at(old, "spec.template")))
+		n++;
+	template_generation(r, obj, n);
+}
+
+const struct kind_ops daemonset_ops = {.group = "apps",
+	.resource = "daemonsets",
+	.prepare_create = daemonset_create,
+	.prepare_update = daemonset_prepare_update};
+
+/* A write of status leaves the labels alone. */
+static void
+deployment_status(struct request *r, struct doc *obj, const struct doc *old)
+{
+	struct doc *meta = doc_ensure_map(r->a, obj, S("metadata"));
+	if (meta)
+		keep_member(r->a, meta, doc_get(old, S("metadata")), S("labels"));
+}
+
+const struct kind_ops deployment_ops = {
+	.group = "apps", .resource = "deployments", .prepare_status = deployment_status};
 
 const struct kind_ops job_ops = {.group = "batch",
 	.resource = "jobs",

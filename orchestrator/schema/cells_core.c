@@ -291,7 +291,8 @@ CELL(pvc_capacity)
 	UNUSED_NOW;
 	if (doc_get_str(spec(obj), STR("volumeName")).n == 0)
 		return doc_str(a, STR(""));
-	return doc_str(a, doc_get_str(doc_get(status(obj), STR("capacity")), STR("storage")));
+	struct str s = doc_get_str(doc_get(status(obj), STR("capacity")), STR("storage"));
+	return doc_str(a, s.n ? s : STR("0"));
 }
 
 CELL(pvc_access_modes)

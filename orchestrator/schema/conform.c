@@ -120,6 +120,25 @@ strict_add(struct conform *c, const char *what, const struct step *at)
 			STR_ARG(step_text(c->a, at, STEP_STRICT)));
 }
 
+/* Of YAML the line is told, in its parser's words. */
+#define YAML_LINE "line "
+
+static void
+strict_add_line(struct conform *c, const struct doc *m)
+{
+	struct str *text = NULL;
+	struct buf key;
+
+	if (c->strict == NULL || c->strict->n >= MAX_STRICT)
+		return;
+	buf_init_arena(&key, c->a);
+	doc_json_string(&key, m->key);
+	text = ARENA_PUSH(c->a, c->strict->texts, c->strict->n);
+	if (text)
+		*text = arena_fmt(c->a, YAML_LINE "%u: key " STR_FMT " already set in map", m->line,
+			STR_ARG(buf_view(&key)));
+}
+
 struct str
 schema_strict_join(struct arena *a, const struct schema_strict *st)
 {
@@ -128,7 +147,11 @@ schema_strict_join(struct arena *a, const struct schema_strict *st)
 	buf_init_arena(&b, a);
 	buf_cstr(&b, "strict decoding error: ");
 	for (size_t i = 0; i < st->n; i++) {
-		buf_cstr(&b, i ? ", " : "");
+		bool line = str_starts(st->texts[i], STR(YAML_LINE));
+		bool more = line && i && str_starts(st->texts[i - 1], STR(YAML_LINE));
+
+		buf_cstr(&b, more ? "\n  " : i ? ", " : "");
+		buf_cstr(&b, line && !more ? "yaml: unmarshal errors:\n  " : "");
 		buf_str(&b, st->texts[i]);
 	}
 	return b.failed ? STR_NONE : buf_view(&b);
@@ -462,10 +485,18 @@ by_key_then_place(const void *x, const void *y)
 	return c ? c : a->at < b->at ? -1 : 1;
 }
 
-/* drop_repeated: of several members of one name the last counts; each repeat is named in strict. */
+/* name_repeated: says of a member that was there before, when its turn comes; YAML's parser did so at once. */
+static void
+name_repeated(struct conform *c, const struct step *at, struct doc *m)
+{
+	if (m->dup)
+		strict_add(c, "duplicate", at);
+	m->dup = false;
+}
+
+/* drop_repeated: of several members of one name the last counts; it keeps its mark for name_repeated. */
 static int
-drop_repeated(struct conform *c, const struct step *at, enum step_kind kind,
-	const struct schema_type *t, struct doc *map)
+drop_repeated(struct conform *c, struct doc *map)
 {
 	struct seen *all = NULL;
 	struct doc **link = &map->first;
@@ -473,11 +504,10 @@ drop_repeated(struct conform *c, const struct step *at, enum step_kind kind,
 	size_t n = 0, repeated = 0;
 
 	DOC_EACH (m, map) {
-		struct step s = {at, kind, m->key, 0, t};
-
-		if (m->dup)
-			strict_add(c, "duplicate", &s);
 		repeated += m->dup;
+		if (!m->dup || !m->line)
+			continue;
+		strict_add_line(c, m);
 		m->dup = false;
 	}
 	if (repeated == 0)
@@ -513,12 +543,13 @@ conform_map(struct conform *c, const struct step *at, const struct schema_field 
 {
 	if (v->type != DOC_MAP)
 		return type_error(c, at, v, false, go_container(c, f));
-	if (drop_repeated(c, at, STEP_KEY, NULL, v) != 0)
+	if (drop_repeated(c, v) != 0)
 		return -ENOMEM;
 	DOC_EACH (item, v) {
 		struct step s = {at, STEP_KEY, item->key, 0, NULL};
 		int r = 0;
 
+		name_repeated(c, &s, item);
 		if (f->shape == SCHEMA_MAP_OF_LISTS)
 			r = item->type == DOC_NULL ? 0 : conform_list(c, &s, f, item);
 		else if (item->type == DOC_NULL)
@@ -555,7 +586,7 @@ conform_struct(struct conform *c, const struct step *at, const struct schema_typ
 
 	if (step_depth(at) > SCHEMA_MAX_WALK)
 		return err_set(c->e, -E2BIG, R_BAD_REQUEST, "the document is nested too deeply");
-	if (drop_repeated(c, at, STEP_NAME, t, d) != 0)
+	if (drop_repeated(c, d) != 0)
 		return -ENOMEM;
 	for (struct doc *m = d->first; m; m = next) {
 		const struct schema_field *f = schema_field_find(t, m->key);
@@ -566,6 +597,7 @@ conform_struct(struct conform *c, const struct step *at, const struct schema_typ
 		next = m->next;
 		if (unknown)
 			strict_add(c, "unknown", &s);
+		name_repeated(c, &s, m);
 		if (unknown || (f && m->type == DOC_NULL)) {
 			*(kept ? &kept->next : &d->first) = next;
 			if (d->last == m)
@@ -646,11 +678,12 @@ dedupe(struct conform *c, const struct step *at, struct doc *d, size_t depth)
 	if (depth > SCHEMA_MAX_WALK)
 		return 0;
 	if (d->type == DOC_MAP)
-		r = drop_repeated(c, at, STEP_NAME, NULL, d);
+		r = drop_repeated(c, d);
 	DOC_EACH (m, d) {
 		struct step s = {
 			at, d->type == DOC_MAP ? STEP_NAME : STEP_INDEX, m->key, i++, NULL};
 
+		name_repeated(c, &s, m);
 		if (r == 0 && (m->type == DOC_MAP || m->type == DOC_LIST))
 			r = dedupe(c, &s, m, depth + 1);
 	}

@@ -114,7 +114,6 @@ put_group(struct json_out *j, const struct schema *s, const char *group)
 	json_object(j, "metadata");
 	if (group[0])
 		json_str(j, "name", group);
-	json_raw(j, "creationTimestamp", "null");
 	json_end_object(j);
 	json_list(j, "versions");
 	for (size_t g = 0; g < s->n_groups; g++) {

@@ -127,12 +127,31 @@ strategy_text(unsigned patch)
 	return patch < ARRAY_LEN(texts) ? texts[patch] : NULL;
 }
 
+/* What an absent member reads as when its zero value is always there: upstream's documents say so. */
+static const char *
+zero_default(const struct schema_field *f)
+{
+	static const char *const zero[SCHEMA_FORM__COUNT] = {
+		[SCHEMA_STRING] = "\"\"",
+		[SCHEMA_BOOL] = "false",
+		[SCHEMA_INT32] = "0",
+		[SCHEMA_INT64] = "0",
+		[SCHEMA_STRUCT] = "{}",
+	};
+
+	if (f->shape != SCHEMA_ONE || (f->flags & SCHEMA_PTR))
+		return NULL;
+	return f->form == SCHEMA_STRUCT || f->emit == SCHEMA_ALWAYS ? zero[f->form] : NULL;
+}
+
 static void
 put_rules(struct json_out *j, const struct schema_field *f)
 {
 	static const char *const lists[] = {NULL, "atomic", "set", "map"};
 	const struct schema_rules *r = f->rules;
 
+	if (!(r && r->dflt) && zero_default(f))
+		json_raw(j, "default", zero_default(f));
 	if (r == NULL)
 		return;
 	if (r->enums && !(f->flags & SCHEMA_OPEN_ENUM) && f->shape == SCHEMA_ONE)

@@ -181,10 +181,11 @@ enum schema_kind_flags {
 	SCHEMA_KIND_SERVED = 1 << 0, /* in discovery and routes */
 	SCHEMA_KIND_STORED = 1 << 1, /* has objects in the store (not a review, not a binding) */
 	SCHEMA_KIND_STATUS_RESET = 1 << 2, /* status is dropped on create */
-	SCHEMA_KIND_GENERATION = 1
-		<< 3, /* generation is 1 on create and raised when spec changes */
+	SCHEMA_KIND_GENERATION = 1 << 3,   /* generation is 1 on create */
 	SCHEMA_KIND_CREATE_ON_UPDATE = 1 << 4,
-	SCHEMA_KIND_NO_UNCONDITIONAL = 1 << 5, /* an update needs a resourceVersion */
+	SCHEMA_KIND_NO_UNCONDITIONAL = 1 << 5,  /* an update needs a resourceVersion */
+	SCHEMA_KIND_STATUS_ALONE = 1 << 8,      /* a write of status leaves metadata alone */
+	SCHEMA_KIND_GENERATION_RAISED = 1 << 6, /* generation is raised when spec changes */
 };
 struct schema_kind {
 	const char *group, *version; /* "" = core */

@@ -74,8 +74,8 @@ static int
 wrong(struct lexer *l, struct str found, const char *expected)
 {
 	return err_set(l->e, -EINVAL, R_BAD_REQUEST,
-		"unable to parse requirement: found '" STR_FMT "', expected: %s",
-		STR_ARG(str_sub(found, 0, 100)), expected);
+		"unable to parse requirement: found '" STR_FMT "'%s expected: %s",
+		STR_ARG(str_sub(found, 0, 100)), expected[1] == '(' ? "" : ",", expected);
 }
 
 /* check: keys and values must be such. */
@@ -227,14 +227,12 @@ selector_parse(struct arena *a, struct str s, struct selector *ret, struct err *
 			break;
 		if (!str_eq_c(t, ","))
 			return err_set(e, -EINVAL, R_BAD_REQUEST,
-				"unable to parse requirement: found '" STR_FMT
-				"', expected: ',' or 'end of string'",
+				"found '" STR_FMT "', expected: ',' or 'end of string'",
 				STR_ARG(str_sub(t, 0, 100)));
 		t = peek(&l);
 		if (!is_name(t) && !str_eq_c(t, "!"))
 			return err_set(e, -EINVAL, R_BAD_REQUEST,
-				"unable to parse requirement: found '" STR_FMT
-				"', expected: identifier after ','",
+				"found '" STR_FMT "', expected: identifier after ','",
 				STR_ARG(str_sub(t, 0, 100)));
 	}
 	if (arena_failed(a))

@@ -540,7 +540,7 @@ schema_table(struct arena *a, const struct schema_kind *k, const struct doc *con
 	int64_t now_ns)
 {
 	struct doc *t = doc_map(a), *rows = doc_list(a);
-	struct doc *cols = headers ? schema_table_columns(a, k) : doc_list(a);
+	struct doc *cols = headers ? schema_table_columns(a, k) : doc_null(a);
 
 	if (t == NULL || rows == NULL || cols == NULL)
 		return NULL;

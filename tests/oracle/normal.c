@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "tests/oracle/oracle.h"
 
+#define GENERATE_BASE_MAX 58
 #define DAY_NS ((int64_t)86400 * 1000 * 1000 * 1000)
 
 static bool
@@ -24,9 +25,9 @@ is_word(char c)
 /* ---- patterns: each gives the length of what it matches at the start of s, and writes its name ---- */
 
 static size_t
-match_uid(struct str s, struct buf *b, struct str authority)
+match_uid(struct str s, struct buf *b, const struct normal *n0)
 {
-	(void)authority;
+	(void)n0;
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 	size_t n = sizeof(form) - 1;
 	if (s.n < n || (s.n > n && is_word(s.p[n])))
@@ -40,9 +41,26 @@ match_uid(struct str s, struct buf *b, struct str authority)
 }
 
 static size_t
-match_time(struct str s, struct buf *b, struct str authority)
+match_token_volume(struct str s, struct buf *b, const struct normal *n0)
 {
-	(void)authority;
+	struct str before = STR("kube-api-access-");
+	(void)n0;
+	size_t n = before.n;
+	if (!str_starts(s, before))
+		return 0;
+	while (n < s.n && is_word(s.p[n]))
+		n++;
+	if (n != before.n + 5)
+		return 0;
+	buf_str(b, before);
+	buf_cstr(b, "<name>");
+	return n;
+}
+
+static size_t
+match_time(struct str s, struct buf *b, const struct normal *n0)
+{
+	(void)n0;
 	size_t n = 19, digits = 0;
 	if (s.n < 20 || s.p[4] != '-' || s.p[10] != 'T')
 		return 0;
@@ -64,9 +82,9 @@ match_time(struct str s, struct buf *b, struct str authority)
 
 /* "10.96.3.4" and "fd00:10:96::a", but not the ranges themselves. */
 static size_t
-match_service_ip(struct str s, struct buf *b, struct str authority)
+match_service_ip(struct str s, struct buf *b, const struct normal *n0)
 {
-	(void)authority;
+	(void)n0;
 	bool six = str_starts(s, STR("fd00:10:96:"));
 	if (!six && !str_starts(s, STR("10.96.")))
 		return 0;
@@ -79,19 +97,42 @@ match_service_ip(struct str s, struct buf *b, struct str authority)
 	return n;
 }
 
+/* Any address with the server's port: it may name itself by another one. */
 static size_t
-match_authority(struct str s, struct buf *b, struct str authority)
+match_authority(struct str s, struct buf *b, const struct normal *n0)
 {
-	if (authority.n == 0 || !str_starts(s, authority))
+	struct str host, port;
+	size_t n = 0;
+	str_rcut(n0->authority, ':', &host, &port);
+	while (n < s.n && (is_digit(s.p[n]) || s.p[n] == '.'))
+		n++;
+	if (n < 7 || port.n == 0 || n + 1 + port.n > s.n || s.p[n] != ':' ||
+		!str_eq(str_sub(s, n + 1, n + 1 + port.n), port))
 		return 0;
 	buf_cstr(b, "<server>");
-	return authority.n;
+	return n + 1 + port.n;
+}
+
+/* A name made of generateName, which may have been cut. */
+static size_t
+match_generated(struct str s, struct buf *b, const struct normal *n0)
+{
+	struct str g = str_sub(n0->generate, 0, GENERATE_BASE_MAX);
+	size_t n = g.n + 5;
+	if (g.n == 0 || s.n < n || !str_starts(s, g) || (s.n > n && is_word(s.p[n])))
+		return 0;
+	for (size_t i = g.n; i < n; i++)
+		if (!is_digit(s.p[i]) && (s.p[i] < 'a' || s.p[i] > 'z'))
+			return 0;
+	buf_str(b, g);
+	buf_cstr(b, "<name>");
+	return n;
 }
 
 static size_t
-match_token(struct str s, struct buf *b, struct str authority)
+match_token(struct str s, struct buf *b, const struct normal *n0)
 {
-	(void)authority;
+	(void)n0;
 	size_t n = 0;
 	if (!str_starts(s, STR("eyJ")))
 		return 0;
@@ -105,9 +146,9 @@ match_token(struct str s, struct buf *b, struct str authority)
 
 /* A number behind words that say it is a revision, a hash behind "?hash=". */
 static size_t
-match_named(struct str s, struct buf *b, struct str authority)
+match_named(struct str s, struct buf *b, const struct normal *n0)
 {
-	(void)authority;
+	(void)n0;
 	static const struct {
 		struct str before, name;
 		bool hex;
@@ -116,6 +157,8 @@ match_named(struct str s, struct buf *b, struct str authority)
 		{STR_INIT("resource version: "), STR_INIT("<rv>"), false},
 		{STR_INIT("resourceVersion: \""), STR_INIT("<rv>"), false}, /* YAML */
 		{STR_INIT("?hash="), STR_INIT("<hash>"), true},
+		{STR_INIT("X509SHA256="), STR_INIT("<hash>"), true},
+		{STR_INIT("X509SHA256="), STR_INIT("<hash>"), true},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (!str_starts(s, rows[i].before))
@@ -132,11 +175,12 @@ match_named(struct str s, struct buf *b, struct str authority)
 	return 0;
 }
 
-static size_t (*const patterns[])(struct str s, struct buf *b, struct str authority) = {
-	match_uid, match_time, match_service_ip, match_authority, match_token, match_named};
+static size_t (*const patterns[])(struct str s, struct buf *b, const struct normal *n0) = {
+	match_generated, match_token_volume, match_uid, match_time, match_service_ip,
+	match_authority, match_token, match_named};
 
 struct str
-normal_text(struct arena *a, struct str s, struct str authority)
+normal_text(struct arena *a, const struct normal *n0, struct str s)
 {
 	struct buf b;
 	buf_init_arena(&b, a);
@@ -148,7 +192,7 @@ normal_text(struct arena *a, struct str s, struct str authority)
 		for (size_t k = 0; start && n == 0 && k < ARRAY_LEN(patterns); k++) {
 			struct buf out;
 			buf_init_arena(&out, a);
-			n = patterns[k](str_sub(s, i, SIZE_MAX), &out, authority);
+			n = patterns[k](str_sub(s, i, SIZE_MAX), &out, n0);
 			if (n) {
 				buf_str(&b, str_sub(s, from, i));
 				buf_str(&b, buf_view(&out));
@@ -196,19 +240,9 @@ cells_normal(struct doc *rows)
 	}
 }
 
-static void
-name_normal(struct arena *a, struct doc *map)
-{
-	struct str g = doc_get_str(map, STR("generateName"));
-	struct doc *name = doc_get(map, STR("name"));
-	struct str n = doc_as_str(name);
-	if (g.n && n.n == g.n + 5 && str_starts(n, g))
-		name->s = arena_cat(a, (struct str[]){g, STR("<name>")}, 2);
-}
-
 struct walk {
 	struct arena *a;
-	struct str authority;
+	const struct normal *n;
 	bool openapi;
 };
 
@@ -229,7 +263,7 @@ is_chosen_port(const struct walk *w, const struct doc *m, struct str *ret_name)
 	if (str_eq_c(m->key, "nodePort") || str_eq_c(m->key, "healthCheckNodePort"))
 		return m->i >= 30000 && m->i < 32768;
 	*ret_name = STR("<server-port>");
-	return str_eq_c(m->key, "targetPort") && str_cut(w->authority, ':', &host, &text) &&
+	return str_eq_c(m->key, "targetPort") && str_cut(w->n->authority, ':', &host, &text) &&
 		str_to_u64(text, &port) == 0 && (int64_t)port == m->i;
 }
 
@@ -260,11 +294,10 @@ tree_normal(const struct walk *w, struct doc *d, size_t depth)
 	if (depth > DOC_MAX_WALK || !d)
 		return;
 	if (d->type == DOC_STR) {
-		d->s = normal_text(w->a, d->s, w->authority);
+		d->s = normal_text(w->a, w->n, d->s);
 		return;
 	}
 	if (d->type == DOC_MAP) {
-		name_normal(w->a, d);
 		if (doc_get(d, STR("columnDefinitions")))
 			cells_normal(doc_get(d, STR("rows")));
 	}
@@ -280,15 +313,21 @@ tree_normal(const struct walk *w, struct doc *d, size_t depth)
 	}
 }
 
+void
+normal_doc(struct arena *a, const struct normal *n, struct doc *d)
+{
+	struct walk w = {a, n, doc_get(d, STR("openapi")) || doc_get(d, STR("swagger"))};
+	tree_normal(&w, d, 0);
+}
+
 struct str
-normal_body(struct arena *a, struct str body, struct str authority)
+normal_body(struct arena *a, const struct normal *n, struct str body)
 {
 	struct doc *d = NULL;
 	const struct doc_limits lim = {.max_depth = DOC_MAX_WALK, .max_nodes = 10000000};
 	if (body.n == 0 || doc_parse_json(a, body, &lim, &d, NULL) < 0)
-		return normal_text(a, body, authority);
-	struct walk w = {a, authority, doc_get(d, STR("openapi")) || doc_get(d, STR("swagger"))};
-	tree_normal(&w, d, 0);
+		return normal_text(a, n, body);
+	normal_doc(a, n, d);
 	struct buf b;
 	buf_init_arena(&b, a);
 	doc_write_json(&b, d);
@@ -320,7 +359,8 @@ normal_header(struct arena *a, struct str name, struct str value, struct str *re
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (!str_eq_nocase(name, str_c(rows[i].name)))
 			continue;
-		*ret_value = rows[i].presence ? STR("<there>") : normal_text(a, value, STR_NONE);
+		*ret_value = rows[i].presence ? STR("<there>")
+					      : normal_text(a, &(struct normal){0}, value);
 		return true;
 	}
 	return false;

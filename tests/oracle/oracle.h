@@ -46,10 +46,16 @@ int oracle_write(const char *path, const struct oracle_corpus *c);
 struct str oracle_unescape(struct arena *a, struct str s);
 struct str oracle_escape(struct arena *a, struct str s);
 
-/* normal_text: ids, times of this run, addresses within any text. authority: "127.0.0.1:123". */
-struct str normal_text(struct arena *a, struct str s, struct str authority);
+/* What of an answer is this run's: the server's address ("127.0.0.1:123"), the generateName asked with. */
+struct normal {
+	struct str authority, generate;
+};
+/* normal_text: ids, times of this run, addresses within any text. arena. */
+struct str normal_text(struct arena *a, const struct normal *n, struct str s);
 /* normal_body: JSON (or text) as it is kept. arena. */
-struct str normal_body(struct arena *a, struct str body, struct str authority);
+struct str normal_body(struct arena *a, const struct normal *n, struct str body);
+/* normal_doc: the same of a document, in place. */
+void normal_doc(struct arena *a, const struct normal *n, struct doc *d);
 /* normal_header: true when this header is compared; *ret_value is what is kept of it. */
 bool normal_header(struct arena *a, struct str name, struct str value, struct str *ret_value);
 

@@ -21,7 +21,8 @@ struct replay {
 	struct loop *loop;
 	struct http_client *http;
 	struct tls_ctx *tls;
-	struct str url, authority;
+	struct str url;
+	struct normal normal;
 	struct var vars[MAX_VARS];
 	size_t n_vars;
 	struct oracle_step *step;
@@ -112,7 +113,7 @@ static void
 answer_data(struct replay *r, struct str body)
 {
 	vars_capture(r, body);
-	struct str text = oracle_escape(r->scratch, normal_body(r->scratch, body, r->authority));
+	struct str text = oracle_escape(r->scratch, normal_body(r->scratch, &r->normal, body));
 	if (text.n)
 		keep(r, &r->step->data, &r->step->n_data, text);
 }
@@ -202,6 +203,12 @@ step_start(struct replay *r, struct err *e)
 	static const struct http_call_fns watch_fns = {
 		.head = on_watch_head, .data = on_watch_data, .end = on_watch_end};
 	struct oracle_step *s = r->step;
+	struct doc *sent = NULL;
+	r->normal.generate = STR_NONE;
+	if (str_find(s->body, STR("\"generateName\"")) >= 0 &&
+		doc_parse_json(
+			r->scratch, oracle_unescape(r->scratch, s->body), NULL, &sent, NULL) == 0)
+		r->normal.generate = doc_as_str(doc_at(sent, "metadata.generateName"));
 	struct http_header h[MAX_HEADERS];
 	size_t n = 0;
 	for (size_t i = 0; i < s->n_headers && n < MAX_HEADERS; i++) {
@@ -252,7 +259,8 @@ oracle_replay(
 {
 	const struct tls_pair pair = {to->cert_pem, to->key_pem};
 	const struct tls_config tls = {.pairs = &pair, .n_pairs = 1, .ca_pem = to->ca_pem};
-	struct replay r = {.a = a, .url = to->url, .authority = str_sub(to->url, 8, SIZE_MAX)};
+	struct replay r = {
+		.a = a, .url = to->url, .normal.authority = str_sub(to->url, 8, SIZE_MAX)};
 	r.loop = loop_new(NULL, "oracle");
 	r.scratch = arena_new((size_t)2 << 30);
 	r.timer = (struct loop_timer){.fn = on_watch_time, .arg = &r};

@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * report: what a comparison comes to: the table by kind, the differences of each kind as a readable file, the
- * causes by how often they are met, and the states: one letter a unit (E equal, M equal but for managedFields,
+ * causes by how often they are met, the list of what differs with its cause, and the states: one letter a unit (E equal, M equal but for managedFields,
  * D different, X not served), one line a case, run lengths before letters. A file of states that is committed
  * is the ratchet: no unit may stand worse than it says there. */
 #include "base/disk.h"
@@ -30,7 +30,7 @@ struct report {
 	size_t n_kinds;
 	struct cause_row *causes;
 	size_t n_causes;
-	struct buf states, worse;
+	struct buf states, worse, list;
 	struct str known_text;
 	size_t n_worse, n_held, n_better;
 };
@@ -186,8 +186,11 @@ case_compare(struct report *r, const struct oracle_case *x, const struct oracle_
 			if (u->verdict == SAME)
 				continue;
 			show_unit(&k->diff, id, &x->steps[i], u);
-			if (u->verdict != SAME_BUT_MANAGED)
-				cause_count(r, u, id);
+			if (u->verdict == SAME_BUT_MANAGED)
+				continue;
+			cause_count(r, u, id);
+			buf_fmt(&r->list, STR_FMT "\t" STR_FMT "\n", STR_ARG(id),
+				STR_ARG(u->cause));
 		}
 		arena_clear(r->step);
 	}
@@ -256,6 +259,8 @@ files_write(struct report *r, const char *dir)
 		rc = file_put(r, dir, STR("causes"), buf_view(&b));
 	if (rc == 0)
 		rc = file_put(r, dir, STR("states"), buf_view(&r->states));
+	if (rc == 0)
+		rc = file_put(r, dir, STR("list"), buf_view(&r->list));
 	for (size_t i = 0; rc == 0 && i < r->n_kinds; i++)
 		rc = file_put(r, dir, arena_fmt(r->a, STR_FMT ".diff", STR_ARG(r->kinds[i].name)),
 			buf_view(&r->kinds[i].diff));
@@ -316,6 +321,7 @@ oracle_compare(const struct oracle_corpus *theirs, const struct oracle_corpus *o
 		buf_release(&r.kinds[i].diff);
 	buf_release(&r.states);
 	buf_release(&r.worse);
+	buf_release(&r.list);
 	buf_release(&text);
 	arena_free(r.step);
 	arena_free(r.a);

@@ -49,6 +49,7 @@ await() {
 }
 
 start_keelson() {
+	rm -f "$out/keelson.log" # a line of an earlier run would be taken for this one's
 	"$O/bin/keelson" server --data-dir "$tmp/k" --listen 127.0.0.1:0 --api-only >"$out/keelson.log" 2>&1 &
 	last=$!
 	pids="$pids $last"
@@ -59,10 +60,10 @@ start_keelson() {
 
 start_upstream() {
 	program=$("$top/tests/peers/build.sh" kube-apiserver)
-	"$top/deps/host-packages.sh" peers
+	etcd=$("$top/tests/peers/build.sh" etcd)
 	# shellcheck disable=SC2046
 	set -- $("$oracle" ports 3)
-	etcd --data-dir "$tmp/etcd" --listen-client-urls "http://127.0.0.1:$1" --advertise-client-urls "http://127.0.0.1:$1" \
+	"$etcd" --data-dir "$tmp/etcd" --listen-client-urls "http://127.0.0.1:$1" --advertise-client-urls "http://127.0.0.1:$1" \
 		--listen-peer-urls "http://127.0.0.1:$2" --initial-advertise-peer-urls "http://127.0.0.1:$2" \
 		--initial-cluster "default=http://127.0.0.1:$2" >"$out/etcd.log" 2>&1 &
 	last=$!

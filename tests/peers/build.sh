@@ -4,7 +4,7 @@
 # tests/peers/build.sh NAME...: builds upstream's own programs, and prints the path of each.
 #
 # The peers Keelson is measured against: kubectl and kube-apiserver, and e2e.test with ginkgo, of the
-# release that go.mod pins. Place in the flow: called by the tests that need one. go.mod and go.sum are
+# release that go.mod pins; and etcd, of the release it is made for (etcd/go.mod). Place in the flow: called by the tests that need one. go.mod and go.sum are
 # all that is kept here; the sources come as Go modules, verified by go.sum.
 # Invariants: a program is stamped with its release; it is kept in the project's cache under a key of all
 # that went in (go.mod, go.sum, this file, the compiler), so that a second call takes no time.
@@ -19,23 +19,24 @@ command -v go >/dev/null || {
 	exit 1
 }
 export GOTOOLCHAIN="${GOTOOLCHAIN:-auto}" GOFLAGS=-mod=readonly CGO_ENABLED=0
-cd "$here"
-release=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" { print $3 }' go.mod)
+release=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" { print $3 }' "$here/go.mod")
 minor=${release#v1.}
 stamp=
 for at in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 	stamp="$stamp -X $at.gitVersion=$release -X $at.gitMajor=1 -X $at.gitMinor=${minor%%.*}"
 	stamp="$stamp -X $at.gitTreeState=archive -X $at.buildDate=1970-01-01T00:00:00Z"
 done
-key=$({ cat go.mod go.sum build.sh && go version; } | sha256sum | cut -c1-16)
-
 for name in "$@"; do
+	module=$here
 	case $name in
 	kubectl | kube-apiserver) how=build what=k8s.io/kubernetes/cmd/$name ;;
 	e2e.test) how="test -c" what=k8s.io/kubernetes/test/e2e ;;
+	etcd) how=build what=go.etcd.io/etcd/server/v3 module=$here/etcd ;;
 	ginkgo) how=build what=github.com/onsi/ginkgo/v2/ginkgo ;;
 	*) echo "peers: no program is called '$name'" >&2 && exit 1 ;;
 	esac
+	cd "$module"
+	key=$({ cat go.mod go.sum "$here/build.sh" && go version; } | sha256sum | cut -c1-16)
 	to=$cache/$name-$release-$key
 	if ! [ -x "$to/$name" ]; then
 		echo "peers: building $name $release" >&2

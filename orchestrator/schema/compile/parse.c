@@ -295,7 +295,10 @@ static const struct {
 	{"virtual", 0, SCHEMA_KIND_STORED},
 	{"unserved", 0, SCHEMA_KIND_SERVED},
 	{"status-reset", SCHEMA_KIND_STATUS_RESET, 0},
-	{"generation", SCHEMA_KIND_GENERATION, 0},
+	{"generation", SCHEMA_KIND_GENERATION | SCHEMA_KIND_GENERATION_RAISED, 0},
+	{"status-alone", SCHEMA_KIND_STATUS_ALONE, 0},
+	{"generation=first", SCHEMA_KIND_GENERATION, 0},
+	{"generation=raised", SCHEMA_KIND_GENERATION_RAISED, 0},
 	{"create-on-update", SCHEMA_KIND_CREATE_ON_UPDATE, 0},
 	{"no-unconditional", SCHEMA_KIND_NO_UNCONDITIONAL, 0},
 };

@@ -169,7 +169,7 @@ func (k *kind) named(i int, tag string) (object, string) {
 	o := clone(k.bases[i]).(object)
 	o["apiVersion"], o["kind"] = k.apiVersion(), k.name
 	meta := child(o, "metadata")
-	if _, ok := meta["name"]; !ok {
+	if _, ok := meta["name"]; !ok && !k.isReview() {
 		meta["name"] = tag
 	}
 	if k.namespaced {
@@ -178,7 +178,8 @@ func (k *kind) named(i int, tag string) (object, string) {
 	r := strings.NewReplacer("@ns", k.ns(), "@name", tag, "192.168.7.@n", fmt.Sprintf("192.168.%d.%d", k.count/250, k.count%250+1))
 	var out object
 	check(json.Unmarshal([]byte(r.Replace(text(o))), &out))
-	return out, child(out, "metadata")["name"].(string)
+	given, _ := child(out, "metadata")["name"].(string)
+	return out, given
 }
 
 func labelled(o object, key, value string) object {

@@ -128,6 +128,9 @@ func (k *kind) can(verb string) bool {
 	return strings.Contains(","+k.verbs+",", ","+verb+",")
 }
 
+// A question rather than an object: it has no name.
+func (k *kind) isReview() bool { return !k.can("get") && k.name != "Binding" }
+
 // Values of a form: of another type, of the type but odd, plausible. ok = there is one.
 func wrong(form string) (any, bool) {
 	switch form {

@@ -398,3 +398,24 @@ TEST(proto_malformed)
 		CHECK_INT(f.number, 0);
 	}
 }
+
+TEST(members_are_sorted_at_every_depth_and_equal_names_keep_their_order)
+{
+	struct arena *a = arena_new(0);
+	struct doc *d = NULL;
+	struct buf b = BUF_INIT;
+	CHECK_INT(
+		doc_parse_json(a,
+			STR("{\"c\":1,\"a\":[{\"z\":1,\"y\":2}],\"b\":{\"d\":3,\"c\":{}},\"e\":0,\"a\":4}"),
+			NULL, &d, NULL),
+		0);
+	doc_sort(d);
+	doc_write_json(&b, d);
+	CHECK_STR(buf_view(&b),
+		"{\"a\":[{\"y\":2,\"z\":1}],\"a\":4,\"b\":{\"c\":{},\"d\":3},\"c\":1,\"e\":0}");
+	CHECK_INT(doc_len(d), 5);
+	doc_set_int(a, d, STR("f"), 5);
+	CHECK_INT(doc_as_int(d->last, 0), 5);
+	buf_release(&b);
+	arena_free(a);
+}

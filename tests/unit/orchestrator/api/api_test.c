@@ -126,6 +126,55 @@ TEST(an_update_that_changes_nothing_keeps_its_revision)
 	fx_close(&f);
 }
 
+#define DEPLOYMENTS                                                                                \
+	.group = STR("apps"), .version = STR("v1"), .resource = STR("deployments"),                \
+	.ns = STR("default")
+
+static const char deployment[] =
+	"{\"metadata\":{\"name\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"a\"}},\"template\":{"
+	"\"metadata\":{\"labels\":{\"app\":\"a\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}";
+
+TEST(a_deployment_that_is_put_again_or_labelled_keeps_its_generation)
+{
+	struct fixture f;
+	fx_open(&f, 4);
+	CHECK_INT(call(&f, f.admin,
+			  &(struct client_req){
+				  DEPLOYMENTS, .verb = CLIENT_CREATE, .body = str_c(deployment)}),
+		201);
+	CHECK(says(&f, "\"generation\":1,"));
+	CHECK_INT(call(&f, f.admin,
+			  &(struct client_req){DEPLOYMENTS, .verb = CLIENT_UPDATE, .name = STR("d"),
+				  .body = str_c(deployment)}),
+		200);
+	CHECK(says(&f, "\"generation\":1,"));
+	CHECK_INT(call(&f, f.admin,
+			  &(struct client_req){DEPLOYMENTS, .verb = CLIENT_PATCH_MERGE,
+				  .name = STR("d"),
+				  .body = STR("{\"metadata\":{\"labels\":{\"x\":\"y\"}}}")}),
+		200);
+	CHECK(says(&f, "\"generation\":1,"));
+	CHECK_INT(call(&f, f.admin,
+			  &(struct client_req){DEPLOYMENTS, .verb = CLIENT_PATCH_MERGE,
+				  .name = STR("d"), .body = STR("{\"spec\":{\"replicas\":2}}")}),
+		200);
+	CHECK(says(&f, "\"generation\":2,"));
+	fx_close(&f);
+}
+
+TEST(what_a_dry_run_would_create_has_no_revision)
+{
+	struct fixture f;
+	fx_open(&f, 5);
+	CHECK_INT(call(&f, f.admin,
+			  &(struct client_req){CM, .verb = CLIENT_CREATE, .dry_run = true,
+				  .body = STR("{\"metadata\":{\"name\":\"a\",\"generation\":7}}")}),
+		201);
+	CHECK(!strstr(f.body.data, "resourceVersion"));
+	CHECK(says(&f, "\"generation\":7"));
+	fx_close(&f);
+}
+
 TEST(generated_names_and_missing_namespaces)
 {
 	struct fixture f;

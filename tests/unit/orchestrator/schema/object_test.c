@@ -94,8 +94,8 @@ TEST(unknown_and_duplicate_fields_are_named)
 	CHECK(d != NULL);
 	CHECK_INT(strict.n, 4);
 	CHECK_STR(schema_strict_join(a, &strict),
-		"strict decoding error: unknown field \"spec.foo\", duplicate field "
-		"\"spec.containers[1].name\", unknown field \"spec.containers[1].Image\", duplicate field "
+		"strict decoding error: unknown field \"spec.foo\", unknown field "
+		"\"spec.containers[1].Image\", duplicate field \"spec.containers[1].name\", duplicate field "
 		"\"spec.nodeSelector.k\"");
 	CHECK_STR(text(d),
 		"{\"kind\":\"Pod\",\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"c\"}],"

@@ -10,7 +10,8 @@ static struct oracle_step
 answer(int status, const char *body)
 {
 	struct str *d = ARENA_NEW(a, struct str);
-	*d = oracle_escape(a, normal_body(a, str_c(body), STR("127.0.0.1:1")));
+	*d = oracle_escape(
+		a, normal_body(a, &(struct normal){STR("127.0.0.1:1"), STR("a-")}, str_c(body)));
 	return (struct oracle_step){.status = status, .data = d, .n_data = 1};
 }
 
@@ -105,4 +106,18 @@ TEST(values_survive_being_escaped)
 	a = a ? a : arena_new(0);
 	struct str s = STR("a\\n\n\\");
 	CHECK_STR(oracle_unescape(a, oracle_escape(a, s)), s);
+}
+
+TEST(what_was_normalised_once_stays_as_it_is)
+{
+	a = a ? a : arena_new(0);
+	static const char *const texts[] = {"kube-api-access-x1y2z",
+		"0b8ab812-69a2-47c6-ae72-ecf9d43be952", "10.96.3.4", "10.96.0.0/16", "127.0.0.1:1",
+		"object meta: 12", "X509SHA256=ab12", "a-x1y2z"};
+	const struct normal n = {STR("127.0.0.1:1"), STR("a-")};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct str once = normal_text(a, &n, str_c(texts[i]));
+		CHECK(str_eq(once, str_c(texts[i])) == (strcmp(texts[i], "10.96.0.0/16") == 0));
+		CHECK_STR(normal_text(a, &n, once), once);
+	}
 }
