@@ -11,7 +11,7 @@ bench_end() {
 	registry_stop
 }
 kubectl=$(kubectl_program kubectl-1.36) || return 1
-registry_start "$tmp/registry" || return 1
+registry_start "$tmp/registry" busybox && registry_push "https://localhost:${registry##*:}/v2" nft || return 1
 export KUBECONFIG="$tmp/kubeconfig" HOME="$tmp"
 console() { cat "$O_cluster/$1/console.log"; }
 machines() {

@@ -7,7 +7,9 @@
 minutes=${MINUTES:-60}
 looks=$tmp/looks
 mkdir -p "$looks"
+: >"$tmp/kills"
 cluster
+check 'an image that looks' '' registry_push "https://localhost:${registry##*:}/v2" nft
 
 # ---- what the machines hold ----
 lookers() {
@@ -114,7 +116,8 @@ role_killed() {
 	draw 3 && role=$(echo control node dns | cut -d' ' -f$((drawn + 1)))
 	draw 3 && node=node-$((drawn + 1))
 	[ "$role" != control ] || node=node-1
-	k exec "look-$node" -- sh -c "kill -9 \$(pgrep -f '^keelson $role\$')" && echo "$role of $node" >>"$tmp/kills"
+	k exec "look-$node" -- sh -c "kill -9 \$(ps -o pid,args | awk '/ keelson $role\$/ { print \$1 }')" &&
+		echo "$role of $node" >>"$tmp/kills"
 }
 around() {
 	round_n=0
