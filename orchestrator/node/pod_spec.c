@@ -160,9 +160,10 @@ rights_fill(struct making *m)
 	const struct core_v1_seccomp_profile *sp = cs && cs->seccomp_profile ? cs->seccomp_profile
 		: ps                                                         ? ps->seccomp_profile
 									     : NULL;
-	r->seccomp = RUNTIME_SECCOMP_UNCONFINED;
-	if (sp && str_eq(sp->type, STR("RuntimeDefault")))
-		r->seccomp = RUNTIME_SECCOMP_DEFAULT;
+	/* As kubelet's SeccompDefault (KEP-2413): whoever wants no filter says so. */
+	r->seccomp = RUNTIME_SECCOMP_DEFAULT;
+	if (sp && str_eq(sp->type, STR("Unconfined")))
+		r->seccomp = RUNTIME_SECCOMP_UNCONFINED;
 	if (sp && str_eq(sp->type, STR("Localhost"))) {
 		r->seccomp = RUNTIME_SECCOMP_LOCALHOST;
 		r->seccomp_profile = sp->localhost_profile;

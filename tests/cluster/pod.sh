@@ -84,7 +84,7 @@ refuse 'a root that can only be read' 'Read-only file system' inside user touch 
 check 'no new privileges, seccomp, no capabilities' 'CapEff:.0000000000000000 .*NoNewPrivs:.1 .*Seccomp:.2' \
 	inside user grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status
 check 'a sysctl' '^80' inside user cat /proc/sys/net/ipv4/ip_unprivileged_port_start
-check 'root, usually' 'CapEff:.00000000a80425fb .*NoNewPrivs:.0 .*Seccomp:.0' shell root usual 'grep -E "CapEff|NoNewPrivs|Seccomp:" /proc/self/status'
+check 'root, usually' 'CapEff:.00000000a80425fb .*NoNewPrivs:.0 .*Seccomp:.2' shell root usual 'grep -E "CapEff|NoNewPrivs|Seccomp:" /proc/self/status'
 check 'root with one capability' 'CapEff:.0000000000000400' shell root one 'grep CapEff /proc/self/status'
 check 'privileged' 'CapEff:.0000[0-9a-f]*ffffffff' shell root all 'grep CapEff /proc/self/status'
 check 'masked' '^c.* 1, +3 ' shell root usual 'ls -l /proc/interrupts'
