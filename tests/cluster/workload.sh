@@ -85,14 +85,16 @@ check 'exec: streams' '^out ' sh -c "'$kubectl' -n work exec talker -- sh -c 'ec
 check 'exec: standard input' 'in and through' piped
 check 'exec: a megabyte of input' '^1000000' big
 refuse 'exec: no such program' 'no such file|not found' wk exec talker -- nonsense
-check 'exec: terminal of our size' '33 101' terminal 33 101 "$kubectl -n work exec -it talker -- stty size"
-check 'exec: the terminal grows' '33 101.*now 44 122' terminal_resized 33 101 44 122 \
-	"$kubectl -n work exec -it talker -- sh -c 'stty size; until [ \"\$(stty size)\" = \"44 122\" ]; do usleep 50000; done; echo now \$(stty size)'"
+# sized ROWS COLS: a shell command that waits until its terminal is that large, and says so.
+sized() { echo "until [ \"\$(stty size)\" = \"$1 $2\" ]; do usleep 50000; done; stty size"; }
+check 'exec: terminal of our size' '33 101' terminal 33 101 "$kubectl -n work exec -it talker -- sh -c '$(sized 33 101)'"
+check 'exec: the terminal grows' '33 101.*44 122' terminal_resized 33 101 44 122 \
+	"$kubectl -n work exec -it talker -- sh -c '$(sized 33 101); $(sized 44 122)'"
 attached() { echo "$1" | timeout 30 "$kubectl" -n work attach -i echo; }
 typed() { printf '%s\n' "$1" "exit" | terminal 30 99 "$2"; }
 check 'attach: input and output' 'echo: hello' attached hello
 check 'its container ended with its input' 'Succeeded' eventually 20 matches Succeeded wk get pod echo -o 'jsonpath={.status.phase}'
-check 'attach: a terminal' 'sum 7.*30 99' typed 'echo sum $((3 + 4)); stty size' "$kubectl -n work attach -it shell"
+check 'attach: a terminal' 'sum 7.*30 99' typed "echo sum \$((3 + 4)); $(sized 30 99)" "$kubectl -n work attach -it shell"
 check 'run --rm -it' 'sum 23.*pod "ad-hoc" deleted' typed 'echo sum $((3 + 20))' \
 	"$kubectl -n work run ad-hoc --rm -it --restart=Never --image=$(image busybox:latest) -- sh"
 head -c 1000000 /dev/urandom >"$tmp/random"
@@ -218,7 +220,7 @@ other() {
 	check "$1: get all" 'deployment.apps/web +[23]/[23]' o web get all
 	check "$1: describe" 'NewReplicaSet: +web-' o web describe deploy web
 	check "$1: exec" '^talker' o work exec talker -- hostname
-	check "$1: a terminal" '33 101' terminal 33 101 "$old -n work exec -it talker -- stty size"
+	check "$1: a terminal" '33 101' terminal 33 101 "$old -n work exec -it talker -- sh -c '$(sized 33 101)'"
 	check "$1: logs" 'line [0-9]+' o work logs --tail=1 talker
 	check "$1: scale" 'scaled' o web scale deploy/web --replicas="$3"
 	check "$1: rollout status" 'successfully rolled out' o web rollout status deploy/web --timeout=90s
