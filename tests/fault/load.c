@@ -25,9 +25,9 @@
 #include <unistd.h>
 
 enum { WRITERS_MAX = 64, WATCHERS_MAX = 256, OWN = 5, SHARED = 3, GAPS_MAX = 4096 };
-#define RETRY_NS                                                                                   \
-	(2 * NS_PER_MS) /* a few times, so that the end of a gap is seen; then RETRY_SLOW_NS */
-#define RETRY_SLOW_NS (20 * NS_PER_MS)
+/* Often at first, so that the end of a gap is seen. */
+#define RETRY_NS (10 * NS_PER_MS)
+#define RETRY_SLOW_NS (50 * NS_PER_MS)
 #define RETRY_QUICK 100
 
 struct slot {
