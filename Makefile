@@ -249,6 +249,7 @@ help:
 	@echo 'make fault         kills, cuts, power cuts under load, half an hour (a short round is part of make test);'
 	@echo '                   SEED= repeats its choices, AREAS= some of tests/fault/areas'
 	@echo 'make oracle        upstream'"'"'s API server and Keelson answer the same; SHOW=<kind> shows differences'
+	@echo 'make conformance   upstream'"'"'s conformance suite, resumable; ON=server|qemu, MINUTES= FOCUS= AREA= FAILED=1 SHARD= JOBS='
 	@echo 'make lint          format, layers, headers, banned calls, sizes'
 	@echo 'make format        lays out all C as .clang-format says'
 	@echo 'make fuzz          every fuzz target for SECONDS=60, JOBS= at a time; FUZZ=<name> one of them'

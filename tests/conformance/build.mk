@@ -1,0 +1,8 @@
+# Upstream's conformance suite against Keelson: make conformance (docs/building.md); the runner's own tests.
+SUITES += conformance
+.PHONY: suite-conformance conformance
+suite-conformance: $(O)/bin/keelson
+	@tests/conformance/suite.sh $(O)
+conformance: $(O)/bin/keelson $(if $(filter qemu,$(ON)),programs kernel image)
+	@deps/host-packages.sh test
+	@ON=$(or $(ON),server) tests/conformance/run.sh $(O)

@@ -1,0 +1,80 @@
+#!/bin/sh
+# Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+#
+# tests/conformance/run.sh O: `make conformance`: upstream's conformance suite against Keelson, one spec after
+# the other, each by a process of e2e.test of its own, so that a spec that hangs or brings the suite down is only
+# itself. What each run of a spec came to is a line of O/conformance/runs.tsv (fold.awk says which words it has);
+# a run may be stopped at any time, and the next goes on: specs that never ran come first, then the oldest.
+# Logs and ginkgo's reports of the last run of each are in O/conformance/logs.
+#
+#   ON=server|qemu   the ground [server]: an API server with nodes that only pretend to run pods, for the specs
+#                    that need no more (file specs); or a cluster of machines in QEMU, for all
+#   FOCUS=REGEX      only specs whose name matches (grep -E); AREA=sig-apps: of one area
+#   FAILED=1         only those whose last run did not pass; SHARD=2/8: every eighth, beginning with the second
+#   MINUTES=60       no spec begins after that; JOBS=2: so many at a time, [Serial] ones after them alone
+#   LIMIT=600        seconds a spec may take; those that are [Slow] three times that
+#   E2E=, SPECS=     another e2e.test, another list of specs (tests)
+#
+# Closes with the table of all areas, over all runs so far, and "N passed, N failed, N skipped" of the list.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+top=$here/../..
+O=$(cd "$1" && pwd)
+ON=${ON:-server} JOBS=${JOBS:-1} LIMIT=${LIMIT:-600} SHARD=${SHARD:-1/1} SPECS=${SPECS:-$here/specs}
+out=$O/conformance
+mkdir -p "$out/logs"
+tmp=$(mktemp -d)
+. "$here/ground.sh"
+. "$here/spec.sh"
+
+lanes= lane=0
+finish() {
+	# shellcheck disable=SC2046
+	kill $lanes $(cat "$tmp"/running.* 2>/dev/null) 2>/dev/null
+	ground_stop
+	rm -rf "$tmp"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+until_s=$(($(date +%s) + ${MINUTES:-100000} * 60))
+
+# chosen: the names of the specs to run, in their order.
+chosen() {
+	"$here/results.sh" "$out" "$SPECS" >/dev/null
+	sort -t "$(printf '\t')" -s -n -k6 "$out/results.tsv" | awk -F '\t' -v on="$ON" -v area="${AREA:-}" \
+		-v failed="${FAILED:-}" '(on == "qemu" || $2 == on) && (area == "" || $1 == area) &&
+		(failed == "" || $3 == "failed" || $3 == "flaky") { print $9 }' |
+		grep -E -- "${FOCUS:-.}" | awk -v i="${SHARD%/*}" -v n="${SHARD#*/}" 'NR % n == i % n'
+}
+
+# lane: runs the specs of standard input, one after the other.
+lane() {
+	while IFS= read -r name; do
+		[ "$(date +%s)" -lt $until_s ] || break
+		spec "$name"
+		ground_alive || { echo "conformance: $(ground_why)" >&2; return 1; }
+	done
+}
+
+chosen >"$tmp/chosen"
+grep -F '[Serial]' "$tmp/chosen" >"$tmp/serial"
+grep -vF '[Serial]' "$tmp/chosen" >"$tmp/together"
+if [ -s "$tmp/chosen" ]; then
+	e2e=${E2E:-$("$top/tests/peers/build.sh" e2e.test)} || exit 1
+	kubectl=${KUBECTL:-$("$top/tests/peers/build.sh" kubectl)} || exit 1
+	build=$(sha256sum "$(ground_program)" | cut -c1-12)
+	ground_start || { ground_why; exit 1; }
+	ended=0
+	for lane in $(seq 0 $((JOBS - 1))); do
+		awk -v i="$lane" -v n="$JOBS" 'NR % n == i' "$tmp/together" | lane &
+		lanes="$lanes $!"
+	done
+	for pid in $lanes; do
+		wait "$pid" || ended=1
+	done
+	lanes=
+	[ $ended -ne 0 ] || lane <"$tmp/serial" || ended=1
+	[ $ended -eq 0 ] || exit 1
+fi
+"$here/results.sh" "$out" "$SPECS"
