@@ -49,3 +49,4 @@ UNIT_orchestrator/schema := tests/unit/orchestrator/schema/checks_test.c \
 	tests/unit/orchestrator/schema/value_test.c tests/unit/orchestrator/schema/volume_fit_test.c
 FUZZ_orchestrator/schema := tests/fuzz/patch_fuzz.c tests/fuzz/protobuf_body_fuzz.c \
 	tests/fuzz/quantity_fuzz.c tests/fuzz/selector_fuzz.c
+BENCH_orchestrator/schema := tests/bench/checks_bench.c

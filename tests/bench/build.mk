@@ -2,7 +2,7 @@
 #
 # Figures: the parts of `make bench` in their order. A part is tests/bench/<part>.sh, or a program alone
 # (BENCH_ of its folder); what it needs to be built stands in BENCH_NEEDS_<part>.
-BENCH_PARTS := size boot server api dns proxy store tls json
+BENCH_PARTS := size boot server api dns proxy store tls json checks
 LOAD := $(O)/musl/bench/api_load
 BENCH_netstack/http := tests/bench/api_load.c
 BENCH_NEEDS_size := image kernel

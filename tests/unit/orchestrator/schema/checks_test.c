@@ -2,10 +2,9 @@
  *
  * checks_test: what the fields of an object say of each other. The rules one by one are the table of
  * tests/api/facts/validation.txt, which the suite badinput asks a server about; here is one of each kind, and what
- * the table cannot say: that good objects have no causes, and that long lists cost no more than their length. */
+ * the table cannot say: that good objects have no causes. */
 #include "tests/unit/test.h"
 
-#include "base/clock.h"
 #include "orchestrator/schema/cron.h"
 #include "orchestrator/schema/schema.h"
 
@@ -142,57 +141,4 @@ TEST(faults_of_schedules)
 	a = arena_new(0);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		CHECK_STR(cron_fault(a, str_c(rows[i][0])), rows[i][1]);
-}
-
-/* list: a list or map within an object; an item is its three parts with its number between them. */
-struct list {
-	const char *kind, *head, *item[3], *tail;
-};
-
-/* time_of: the least of three: the machine has more to do. */
-static int64_t
-time_of(const struct list *l, size_t n)
-{
-	struct arena *mem = arena_new(0);
-	int64_t least = INT64_MAX;
-	struct buf b;
-
-	buf_init_arena(&b, mem);
-	buf_cstr(&b, l->head);
-	for (size_t i = 0; i < n; i++)
-		buf_fmt(&b, "%s%zu%s%zu%s", l->item[0], i, l->item[1], i, l->item[2]);
-	buf_cstr(&b, l->tail);
-	buf_char(&b, 0);
-	for (int i = 0; i < 3; i++) {
-		int64_t from = clock_mono_ns(), took = 0;
-
-		causes("", l->kind, b.data, NULL);
-		took = clock_mono_ns() - from;
-		least = took < least ? took : least;
-	}
-	arena_free(mem);
-	return least;
-}
-
-#define HEAD "{\"metadata\":{\"name\":\"x\",\"namespace\":\"d\"},"
-
-/* What grows with the square of its length takes 100 times as long when it is 10 times as long. */
-TEST(long_lists_are_checked_in_linear_time)
-{
-	static const struct list rows[] = {
-		{"ConfigMap", HEAD "\"binaryData\":{\"z\":\"\"},\"data\":{\"a\":\"\"",
-			{",\"k", "\":\"", "\""}, "}}"},
-		{"Service", HEAD "\"spec\":{\"ports\":[{}", {",{\"name\":\"p", "\",\"port\":", "}"},
-			"]}}"},
-		{"Pod",
-			HEAD "\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\","
-			     "\"volumeMounts\":[{}",
-			{",{\"name\":\"v", "\",\"mountPath\":\"/", "\"}"}, "]}]}}"},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		int64_t few = time_of(&rows[i], 2000), many = time_of(&rows[i], 20000);
-
-		CHECK(many < few * 50 + 50 * 1000000LL);
-	}
 }
