@@ -68,7 +68,8 @@ status_json(struct arena *a, const struct status_spec *st)
 	buf_cstr(&b, "}\n");
 	return b.failed
 		? STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
-		      "\"Failure\",\"reason\":\"RequestEntityTooLarge\",\"code\":413}\n")
+		      "\"Failure\",\"message\":\"the request needs too much memory\",\"reason\":"
+		      "\"RequestEntityTooLarge\",\"code\":413}\n")
 		: buf_view(&b);
 }
 

@@ -106,6 +106,18 @@ struct str nested(
 /* ---- groups ---- */
 
 void group_wire(struct server *s);
+void group_bodies(struct server *s);
+void group_patches(struct server *s);
+void group_options(struct server *s);
+void group_limits(struct server *s);
+/* make_large: objects for lists of 30 MB, in the namespace large. */
+void make_large(struct server *s);
+/* slow_start: the slow clients begin, in a process of their own; slow_stop: they end, if they are still there. */
+void slow_start(struct server *s);
+void slow_stop(void);
+void group_slow(struct server *s);
+void group_kill(struct server *own); /* with a server of its own, beside */
+void group_disk(struct server *own); /* likewise */
 
 void group_validation(struct server *s);
 

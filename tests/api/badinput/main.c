@@ -57,7 +57,14 @@ static const struct {
 	void (*run)(struct server *s);
 } groups[] = {
 	{"wire", group_wire},
+	{"bodies", group_bodies},
+	{"patches", group_patches},
+	{"options", group_options},
 	{"validation", group_validation},
+	{"limits", group_limits},
+	{"kill", group_kill},
+	{"disk", group_disk},
+	{"slow", group_slow},
 };
 
 #define MORE_FDS 8 /* the pools of loops and store may have grown */
@@ -110,6 +117,10 @@ main(int argc, char **argv)
 	snprintf(data, sizeof(data), "%s/d", dir);
 	snprintf(group, sizeof(group), "start");
 	if (check(server_start(&s, argv[1], data, 0), "the server does not start")) {
+		if (wanted(argv + 2, argc - 2, "slow"))
+			slow_start(&s);
+		else if (wanted(argv + 2, argc - 2, "limits"))
+			make_large(&s);
 		for (size_t i = 0; i < ARRAY_LEN(groups) && server_alive(&s); i++) {
 			int64_t begin = now_ms();
 			size_t had = failed;
@@ -125,6 +136,7 @@ main(int argc, char **argv)
 			fflush(stdout);
 		}
 		snprintf(group, sizeof(group), "end");
+		slow_stop();
 		check(server_alive(&s), "the server has died");
 		check(server_end(&s, SIGTERM), "the server does not end by SIGTERM");
 	}
