@@ -166,7 +166,8 @@ match_named(struct str s, struct buf *b, const struct normal *n0)
 		size_t n = rows[i].before.n;
 		while (n < s.n && (rows[i].hex ? is_word(s.p[n]) : is_digit(s.p[n])))
 			n++;
-		if (n == rows[i].before.n || (n < s.n && is_word(s.p[n])))
+		/* what goes on is no number: a uid may begin with eight digits */
+		if (n == rows[i].before.n || (n < s.n && (is_word(s.p[n]) || s.p[n] == '-')))
 			return 0;
 		buf_str(b, rows[i].before);
 		buf_str(b, rows[i].name);

@@ -121,3 +121,11 @@ TEST(what_was_normalised_once_stays_as_it_is)
 		CHECK_STR(normal_text(a, &n, once), once);
 	}
 }
+
+TEST(a_uid_that_begins_with_eight_digits_is_no_revision)
+{
+	a = a ? a : arena_new(0);
+	CHECK_STR(normal_text(a, &(struct normal){0},
+			  STR("UID in object meta: 12345678-3933-423d-aeb9-8bb9de988e90")),
+		STR("UID in object meta: <uid>"));
+}
