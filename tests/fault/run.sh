@@ -24,7 +24,7 @@ seed=${SEED:-$begin_s}
 
 finish() {
 	if [ -n "${KEEP:-}" ] && [ $failed -ne 0 ]; then
-		echo "kept: $tmp; $O/bin/keelctl cluster down --dir $tmp/c --grace 0 --forget"
+		echo "kept: $tmp; $O/bin/keelctl cluster down --dir $tmp/c --grace 0 --forget; kill $running $registry_pids"
 		return
 	fi
 	for pid in $running; do
