@@ -129,8 +129,10 @@ is_missing(const struct schema_field *f, const struct doc *v)
 {
 	if (v == NULL || v->type == DOC_NULL)
 		return true;
+	/* A needed number that is no pointer has no other way to be absent than to be 0. */
 	if (f->form == SCHEMA_STRING || f->form == SCHEMA_BYTES || f->form == SCHEMA_QUANTITY ||
-		f->shape != SCHEMA_ONE)
+		f->shape != SCHEMA_ONE ||
+		(v->type == DOC_INT && (f->flags & SCHEMA_NEEDED) && !(f->flags & SCHEMA_PTR)))
 		return doc_is_zero(v);
 	return false;
 }
