@@ -36,6 +36,20 @@ has_node_ports(const struct doc *spec)
 	return str_eq_c(type_of(spec), "NodePort");
 }
 
+/* has_health_port: balancers ask each node whether it has pods of the Service, at a port of its own. */
+static bool
+has_health_port(const struct doc *spec)
+{
+	return str_eq_c(type_of(spec), "LoadBalancer") &&
+		str_eq_c(doc_get_str(spec, S("externalTrafficPolicy")), "Local");
+}
+
+static int64_t
+health_port(const struct doc *spec)
+{
+	return doc_get_int(spec, S("healthCheckNodePort"), 0);
+}
+
 static bool
 is_headless(const struct doc *spec)
 {
@@ -185,6 +199,11 @@ prepare(struct request *r, struct doc *obj, const struct doc *old)
 		keep_node_ports(r, spec, old_spec);
 	if (old && !external && has_node_ports(old_spec))
 		drop_node_ports(spec);
+	if (old && has_health_port(old_spec) && has_health_port(spec) && !health_port(spec))
+		doc_set_int(r->a, spec, S("healthCheckNodePort"), health_port(old_spec));
+	if (old && has_health_port(old_spec) && !has_health_port(spec) &&
+		health_port(spec) == health_port(old_spec))
+		doc_set(spec, S("healthCheckNodePort"), NULL);
 }
 
 static void
@@ -274,6 +293,15 @@ port_taken(struct request *r, const struct commit_part *p)
 	return request_fail_invalid(r);
 }
 
+static enum step
+health_port_taken(struct request *r, const struct commit_part *p)
+{
+	return request_fail(r, R_INTERNAL_ERROR,
+		"failed to allocate requested HealthCheck NodePort " STR_FMT
+		": provided port is already allocated",
+		STR_ARG(str_sub(p->name, 4, SIZE_MAX)));
+}
+
 /* random_address: a host of the range; the low part, 16 at least, is left to those who name an address. */
 static struct str
 random_address(struct request *r, const struct ip_prefix *range)
@@ -338,10 +366,21 @@ take_addresses(struct request *r, struct doc *spec, const struct doc *old_spec)
 }
 
 static struct str
-port_name(struct request *r, const struct doc *port, int64_t number)
+port_name(struct request *r, struct str protocol, int64_t number)
 {
-	return arena_fmt(r->a, STR_FMT "-%lld", STR_ARG(doc_get_str(port, S("protocol"))),
-		(long long)number);
+	return arena_fmt(r->a, STR_FMT "-%lld", STR_ARG(protocol), (long long)number);
+}
+
+/* free_port: one that nobody has; 0: none was found. */
+static int64_t
+free_port(struct request *r, struct str protocol)
+{
+	for (int t = 0; t < TRIES; t++) {
+		int64_t n = NODE_PORT_MIN + (int64_t)rand_below(NODE_PORT_MAX - NODE_PORT_MIN + 1);
+		if (is_free(r, NODE_PORTS, port_name(r, protocol, n)))
+			return n;
+	}
+	return 0;
 }
 
 static bool
@@ -368,19 +407,39 @@ take_ports(struct request *r, struct doc *spec, const struct doc *old_spec)
 				"30000-32767");
 			return request_fail_invalid(r);
 		}
-		for (int t = 0; t < TRIES && !n; t++) {
-			n = NODE_PORT_MIN + (int64_t)rand_below(NODE_PORT_MAX - NODE_PORT_MIN + 1);
-			if (!is_free(r, NODE_PORTS, port_name(r, p, n)))
-				n = 0;
-		}
+		struct str protocol = doc_get_str(p, S("protocol"));
+		if (!named)
+			n = free_port(r, protocol);
 		if (!n)
 			return request_fail(r, R_INTERNAL_ERROR,
 				"failed to allocate a nodePort: range is full");
 		doc_set_int(r->a, p, S("nodePort"), n);
-		struct commit_part *k = part(r, NODE_PORTS, port_name(r, p, n), true);
+		struct commit_part *k = part(r, NODE_PORTS, port_name(r, protocol, n), true);
 		if (k && named)
 			k->conflict = port_taken;
 	}
+	return STEP_NEXT;
+}
+
+static enum step
+take_health_port(struct request *r, struct doc *spec, const struct doc *old_spec)
+{
+	int64_t n = health_port(spec);
+	bool named = n != 0;
+	if (named && n == health_port(old_spec))
+		return STEP_NEXT;
+	if (!named)
+		n = free_port(r, S("TCP"));
+	if (n < NODE_PORT_MIN || n > NODE_PORT_MAX)
+		return request_fail(r, R_INTERNAL_ERROR,
+			"failed to allocate requested HealthCheck NodePort %lld: %s", (long long)n,
+			named ? "provided port is not in the valid range. The range of valid ports is "
+				"30000-32767"
+			      : "range is full");
+	doc_set_int(r->a, spec, S("healthCheckNodePort"), n);
+	struct commit_part *k = part(r, NODE_PORTS, port_name(r, S("TCP"), n), true);
+	if (k && named)
+		k->conflict = health_port_taken;
 	return STEP_NEXT;
 }
 
@@ -395,8 +454,10 @@ give_back(struct request *r, const struct doc *spec, const struct doc *old_spec)
 	DOC_EACH (p, doc_get(old_spec, S("ports"))) {
 		int64_t n = doc_get_int(p, S("nodePort"), 0);
 		if (n && !had_port(spec, p))
-			part(r, NODE_PORTS, port_name(r, p, n), false);
+			part(r, NODE_PORTS, port_name(r, doc_get_str(p, S("protocol")), n), false);
 	}
+	if (health_port(old_spec) && health_port(old_spec) != health_port(spec))
+		part(r, NODE_PORTS, port_name(r, S("TCP"), health_port(old_spec)), false);
 }
 
 static enum step
@@ -409,6 +470,8 @@ before_commit(struct request *r, struct doc *obj, const struct doc *old)
 		s = take_addresses(r, spec, old_spec);
 	if (s == STEP_NEXT && spec && has_node_ports(spec))
 		s = take_ports(r, spec, old_spec);
+	if (s == STEP_NEXT && spec && has_health_port(spec))
+		s = take_health_port(r, spec, old_spec);
 	if (s == STEP_NEXT && old)
 		give_back(r, spec, old_spec);
 	return s;

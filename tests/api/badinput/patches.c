@@ -57,8 +57,8 @@ static const struct ask asks[] = {
 		"Operation cannot be fulfilled on configmaps \"patched\": the object has been modified; please apply your "
 		"changes to the latest version and try again",
 		MERGE),
-	ASK("PATCH", CM, "{\"metadata\":{\"resourceVersion\":\"x\"}}", 409, "Conflict", NULL,
-		MERGE),
+	ASK("PATCH", CM, "{\"metadata\":{\"resourceVersion\":\"x\"}}", 500, NULL,
+		"strconv.ParseUint: parsing \"x\": invalid syntax", MERGE),
 	ASK("PATCH", "api/v1/namespaces/default/configmaps/none", "{}", 404, "NotFound",
 		"configmaps \"none\" not found", MERGE),
 	/* strategic merge patches */
