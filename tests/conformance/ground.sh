@@ -6,14 +6,16 @@
 #   ground_start          brings it up and exports KUBECONFIG; ground_stop takes it down, also half of it
 #   ground_alive          it is still there; ground_why: what is known of why not
 #
-# A ground is three functions, NAME_start, NAME_alive and NAME_stop.
+# A ground is three functions, NAME_start, NAME_alive and NAME_stop; processes in ground_pids end by themselves.
 ground_pids=
+. "$top/tests/images/registry.sh"
 
 ground_program() { echo "$O/bin/keelson"; }
 ground_start() { "${ON}_start"; }
 ground_alive() { "${ON}_alive"; }
-ground_why() { tail -3 "$tmp"/ground/*.log 2>/dev/null; }
+ground_why() { tail -3 "$tmp"/ground/*.log "$tmp"/ground/*/*.log 2>/dev/null; }
 ground_stop() {
+	"${ON}_stop"
 	for p in $ground_pids; do
 		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
 	done
@@ -44,4 +46,27 @@ server_alive() {
 	for p in $ground_pids; do
 		kill -0 "$p" 2>/dev/null || return 1
 	done
+}
+server_stop() { :; }
+
+# ---- qemu: a control node and two workers, the images of the suite in a real registry ----
+qemu_start() {
+	mkdir -p "$tmp/ground"
+	images=$("$here/images.sh") || return 1
+	registry_start "$tmp/registry" '' "$images" || return 1
+	printf 'promoterE2eRegistry: %s/e2e\ngcRegistry: %s\ngcEtcdRegistry: %s\n' \
+		"$registry" "$registry" "$registry" >"$tmp/ground/repositories"
+	export KUBE_TEST_REPO_LIST="$tmp/ground/repositories" KUBECONFIG="$tmp/ground/kubeconfig"
+	"$O/bin/keelctl" cluster up --dir "$tmp/ground/c" --nodes "${NODES:-3}" --mem "${MEM:-1024}" --backend "${BACKEND:-auto}" \
+		--kernel "$O/image/vmlinuz" --initramfs "$O/image/initramfs" --kubeconfig "$KUBECONFIG" --timeout 600 \
+		--host registry.test=10.77.0.1 --registry "$registry=$registry_ca" >"$tmp/ground/up.log" 2>&1
+}
+# qemu_alive: the API server answers within a minute, and all nodes are ready again within five.
+qemu_alive() {
+	timeout 60 "$kubectl" get --raw /readyz >/dev/null 2>&1 &&
+		timeout 300 "$kubectl" wait --for=condition=Ready nodes --all >/dev/null 2>&1
+}
+qemu_stop() {
+	[ ! -d "$tmp/ground/c" ] || "$O/bin/keelctl" cluster down --dir "$tmp/ground/c" --grace 0 --forget >/dev/null 2>&1
+	registry_stop
 }

@@ -12,6 +12,7 @@
 #   FOCUS=REGEX      only specs whose name matches (grep -E); AREA=sig-apps: of one area
 #   FAILED=1         only those whose last run did not pass; SHARD=2/8: every eighth, beginning with the second
 #   MINUTES=60       no spec begins after that; JOBS=2: so many at a time, [Serial] ones after them alone
+#   NODES=3 MEM=1024 BACKEND=auto    of ON=qemu: machines, MiB of each, kvm or tcg
 #   LIMIT=600        seconds a spec may take; those that are [Slow] three times that
 #   E2E=, SPECS=     another e2e.test, another list of specs (tests)
 #

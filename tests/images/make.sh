@@ -16,7 +16,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$("$here/../../deps/fetch.sh" --cache)
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-key=$(cat "$here/make.sh" "$here/image.sh" | sha256sum | cut -c1-16)
+key=$(cat "$here/make.sh" "$here/image.sh" "$here/packages.sh" | sha256sum | cut -c1-16)
 done=$cache/images/$key-$release-$(id -u)
 [ -d "$done" ] && { echo "$done"; exit 0; }
 
@@ -25,46 +25,8 @@ work=$(mktemp -d "$cache/images/making.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 images=$work/images
 . "$here/image.sh"
-mkdir -p "$work/deb" "$work/lists"
 
-# fetch PACKAGE...: those that are not there yet, all at once: apt reads its lists anew each time.
-fetch() {
-	missing=
-	for p in "$@"; do
-		ls "$work/deb/${p}_"*.deb >/dev/null 2>&1 || missing="$missing $p"
-	done
-	# shellcheck disable=SC2086
-	[ -z "$missing" ] || (cd "$work/deb" && apt-get download -qq -o APT::Sandbox::User=root $missing >&2)
-}
-# unpack INTO PACKAGE...: packages without their scripts.
-unpack() {
-	into=$1
-	shift
-	fetch "$@"
-	for p in "$@"; do dpkg-deb -x "$work/deb/${p}_"*.deb "$into"; done
-}
-# libraries PACKAGE...: the library packages they need, and those that these need (not what their scripts want).
-libraries() {
-	all= more=$(needed "$@")
-	while [ -n "$more" ]; do
-		all="$all $more"
-		# shellcheck disable=SC2086
-		more=$(needed $more | grep -vxF "$(printf '%s\n' $all)" || :)
-	done
-	# shellcheck disable=SC2086
-	printf '%s\n' $all | sort -u
-}
-# one_usr TREE: what a package puts below /lib, /bin belongs to /usr: one tree, as on a merged system.
-one_usr() {
-	for d in bin sbin lib lib64; do
-		mkdir -p "$1/usr/$d"
-		[ -d "$1/$d" ] && [ ! -L "$1/$d" ] && cp -a "$1/$d/." "$1/usr/$d/" && rm -rf "${1:?}/$d"
-		[ -L "$1/$d" ] || ln -s "usr/$d" "$1/$d"
-	done
-	rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/lintian" "$1/etc/init.d"
-}
-needed() { apt-cache depends "$@" | sed -n 's/^ *Depends: \(lib[a-z0-9.+-]*\|zlib1g\)$/\1/p' | sort -u; }
-apt-cache show busybox-static >/dev/null 2>&1 || apt-get update -q >&2
+. "$here/packages.sh"
 
 # shellcheck disable=SC2046
 fetch busybox-static nginx nginx-common base-passwd curl libc-bin ldnsutils socat $(libraries nginx curl ldnsutils socat)
@@ -75,9 +37,7 @@ mkdir -p "$bb/bin" "$bb/tmp" "$bb/etc" "$bb/root" "$bb/home/user" "$bb/var/www"
 chmod 1777 "$bb/tmp"
 unpack "$work/bb" busybox-static
 cp "$(find "$work/bb" -path '*bin/busybox' -type f)" "$bb/bin/busybox"
-for name in $("$bb/bin/busybox" --list); do
-	[ "$name" = busybox ] || ln -s busybox "$bb/bin/$name"
-done
+names_of "$bb/bin/busybox" "$bb/bin"
 printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n' >"$bb/etc/passwd"
 printf 'root:x:0:\nuser:x:1000:\nextra:x:2000:user\n' >"$bb/etc/group"
 run='{"Env":["PATH=/bin"],"Cmd":["sh"],"WorkingDir":"/"}'
@@ -146,9 +106,7 @@ mkdir "$work/parts"
 unpack "$work/parts" libc-bin ldnsutils
 one_usr "$cl"
 cp "$work/parts/usr/bin/getent" "$work/parts/usr/bin/drill" "$bb/bin/busybox" "$cl/usr/bin/"
-for name in $("$bb/bin/busybox" --list); do
-	[ -e "$cl/usr/bin/$name" ] || ln -s busybox "$cl/usr/bin/$name"
-done
+names_of "$bb/bin/busybox" "$cl/usr/bin"
 rm -rf "$cl/usr/lib/x86_64-linux-gnu/gconv" "$cl/usr/share/locale"
 mkdir -p "$cl/etc" "$cl/tmp"
 echo 'hosts: files dns' >"$cl/etc/nsswitch.conf"
@@ -163,9 +121,7 @@ nf=$work/nft
 unpack "$nf" nftables $(libraries nftables)
 one_usr "$nf"
 cp "$bb/bin/busybox" "$nf/usr/bin/"
-for name in $("$bb/bin/busybox" --list); do
-	[ -e "$nf/usr/bin/$name" ] || ln -s busybox "$nf/usr/bin/$name"
-done
+names_of "$bb/bin/busybox" "$nf/usr/bin"
 # shellcheck disable=SC2086
 image oci nft:latest '{"Env":["PATH=/usr/bin:/usr/sbin"],"Cmd":["sh"],"WorkingDir":"/"}' \
 	"$(layer gzip "$nf" $own)" >/dev/null

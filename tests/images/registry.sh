@@ -3,9 +3,9 @@
 # tests/images/registry.sh: a real registry (Debian's docker-registry) on loopback, over TLS, filled with the
 # images of make.sh. To be sourced.
 #
-#   registry_start DIR [IMAGE]     starts two on free ports, one that anybody may read and one with a password
+#   registry_start DIR [IMAGE [IMAGES]]     starts two on free ports, one that anybody may read and one with a password
 #                          (user "puller", password "open sesame"), both of one storage below DIR; with all
-#                          images or with all tags of one
+#                          images or with all tags of one ("" = all), of the folder IMAGES [that of make.sh]
 #   registry_stop          ends them
 #   $registry, $registry_private     host:port as machines name them (host registry.test)
 #   $registry_ca           the authority of their certificate, a file
@@ -45,7 +45,7 @@ registry_config() {
 
 registry_start() {
 	registry_dir=$1
-	images=$("$top/tests/images/make.sh") || return 1
+	images=${3:-$("$top/tests/images/make.sh")} || return 1
 	mkdir -p "$registry_dir"
 	registry_ca=$registry_dir/ca.crt
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=registry-ca \
@@ -69,9 +69,10 @@ registry_start() {
 
 # registry_push URL [IMAGE]: of $images, blobs first.
 registry_push() {
-	for list in "$images"/tags/${2:-*}/*; do
-		name=$(basename "$(dirname "$list")")
-		read -r type digest <"$list"
+	for list in $(cd "$images/tags/${2:-.}" && find . -type f | sort); do
+		list=${2:-.}/${list#./}
+		read -r type digest <"$images/tags/$list"
+		name=$(dirname "${list#./}")
 		registry_push_manifest "$1/$name" "$type" "$digest" "$(basename "$list")" || return 1
 	done
 }

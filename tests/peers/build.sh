@@ -3,11 +3,12 @@
 #
 # tests/peers/build.sh NAME...: builds upstream's own programs, and prints the path of each.
 #
-# The peers Keelson is measured against: kubectl and kube-apiserver, and e2e.test with ginkgo, of the
-# release that go.mod pins; and etcd, of the release it is made for (etcd/go.mod). Place in the flow: called by the tests that need one. go.mod and go.sum are
-# all that is kept here; the sources come as Go modules, verified by go.sum.
+# The peers Keelson is measured against: kubectl and kube-apiserver, e2e.test with ginkgo and what its pods run
+# (agnhost, nonewprivs, sample-apiserver), of the release that go.mod pins; and etcd, of the release it is made
+# for (etcd/go.mod). Place in the flow: called by the tests that need one. go.mod and go.sum are all that is
+# kept here; the sources come as Go modules, verified by go.sum.
 # Invariants: a program is stamped with its release; it is kept in the project's cache under a key of all
-# that went in (go.mod, go.sum, this file, the compiler), so that a second call takes no time.
+# that went in (go.mod, go.sum, how this file builds, the compiler), so that a second call takes no time.
 # Must not: write into the tree, name a host.
 set -eu
 
@@ -33,10 +34,12 @@ for name in "$@"; do
 	e2e.test) how="test -c" what=k8s.io/kubernetes/test/e2e ;;
 	etcd) how=build what=go.etcd.io/etcd/server/v3 module=$here/etcd ;;
 	ginkgo) how=build what=github.com/onsi/ginkgo/v2/ginkgo ;;
+	agnhost | nonewprivs) how=build what=k8s.io/kubernetes/test/images/$name ;;
+	sample-apiserver) how=build what=k8s.io/sample-apiserver ;;
 	*) echo "peers: no program is called '$name'" >&2 && exit 1 ;;
 	esac
 	cd "$module"
-	key=$({ cat go.mod go.sum "$here/build.sh" && go version; } | sha256sum | cut -c1-16)
+	key=$({ cat go.mod go.sum && sed '/) how=/d' "$here/build.sh" && go version; } | sha256sum | cut -c1-16)
 	to=$cache/$name-$release-$key
 	if ! [ -x "$to/$name" ]; then
 		echo "peers: building $name $release" >&2
