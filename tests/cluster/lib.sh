@@ -51,24 +51,15 @@ one_line() {
 	tr '\n' ' ' <"$1"
 	echo
 }
-# run: the command as a function or a program, 120 s at most for programs; output to $tmp/out.
-check() {
-	what=$1 want=$2 begin=$(date +%s%3N)
-	shift 2
+check() { judge 0 "$@"; }
+refuse() { judge 1 "$@"; }
+# judge FAILS WHAT REGEX COMMAND...: FAILS: whether the command has to. Its output stays in $tmp/out.
+judge() {
+	fails=$1 what=$2 want=$3 begin=$(date +%s%3N)
+	shift 3
 	"$@" >"$tmp/out" 2>&1 </dev/null
 	rc=$?
-	if [ $rc -eq 0 ] && one_line "$tmp/out" | grep -Eq -- "$want"; then
-		pass
-	else
-		fail "$rc" "$want" "$@"
-	fi
-}
-refuse() {
-	what=$1 want=$2 begin=$(date +%s%3N)
-	shift 2
-	"$@" >"$tmp/out" 2>&1 </dev/null
-	rc=$?
-	if [ $rc -ne 0 ] && one_line "$tmp/out" | grep -Eq -- "$want"; then
+	if [ $((rc != 0)) -eq "$fails" ] && one_line "$tmp/out" | grep -Eq -- "$want"; then
 		pass
 	else
 		fail "$rc" "$want" "$@"
