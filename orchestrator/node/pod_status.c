@@ -188,6 +188,18 @@ put_waiting(struct buf *b, const struct ctr *c)
 	buf_cstr(b, "}}");
 }
 
+/* digest_of: the repo digest that ref asks for; of an image with several the first where ref names none. */
+static struct str
+digest_of(const struct runtime_image *img, struct str ref)
+{
+	struct str name, digest;
+	bool named = str_cut(ref, '@', &name, &digest);
+	for (size_t i = 0; named && i < img->n_repo_digests; i++)
+		if (str_ends(img->repo_digests[i], digest))
+			return img->repo_digests[i];
+	return img->repo_digests[0];
+}
+
 /* Image names as the status shows them: a repo digest where there is one. */
 static void
 put_image(struct buf *b, const struct ctr *c, const struct core_v1_container *s)
@@ -196,10 +208,10 @@ put_image(struct buf *b, const struct ctr *c, const struct core_v1_container *s)
 	struct runtime_image img = {0};
 	struct str name = s ? s->image : STR(""), id = str_c(c->image_id);
 	if (a && id.n && runtime_image_find(c->pod->node->rt, id, a, &img) == 0) {
+		if (img.n_repo_digests)
+			id = digest_of(&img, name);
 		if (img.n_repo_tags)
 			name = img.repo_tags[0];
-		if (img.n_repo_digests)
-			id = img.repo_digests[0];
 	}
 	buf_cstr(b, ",\"image\":");
 	doc_json_string(b, name);

@@ -29,6 +29,16 @@ TEST(a_pod_has_the_nodes_addresses_of_both_families)
 		"{\"ip\":\"fd00:10:244::4\"},{\"$patch\":\"delete\",\"ip\":\"10.244.0.4\"}]");
 }
 
+TEST(an_image_of_several_digests_is_known_by_the_one_that_was_asked_for)
+{
+	static const struct str digests[] = {
+		STR_INIT("r.test/a@sha256:11"), STR_INIT("r.test/a@sha256:22")};
+	struct runtime_image img = {.repo_digests = digests, .n_repo_digests = 2};
+	CHECK_STR(digest_of(&img, STR("r.test/a@sha256:22")), "r.test/a@sha256:22");
+	CHECK_STR(digest_of(&img, STR("r.test/a@sha256:33")), "r.test/a@sha256:11");
+	CHECK_STR(digest_of(&img, STR("r.test/a:1")), "r.test/a@sha256:11");
+}
+
 /* ---- what others write over it ---- */
 
 static struct core_v1_pod_condition conds[COND__COUNT];
