@@ -46,7 +46,8 @@ check 'describe pod' 'Controlled By: +ReplicaSet/web-.*Image ID: +[^ ]+@sha256:[
 	w describe pod "$(web_pod)"
 check 'its events are in order' 'Scheduled +[0-9ms]+ +[a-z-]+ +Successfully assigned web/web-[^ ]+ to node-. .*Pulling .*Pulling image "[^"]+/nginx:1" .*Pulled .*Successfully pulled image "[^"]+/nginx:1" in [0-9.]+m?s \([0-9.]+m?s including waiting\)\. Image size: [0-9]+ bytes\. .*Created .*Container created.*Started .*Container started' \
 	w describe pod "$(web_pod)"
-check 'describe service' 'Type: +NodePort IP Family Policy: +PreferDualStack IP Families: +IPv4,IPv6 IP: +10\.96\..* IPs: +10\.96\.[0-9.]+,fd.*Port: +http +80/TCP TargetPort: +http/TCP NodePort: +http +30080/TCP Endpoints: +10\.244\.[0-9.]+:80,10\.244\.[0-9.]+:80,10\.244\.[0-9.]+:80 .*Session Affinity: +None External Traffic Policy: +Cluster' \
+# Which family's slice is first is chance, as its name is.
+check 'describe service' 'Type: +NodePort IP Family Policy: +PreferDualStack IP Families: +IPv4,IPv6 IP: +10\.96\..* IPs: +10\.96\.[0-9.]+,fd.*Port: +http +80/TCP TargetPort: +http/TCP NodePort: +http +30080/TCP Endpoints: +[^ ]+:80,[^ ]+:80,[^ ]+:80 \+ 3 more.*Session Affinity: +None External Traffic Policy: +Cluster' \
 	w describe service web
 check 'describe node' 'Taints: +<none> Unschedulable: +false.*MemoryPressure +False.*KubeletHasSufficientMemory.*Ready +True .*KubeletReady +kubelet is posting ready status.*InternalIP: +10\.77\.0\..*Capacity:.*Allocatable:.*Kubelet Version: +v1\.37\..*PodCIDRs?: .*Non-terminated Pods: +\([0-9]+ in total\).*web +web-[^ ]+ +20m \(2%\) +500m \(50%\) +16Mi \([0-9]+%\) +64Mi \([0-9]+%\).*Allocated resources:' \
 	k describe node node-2
