@@ -23,6 +23,7 @@ struct proxied {
 	struct buf error; /* heap; body of a refusal */
 	int status;
 	bool text, begun, over, body_done, upgraded;
+	bool client_ended, target_ended; /* it sends no more */
 };
 
 static void
@@ -201,20 +202,30 @@ target_data(void *arg, struct str bytes)
 	move(p->target, p->client, bytes);
 }
 
+/* one_ended: the other side is told, and may still send; when both have ended all is over. */
+static void
+one_ended(struct proxied *p, struct http_tunnel *other)
+{
+	if (p->client_ended && p->target_ended)
+		tunnels_close(p);
+	else if (other)
+		http_tunnel_shutdown(other);
+}
+
 static void
 client_eof(void *arg)
 {
 	struct proxied *p = arg;
-	if (p->target)
-		http_tunnel_shutdown(p->target);
+	p->client_ended = true;
+	one_ended(p, p->target);
 }
 
 static void
 target_eof(void *arg)
 {
 	struct proxied *p = arg;
-	if (p->client)
-		http_tunnel_shutdown(p->client);
+	p->target_ended = true;
+	one_ended(p, p->client);
 }
 
 static void
