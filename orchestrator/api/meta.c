@@ -204,7 +204,7 @@ preconditions(struct request *r, const struct doc *meta)
 					STR_ARG(uid), STR_ARG(old_uid))));
 	bool given = rv.n && !str_eq(rv, STR("0"));
 	if (!given && (r->res->kind->flags & SCHEMA_KIND_NO_UNCONDITIONAL) &&
-		r->verb == VERB_UPDATE && !r->sub) {
+		r->verb == VERB_UPDATE && (!r->sub || str_eq(r->sub->name, STR("status")))) {
 		schema_err_invalid_int(&r->causes, STR("metadata.resourceVersion"), 0,
 			"must be specified for an update");
 		return request_fail_status(r,

@@ -209,6 +209,8 @@ CHECK(apps_v1_controller_revision)
 
 static const char *const metric_types[] = {
 	"Object", "Pods", "Resource", "ContainerResource", "External", NULL};
+static const char *const metric_words[] = {
+	"ContainerResource", "External", "Object", "Pods", "Resource", NULL};
 static const char *const metric_members[] = {
 	"object", "pods", "resource", "containerResource", "external", NULL};
 
@@ -247,8 +249,10 @@ CHECK(autoscaling_v2_metric_spec)
 	struct str type = text(d, "type");
 
 	(void)old;
-	if (!type.n)
+	if (!type.n) {
 		REQUIRED("must specify a metric source type", "type");
+		UNSUPPORTED(type, metric_words, "type");
+	}
 	for (size_t i = 0; metric_members[i]; i++) {
 		const struct doc *m = get(d, metric_members[i]), *metric = get(m, "metric");
 		bool wanted = str_eq_c(type, metric_types[i]), resource = i == 2 || i == 3;

@@ -428,6 +428,30 @@ CHECK(core_v1_topology_selector_term)
 	}
 }
 
+CHECK(storage_v1_volume_attachment_spec)
+{
+	static const char one[] =
+		"must specify exactly one of inlineVolumeSpec and persistentVolumeName";
+	const struct doc *source = get(d, "source"), *name = get(source, "persistentVolumeName");
+	bool inlined = get(source, "inlineVolumeSpec");
+
+	(void)old;
+	if (text(d, "attacher").n)
+		check_driver(s, text(d, "attacher"), "attacher");
+	else
+		REQUIRED(NULL, "attacher");
+	if (!inlined && name == NULL)
+		REQUIRED(one, "source");
+	else if (inlined && name)
+		FORBIDDEN(one, "source");
+	else if (name && doc_as_str(name).n == 0)
+		REQUIRED("must specify non empty persistentVolumeName",
+			"source.persistentVolumeName");
+	FORMAT(FORMAT_DNS_SUBDOMAIN, text(d, "nodeName"), "nodeName");
+	if (name)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, doc_as_str(name), "source.persistentVolumeName");
+}
+
 CHECK(storage_v1_csi_driver_spec)
 {
 	if (old && differs(get(d, "attachRequired"), get(old, "attachRequired")))

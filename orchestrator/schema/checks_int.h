@@ -247,5 +247,6 @@ CHECK(rbac_v1_role_binding);
 CHECK(scheduling_v1_priority_class);
 CHECK(storage_v1_csi_driver_spec);
 CHECK(storage_v1_storage_class);
+CHECK(storage_v1_volume_attachment_spec);
 
 #endif

@@ -51,9 +51,13 @@ check_ephemeral(const struct schema_spot *s, const struct doc *c, const struct n
 {
 	struct str target = text(c, "targetContainerName");
 
-	for (const char *const *p = not_ephemeral; *p; p++)
-		if (!doc_is_zero(get(c, *p)))
-			FORBIDDEN("cannot be set for an Ephemeral Container", "%s", *p);
+	for (const char *const *p = not_ephemeral; *p; p++) {
+		if (doc_is_zero(get(c, *p)))
+			continue;
+		if (str_ends(str_c(*p), STR("Probe")) || strcmp(*p, "lifecycle") == 0)
+			schema_errors_drop(s->errs, AT("%s", *p)); /* it does not matter then */
+		FORBIDDEN("cannot be set for an Ephemeral Container", "%s", *p);
+	}
 	if (target.n && names_find(others, target) == NULL)
 		NOT_FOUND(target, "targetContainerName");
 }

@@ -37,9 +37,12 @@ check_one_source(const struct schema_spot *s, const struct doc *d, const char *c
 {
 	size_t n = 0;
 
-	for (; *sources; sources++)
-		if (get(d, *sources) && n++)
-			FORBIDDEN("may not specify more than 1 volume type", "%s", *sources);
+	for (; *sources; sources++) {
+		if (get(d, *sources) == NULL || n++ == 0)
+			continue;
+		schema_errors_drop(s->errs, AT("%s", *sources)); /* the first one counts */
+		FORBIDDEN("may not specify more than 1 volume type", "%s", *sources);
+	}
 	if (n == 0)
 		REQUIRED("must specify a volume type", "%s", "");
 }
@@ -189,7 +192,6 @@ CHECK(core_v1_volume)
 	struct str size = text(get(d, "emptyDir"), "sizeLimit");
 
 	(void)old;
-	check_one_source(s, d, pod_sources);
 	check_no_dots(s, text(host, "path"), "hostPath.path");
 	if (text(nfs, "path").n && text(nfs, "path").p[0] != '/')
 		INVALID(text(nfs, "path"), "must be an absolute path", "nfs.path");
@@ -208,6 +210,7 @@ CHECK(core_v1_volume)
 	DOC_EACH (f, get(get(d, "downwardAPI"), "items"))
 		check_file(s, f, "downwardAPI");
 	check_projected(s, get(d, "projected"));
+	check_one_source(s, d, pod_sources);
 }
 
 /* ---- claims ---- */

@@ -92,6 +92,18 @@ TEST(fields_that_contradict_each_other_give_causes)
 			"metadata: {name: 010.1.1.1}\nspec: {parentRef: {resource: services, name: x}}",
 			NULL,
 			"metadata.name: Invalid value: \"010.1.1.1\": must not have leading 0s"},
+		{"storage.k8s.io", "VolumeAttachment",
+			"metadata: {name: x}\nspec: {attacher: d, nodeName: node, source: {}}",
+			NULL,
+			"spec.source: Required value: must specify exactly one of inlineVolumeSpec and "
+			"persistentVolumeName"},
+		/* what stands where nothing may is not judged */
+		{"", "Pod", POD("initContainers: [{name: d, image: i, livenessProbe: {exec: {}}}]"),
+			NULL,
+			"spec.initContainers[0].livenessProbe: Forbidden: may not be set for init "
+			"containers without restartPolicy=Always"},
+		{"", "Pod", POD("volumes: [{name: v, emptyDir: {}, nfs: {}}]"), NULL,
+			"spec.volumes[0].nfs: Forbidden: may not specify more than 1 volume type"},
 		{"rbac.authorization.k8s.io", "Role",
 			META "rules: [{verbs: [get], nonResourceURLs: [/x]}]", NULL,
 			"rules[0].nonResourceURLs: Invalid value: [\"/x\"]: namespaced rules cannot "
