@@ -256,7 +256,7 @@ check 'one slice a family, owned by the Service' \
 	'IPv4/http:80/Service/endpointslice-controller\.k8s\.io IPv6/http:80/Service/' slices web
 check 'each pod with its node and conditions' 'Pod/web-2@node-2=true,true,false Pod/web-2@node-2=true,true,false' slices web
 check 'those that are not ready, too' 'Pod/web-4@node-1=false,false,false Pod/web-4@node-1=false,false,false' slices web
-check 'Endpoints: ready and not ready apart' '^web-[123] web-[123] web-[123] / web-4$' of endpoints web \
+check 'Endpoints: ready and not ready apart' 'web-[123] web-[123] web-[123] / web-4$' of endpoints web \
 	'{.subsets[0].addresses[*].targetRef.name} / {.subsets[0].notReadyAddresses[*].targetRef.name}'
 
 # ---- names
