@@ -32,6 +32,7 @@ programs() {
 }
 
 start() {
+	: >"$tmp/log" # not the last one's line
 	# shellcheck disable=SC2086
 	$server --data-dir "$tmp/d" --listen 127.0.0.1:0 >"$tmp/log" 2>&1 &
 	pid=$!
