@@ -267,7 +267,8 @@ fi
 
 # ---- the machine is back
 check 'the machine comes back' '' ctl start node-2
-check 'and with it the pod' 'met' eventually 120 running pod/second
+check 'and with it the pod, in another run' '^[1-9][0-9]* true' eventually 120 matches '^[1-9][0-9]* true' \
+	is pod/second '{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}'
 check 'and its data' 'kept' as second cat /data/file
 
 # ---- the end of a claim
