@@ -322,7 +322,7 @@ conform_time(struct conform *c, struct doc *v, int digits)
 static int
 conform_int(struct conform *c, const struct step *at, const struct schema_field *f, struct doc *v)
 {
-	if (v->type == DOC_DOUBLE && v->d == (double)(int64_t)v->d && v->d > -9e15 && v->d < 9e15) {
+	if (v->type == DOC_DOUBLE && v->d > -9e15 && v->d < 9e15 && v->d == (double)(int64_t)v->d) {
 		v->i = (int64_t)v->d; /* "1.0", as YAML readers make of 1e0 */
 		v->type = DOC_INT;
 	}

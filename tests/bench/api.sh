@@ -35,6 +35,8 @@ server_start "$tmp/api" || return 1
 ours --objects 1000 fill >/dev/null
 ours --objects 1000 --resource pods fill >/dev/null
 [ -z "$peer" ] || { theirs --objects 1000 fill >/dev/null; theirs --objects 1000 --resource pods fill >/dev/null; }
+line=$(ours --conns 1000 --objects 1000 idle)
+row 'idle connection: memory (PSS)' "$(word "$line" kib)" KiB '<=' - 4
 for c in 1 16 64; do
 	compared "get, $c connections" 25 --conns $c get
 	r=10
@@ -53,6 +55,4 @@ line=$(ours --conns 4 --resource pods list)
 row 'list: CPU of one pod' "$(awk -v us="$(word "$line" cpu_us)" 'BEGIN { printf "%.2f", us / 1000 }')" us '<=' - 5
 compared 'watch event to one of 200 watchers' 8 --conns 4 --watchers 200 watch
 compared 'new connection with a client certificate' 1.5 --conns 4 connect
-line=$(ours --conns 1000 --objects 1000 idle)
-row 'idle connection: memory (PSS)' "$(word "$line" kib)" KiB '<=' - 4
 server_stop

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define SLOTS_MAX 20000
+#define POD_CREATES 8 /* under way at a time: as many as there are connections kept */
 #define REPLY_MAX ((size_t)256 << 20)
 
 static const char usage[] =
@@ -470,7 +471,8 @@ run_pods(struct load *l)
 		loop_turn(l->loop, -1);
 	int64_t cpu = server_cpu_ns(l), wall = clock_mono_ns();
 	for (size_t asked = 0; l->events < l->objects;) {
-		while (asked < l->objects && asked - l->events < l->conns)
+		while (asked < l->objects && asked - l->events < l->conns &&
+			l->flying < POD_CREATES)
 			pod_ask(l, &l->slots[1], asked++);
 		loop_turn(l->loop, NS_PER_SEC);
 		if (l->cut || clock_mono_ns() - wall > (int64_t)l->seconds * NS_PER_SEC)

@@ -102,6 +102,18 @@ TEST(unknown_and_duplicate_fields_are_named)
 		"\"nodeSelector\":{\"k\":\"2\"}}}");
 }
 
+/* Found by fuzzing: the number was cast before it was looked at. */
+TEST(a_number_beyond_all_integers_is_refused)
+{
+	CHECK(decode(kind("apps", "Deployment"), "{\"spec\":{\"replicas\":3e+300}}") == NULL);
+	CHECK_STR(e.msg,
+		"json: cannot unmarshal number 3e+300 into Go struct field "
+		"DeploymentSpec.spec.replicas of type int32");
+	CHECK(decode(kind("apps", "Deployment"),
+		      "{\"spec\":{\"replicas\":366666666666666666666666}}") == NULL);
+	CHECK(decode(kind("apps", "Deployment"), "{\"spec\":{\"replicas\":1e2}}") != NULL);
+}
+
 TEST(type_errors_are_worded_as_go_does)
 {
 	CHECK(decode(kind("apps", "Deployment"), "{\"spec\":{\"replicas\":\"3\"}}") == NULL);
