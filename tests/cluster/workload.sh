@@ -179,10 +179,11 @@ check 'edit' 'deployment.apps/web edited' edited
 check 'edited' '^2' w get deploy web -o 'jsonpath={.spec.replicas}'
 check 'diff' '-  replicas: 2 \+  replicas: 3' differs
 check 'apply makes it as it is written' 'deployment.apps/web configured' web_apply
-check 'label' 'labeled' w label pod "$(web_pod)" colour=red
-check 'the label selects' "^pod/$(web_pod) *$" w get pod -l colour=red -o name
+red=$(web_pod)
+check 'label' 'labeled' w label pod "$red" colour=red
+check 'the label selects' "^pod/$red *$" w get pod -l colour=red -o name
 check 'annotate' 'annotated' w annotate deploy/web note=kept
-refuse 'what has a label keeps it' "already has a value" w label pod "$(web_pod)" colour=green
+refuse 'what has a label keeps it' "already has a value" w label pod "$red" colour=green
 check 'wait' 'condition met' w wait --for=condition=Available deploy/web --timeout=60s
 check 'wait for a field' 'condition met' wk wait --for='jsonpath={.status.phase}=Succeeded' pod/once --timeout=20s
 
