@@ -31,7 +31,7 @@ for name in "$@"; do
 	module=$here
 	case $name in
 	kubectl | kube-apiserver) how=build what=k8s.io/kubernetes/cmd/$name ;;
-	e2e.test) how="test -c" what=k8s.io/kubernetes/test/e2e ;;
+	e2e.test) how="test -c -vet=off" what=k8s.io/kubernetes/test/e2e ;;
 	etcd) how=build what=go.etcd.io/etcd/server/v3 module=$here/etcd ;;
 	ginkgo) how=build what=github.com/onsi/ginkgo/v2/ginkgo ;;
 	agnhost | nonewprivs) how=build what=k8s.io/kubernetes/test/images/$name ;;
