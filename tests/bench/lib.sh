@@ -42,6 +42,7 @@ median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)
 server_start() {
 	dir=$1
 	shift
+	: >"$dir.log"
 	"$O/bin/keelson" server --data-dir "$dir" --listen 127.0.0.1:0 "$@" >"$dir.log" 2>&1 &
 	server_pid=$!
 	server_config=$dir/kubeconfig

@@ -39,6 +39,7 @@ registry_config() {
 		  tls: {certificate: $registry_dir/server.crt, key: $registry_dir/server.key}
 	E
 	cat >>"$registry_dir/$1.yml"
+	: >"$registry_dir/$1.log"
 	docker-registry serve "$registry_dir/$1.yml" >"$registry_dir/$1.log" 2>&1 &
 	registry_pids="$registry_pids $!"
 }

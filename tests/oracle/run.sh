@@ -50,6 +50,7 @@ await() {
 
 start_keelson() {
 	rm -f "$out/keelson.log" # a line of an earlier run would be taken for this one's
+	: >"$out/keelson.log" # not what an earlier run wrote
 	"$O/bin/keelson" server --data-dir "$tmp/k" --listen 127.0.0.1:0 --api-only >"$out/keelson.log" 2>&1 &
 	last=$!
 	pids="$pids $last"
