@@ -91,6 +91,12 @@ rfc3339_format(int64_t wall_ns, int digits, char *out)
 		ns += NS_PER_SEC;
 		sec--;
 	}
+	return rfc3339_format_sec(sec, ns, digits, out);
+}
+
+size_t
+rfc3339_format_sec(int64_t sec, int64_t ns, int digits, char *out)
+{
 	int64_t days = sec / 86400;
 	int64_t rest = sec % 86400;
 	if (rest < 0) {
@@ -183,7 +189,7 @@ take_offset(struct str *s, int64_t *ret_sec)
 }
 
 int
-rfc3339_parse(struct str s, int64_t *ret_wall_ns)
+rfc3339_parse_sec(struct str s, int64_t *ret_sec, int64_t *ret_ns)
 {
 	int64_t year = take_number(&s, 4, 0, 9999);
 	if (year < 0 || !take_char(&s, '-'))
@@ -210,10 +216,21 @@ rfc3339_parse(struct str s, int64_t *ret_wall_ns)
 	if (ns < 0 || !take_offset(&s, &offset) || s.n != 0)
 		return -EINVAL;
 	int64_t days = days_from_civil((struct civil){year, (unsigned)month, (unsigned)day});
-	int64_t total = days * 86400 + hour * 3600 + minute * 60 + second - offset;
-	if (__builtin_mul_overflow(total, NS_PER_SEC, &total) ||
+	*ret_sec = days * 86400 + hour * 3600 + minute * 60 + second - offset;
+	*ret_ns = ns;
+	return 0;
+}
+
+int
+rfc3339_parse(struct str s, int64_t *ret_wall_ns)
+{
+	int64_t sec = 0, ns = 0, total = 0;
+	int rc = rfc3339_parse_sec(s, &sec, &ns);
+	if (rc < 0)
+		return rc;
+	if (__builtin_mul_overflow(sec, NS_PER_SEC, &total) ||
 		__builtin_add_overflow(total, ns, &total))
-		return -EINVAL;
+		total = sec < 0 ? INT64_MIN : INT64_MAX;
 	*ret_wall_ns = total;
 	return 0;
 }

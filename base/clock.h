@@ -26,8 +26,12 @@ void clock_set_source(const struct clock_source *src);
 /* rfc3339_format: "2026-11-23T23:09:03Z" (digits = 0), or with 3, 6 or 9 fractional digits. out holds
  * >= 36 bytes; returns the length. */
 size_t rfc3339_format(int64_t wall_ns, int digits, char *out);
-/* rfc3339_parse: any offset, any number of fractional digits. 0 or -EINVAL. Source: RFC 3339. */
+/* rfc3339_parse: any offset, any number of fractional digits; times that nanoseconds do not reach are the first or
+ * the last they do. 0 or -EINVAL. Source: RFC 3339. */
 int rfc3339_parse(struct str s, int64_t *ret_wall_ns);
+/* The same of seconds since the Unix epoch and nanoseconds beyond them: years 0 to 9999. */
+size_t rfc3339_format_sec(int64_t sec, int64_t ns, int digits, char *out);
+int rfc3339_parse_sec(struct str s, int64_t *ret_sec, int64_t *ret_ns);
 /* duration_parse: Go's time.ParseDuration ("1h15m30.5s", "100ms"). 0 or -EINVAL. */
 int duration_parse(struct str s, int64_t *ret_ns);
 /* duration_format: Go's Duration.String ("1m30s", "1.5s", "100ms", "0s"); out >= 40 bytes. */

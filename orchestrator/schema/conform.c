@@ -99,12 +99,12 @@ schema_child(const struct schema_field *f, const struct doc *v)
 struct str
 schema_time_text(struct arena *a, struct str s, int digits)
 {
-	int64_t ns = 0;
+	int64_t sec = 0, ns = 0;
 	char out[40];
 
-	if (rfc3339_parse(s, &ns) != 0)
+	if (rfc3339_parse_sec(s, &sec, &ns) != 0)
 		return STR("");
-	return arena_str(a, str_from(out, rfc3339_format(ns, digits, out)));
+	return arena_str(a, str_from(out, rfc3339_format_sec(sec, ns, digits, out)));
 }
 
 static void

@@ -126,12 +126,11 @@ unpack_time(struct unpack *u, struct str msg, int digits, struct doc **ret)
 		*ret = doc_null(u->a);
 		return node(u, *ret);
 	}
-	if (seconds > INT64_MAX / NS_PER_SEC - 1 || seconds < -(INT64_MAX / NS_PER_SEC) + 1 ||
-		nanos < 0 || nanos >= NS_PER_SEC)
+	/* The years 1 to 9999. */
+	if (seconds < -62135596800 || seconds > 253402300799 || nanos < 0 || nanos >= NS_PER_SEC)
 		return bad(u, "time out of range");
 	*ret = doc_str(u->a,
-		arena_str(u->a,
-			str_from(out, rfc3339_format(seconds * NS_PER_SEC + nanos, digits, out))));
+		arena_str(u->a, str_from(out, rfc3339_format_sec(seconds, nanos, digits, out))));
 	return node(u, *ret);
 }
 
