@@ -176,6 +176,8 @@ api_docs_new(struct api_server *s)
 		row_add(d, fixed[i].kind, str_c(fixed[i].path), STR(""), STR(""));
 	for (size_t i = 0; i < sc->n_groups; i++) {
 		const char *g = sc->groups[i].group, *v = sc->groups[i].version;
+		if (!schema_version_served(sc, &sc->groups[i]))
+			continue;
 		if (g[0])
 			row_add(d, DOC_GROUP, arena_fmt(s->a, "/apis/%s", g), str_c(g), STR(""));
 		row_add(d, DOC_RESOURCES,

@@ -125,11 +125,12 @@ meta_create(struct request *r, struct doc *meta)
 static const struct {
 	const char *sub;
 	struct str outer, inner; /* member, or member of a member */
+	bool meta;               /* metadata too, but for its owners */
 } sub_parts[] = {
-	{"status", STR_INIT("status"), STR_INIT("")},
-	{"finalize", STR_INIT("spec"), STR_INIT("finalizers")},
-	{"approval", STR_INIT("status"), STR_INIT("conditions")},
-	{"ephemeralcontainers", STR_INIT("spec"), STR_INIT("ephemeralContainers")},
+	{"status", STR_INIT("status"), STR_INIT(""), true},
+	{"finalize", STR_INIT("spec"), STR_INIT("finalizers"), false},
+	{"approval", STR_INIT("status"), STR_INIT("conditions"), true},
+	{"ephemeralcontainers", STR_INIT("spec"), STR_INIT("ephemeralContainers"), false},
 };
 
 /* resize changes resources and resizePolicy of containers that exist. */
@@ -167,13 +168,14 @@ compose(struct request *r)
 	for (size_t i = 0; i < ARRAY_LEN(sub_parts); i++) {
 		if (!str_eq_c(r->sub->name, sub_parts[i].sub))
 			continue;
+		bool takes = sub_parts[i].meta && !(r->res->kind->flags & SCHEMA_KIND_STATUS_ALONE);
+		struct doc *meta = takes ? doc_copy(r->a, meta_of(sent)) : NULL;
+		if (meta) {
+			copy_member(r, meta, meta_of(r->old), STR("ownerReferences"));
+			doc_set(whole, STR("metadata"), meta);
+		}
 		if (sub_parts[i].inner.n == 0) {
 			copy_member(r, whole, sent, sub_parts[i].outer);
-			struct doc *meta = doc_copy(r->a, meta_of(sent));
-			if (meta && !(r->res->kind->flags & SCHEMA_KIND_STATUS_ALONE)) {
-				copy_member(r, meta, meta_of(r->old), STR("ownerReferences"));
-				doc_set(whole, STR("metadata"), meta);
-			}
 			continue;
 		}
 		struct doc *outer = doc_ensure_map(r->a, whole, sub_parts[i].outer);

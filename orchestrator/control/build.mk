@@ -8,5 +8,6 @@ SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_
 DEPS_orchestrator/control := orchestrator/client orchestrator/schema netstack/tls base
 UNIT_orchestrator/control := tests/unit/orchestrator/control/deployment_rollout_test.c \
 	tests/unit/orchestrator/control/certificates_test.c \
-	tests/sim/deployment_test.c
+	tests/sim/deployment_test.c tests/sim/deletion_test.c
 DEPS_OF_tests/sim/deployment_test.c := orchestrator/api orchestrator/kinds orchestrator/schedule storage/store
+DEPS_OF_tests/sim/deletion_test.c := $(DEPS_OF_tests/sim/deployment_test.c)

@@ -3,7 +3,8 @@
  * gc: the garbage collector: what nobody owns any more goes.
  *
  *   an object whose owners are all gone                  -> deleted (background)
- *   an owner being deleted with `foregroundDeletion`     -> dependents deleted; none left: finalizer off
+ *   an owner being deleted with `foregroundDeletion`     -> dependents deleted, but for those that have another
+ *                                                           owner, which they keep; none left: finalizer off
  *   an owner being deleted with `orphan`                 -> its uid leaves the dependents; finalizer off
  *
  * It sees the metadata of every stored kind through informers of PartialObjectMetadata. An owner that is not
@@ -116,20 +117,23 @@ remove_finalizer(struct gc *g, struct control_batch *b, const struct entry *x, s
 		batch_call(b, g, &req);
 }
 
-/* without_owners: ownerReferences of m but for those that `drop` names; on condition of its version. */
+/* write_owners_as: ownerReferences of x but for those that `drop` names, of which none blocks if `unblock`; on
+ * condition of its version. */
 static void
-write_owners(struct gc *g, struct control_batch *b, const struct entry *x,
-	bool (*drop)(void *ctx, const struct meta_v1_owner_reference *r), void *ctx)
+write_owners_as(struct gc *g, struct control_batch *b, const struct entry *x,
+	bool (*drop)(void *ctx, const struct meta_v1_owner_reference *r), void *ctx, bool unblock)
 {
 	const struct meta_v1_object_meta *m = meta(x->o);
 	struct arena *a = arena_new(1 << 20);
 	_cleanup_buf_ struct buf body = BUF_INIT;
 	struct doc *list = a ? doc_list(a) : NULL;
-	for (size_t i = 0; list && i < m->n_owner_references; i++)
-		if (!drop(ctx, &m->owner_references[i]))
+	for (size_t i = 0; list && i < m->n_owner_references; i++) {
+		struct meta_v1_owner_reference r = m->owner_references[i];
+		r.block_owner_deletion = r.block_owner_deletion && !unblock;
+		if (!drop(ctx, &r))
 			doc_append(list,
-				schema_from_struct(a, SCHEMA_TYPE_OF(meta_v1_owner_reference),
-					&m->owner_references[i]));
+				schema_from_struct(a, SCHEMA_TYPE_OF(meta_v1_owner_reference), &r));
+	}
 	buf_fmt(&body, "{\"metadata\":{\"resourceVersion\":\"" STR_FMT "\",\"ownerReferences\":",
 		STR_ARG(m->resource_version));
 	if (list)
@@ -140,6 +144,27 @@ write_owners(struct gc *g, struct control_batch *b, const struct entry *x,
 	if (list && !body.failed)
 		batch_call(b, g, &req);
 	arena_free(a);
+}
+
+static void
+write_owners(struct gc *g, struct control_batch *b, const struct entry *x,
+	bool (*drop)(void *ctx, const struct meta_v1_owner_reference *r), void *ctx)
+{
+	write_owners_as(g, b, x, drop, ctx, false);
+}
+
+static bool
+is_none(void *ctx, const struct meta_v1_owner_reference *r)
+{
+	(void)ctx, (void)r;
+	return false;
+}
+
+/* unblock: its owners need not wait for it any more. */
+static void
+unblock(struct gc *g, struct control_batch *b, const struct entry *x)
+{
+	write_owners_as(g, b, x, is_none, NULL, true);
 }
 
 /* each_dependent: objects that name uid as an owner. */
@@ -177,13 +202,69 @@ blocks(const struct meta_v1_object_meta *m, struct str uid)
 }
 
 static bool
+blocks_any(const struct meta_v1_object_meta *m)
+{
+	for (size_t i = 0; i < m->n_owner_references; i++)
+		if (m->owner_references[i].block_owner_deletion)
+			return true;
+	return false;
+}
+
+/* policy_of: in which way an object that goes itself lets its own dependents go. */
+static const char *
+policy_of(const struct meta_v1_object_meta *m)
+{
+	return has_finalizer(m, ORPHAN)        ? "Orphan"
+		: has_finalizer(m, FOREGROUND) ? "Foreground"
+					       : "Background";
+}
+
+/* is_leaving: it waits for its dependents to go. */
+static bool
+is_leaving(const struct entry *x)
+{
+	return meta(x->o)->deletion_timestamp && has_finalizer(meta(x->o), FOREGROUND);
+}
+
+static bool
+owner_stays(struct gc *g, const struct meta_v1_owner_reference *r)
+{
+	const struct entry *x = map_get(&g->by_uid, r->uid);
+	return x && !is_leaving(x);
+}
+
+static bool
+goes(void *g, const struct meta_v1_owner_reference *r)
+{
+	return !owner_stays(g, r);
+}
+
+static bool
+count_leaving(void *ctx, const struct entry *x)
+{
+	*(size_t *)ctx += is_leaving(x);
+	return true;
+}
+
+static bool
 foreground_one(void *arg, const struct entry *x)
 {
 	struct owner_ctx *c = arg;
 	const struct meta_v1_object_meta *m = meta(x->o);
-	if (!m->deletion_timestamp)
-		delete_obj(c->g, c->b, x, "Foreground");
-	return blocks(m, c->uid);
+	size_t leaving = 0;
+	if (m->deletion_timestamp)
+		return blocks(m, c->uid);
+	for (size_t i = 0; i < m->n_owner_references; i++)
+		if (owner_stays(c->g, &m->owner_references[i])) {
+			write_owners(c->g, c->b, x, goes, c->g);
+			return true;
+		}
+	size_t n = each_dependent(c->g, m->uid, count_leaving, &leaving);
+	if (leaving && blocks_any(m)) /* a circle: one of those that wait for each other must not */
+		unblock(c->g, c->b, x);
+	else
+		delete_obj(c->g, c->b, x, n ? "Foreground" : policy_of(m));
+	return true;
 }
 
 static bool
@@ -269,12 +350,8 @@ on_owner(void *arg, const struct client_result *r)
 			any = any || owner_lives(k->g, &m->owner_references[i]);
 		if (any)
 			write_owners(k->g, k->b, x, is_absent, k->g);
-		else if (has_finalizer(m, ORPHAN))
-			delete_obj(k->g, k->b, x, "Orphan");
-		else if (has_finalizer(m, FOREGROUND))
-			delete_obj(k->g, k->b, x, "Foreground");
 		else
-			delete_obj(k->g, k->b, x, "Background");
+			delete_obj(k->g, k->b, x, policy_of(m));
 	}
 	arena_free(a);
 	struct client_result quiet = {.http = r->http};
@@ -315,6 +392,11 @@ static void
 sync_obj(struct gc *g, struct control_batch *b, const struct entry *x)
 {
 	const struct meta_v1_object_meta *m = meta(x->o);
+	for (size_t i = 0; i < m->n_owner_references; i++) {
+		const struct entry *owner = map_get(&g->by_uid, m->owner_references[i].uid);
+		if (owner && is_leaving(owner)) /* it may wait for this one */
+			queue_add(g->q, m->owner_references[i].uid);
+	}
 	if (m->deletion_timestamp) {
 		owner_going(g, b, x);
 		return;

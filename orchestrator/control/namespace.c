@@ -2,10 +2,11 @@
  *
  * namespace: empties a namespace that is being deleted, then lets it go.
  *
- *   deleting: deletecollection of every namespaced kind -> count what is left -> nothing: finalize
- *                                                       -> something: say what in the status, again later
+ *   deleting: deletecollection of pods -> count what is left -> nothing: the same of every namespaced kind, then
+ *                                                              finalize
+ *                                     -> something: say what in the status, again later
  *
- * What is left goes in its own time (pods and their grace, finalizers): each deletion seen, or a second,
+ * Pods go first: what they run must not outlive the rules it is kept by (NetworkPolicies, say: KEP-5080). What is left goes in its own time (pods and their grace, finalizers): each deletion seen, or a second,
  * brings the next round. Source: kube-controller-manager pkg/controller/namespace. */
 #include "orchestrator/control/control.h"
 
@@ -22,13 +23,16 @@ struct namespace_controller {
 	struct informer *namespaces, *pods;
 };
 
+enum round_step { PODS_DELETED, PODS_COUNTED, ALL_DELETED, ALL_COUNTED };
+
 /* One round for one namespace. */
 struct round {
 	struct namespace_controller *k;
 	char *name;
 	unsigned calls;
 	size_t left;
-	bool failed, counting;
+	enum round_step step; /* under way */
+	bool failed;
 	struct buf left_text, error_text;
 };
 
@@ -76,7 +80,7 @@ on_call(void *arg, const struct client_result *res)
 	if (res->e.code && res->http != 404 && res->http != 405) {
 		r->failed = true;
 		buf_fmt(&r->error_text, "%s%s", r->error_text.len ? ", " : "", res->e.msg);
-	} else if (!res->e.code && r->counting) {
+	} else if (!res->e.code && (r->step == PODS_COUNTED || r->step == ALL_COUNTED)) {
 		count_left(c, res->body);
 	}
 	free(c);
@@ -84,14 +88,27 @@ on_call(void *arg, const struct client_result *res)
 		round_next(r);
 }
 
+static bool
+is_pods(const struct schema_kind *k)
+{
+	return !k->group[0] && !strcmp(k->plural, "pods");
+}
+
+/* step_start: the call of this step for each kind it is about. */
 static void
-call_all(struct round *r, enum client_verb verb)
+step_start(struct round *r, enum round_step step)
 {
 	const struct schema *s = schema_builtin();
+	bool pods = step == PODS_DELETED || step == PODS_COUNTED;
+	enum client_verb verb = step == PODS_DELETED || step == ALL_DELETED
+		? CLIENT_DELETE_COLLECTION
+		: CLIENT_LIST;
+	r->step = step;
 	r->calls = 1;
 	for (size_t i = 0; i < s->n_kinds; i++) {
 		const struct schema_kind *kind = s->kinds[i];
-		struct round_call *c = in_namespaces(kind) ? malloc(sizeof(*c)) : NULL;
+		bool meant = in_namespaces(kind) && (!pods || is_pods(kind));
+		struct round_call *c = meant ? malloc(sizeof(*c)) : NULL;
 		if (!c)
 			continue;
 		*c = (struct round_call){r, kind};
@@ -211,18 +228,16 @@ say(struct round *r)
 		round_end(r, true);
 }
 
-/* round_next: deleting -> counting -> finalizing or saying. */
 static void
 round_next(struct round *r)
 {
-	if (!r->counting) {
-		r->counting = true;
-		call_all(r, CLIENT_LIST);
-	} else if (r->left == 0 && !r->failed) {
-		finalize(r);
-	} else {
+	bool counted = r->step == PODS_COUNTED || r->step == ALL_COUNTED;
+	if (counted && (r->left || r->failed))
 		say(r);
-	}
+	else if (r->step == ALL_COUNTED)
+		finalize(r);
+	else
+		step_start(r, r->step + 1);
 }
 
 static void
@@ -246,7 +261,7 @@ on_key(void *arg, struct str key)
 		queue_done(k->q, key, true);
 		return;
 	}
-	call_all(r, CLIENT_DELETE_COLLECTION);
+	step_start(r, PODS_DELETED);
 }
 
 static void

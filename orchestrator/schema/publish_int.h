@@ -7,9 +7,6 @@
 #include "orchestrator/schema/json_out.h"
 #include "orchestrator/schema/schema_int.h"
 
-/* schema_version_served: some kind of this group and version is served. */
-bool schema_version_served(const struct schema *s, const struct schema_group_version *g);
-
 /* What an OpenAPI document says about one operation on one path. */
 enum openapi_op {
 	OPENAPI_GET,

@@ -14,6 +14,8 @@
  * "v2beta1". */
 void schema_discovery_aggregated(
 	const struct schema *s, bool core, const char *version, struct buf *out);
+/* schema_version_served: some kind of this group and version is served. */
+bool schema_version_served(const struct schema *s, const struct schema_group_version *g);
 /* schema_discovery_versions: /api -> APIVersions. server: "host:port" for serverAddressByClientCIDRs. */
 void schema_discovery_versions(const struct schema *s, struct str server, struct buf *out);
 /* schema_discovery_groups: /apis -> APIGroupList. */

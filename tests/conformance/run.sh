@@ -49,10 +49,19 @@ chosen() {
 		grep -E -- "${FOCUS:-.}" | awk -v i="${SHARD%/*}" -v n="${SHARD#*/}" 'NR % n == i % n'
 }
 
-# lane: runs the specs of standard input, one after the other.
+# claim LIST: the next of the list that no lane has taken, until time is over.
+claim() {
+	[ "$(date +%s)" -lt $until_s ] || return 0
+	{
+		flock 9
+		sed -n 1p "$1"
+		sed -i 1d "$1"
+	} 9>"$tmp/claim"
+}
+
+# lane LIST: runs specs one after the other, as long as there are any.
 lane() {
-	while IFS= read -r name; do
-		[ "$(date +%s)" -lt $until_s ] || break
+	while name=$(claim "$1") && [ -n "$name" ]; do
 		spec "$name"
 		ground_alive || { echo "conformance: $(ground_why)" >&2; return 1; }
 	done
@@ -68,14 +77,14 @@ if [ -s "$tmp/chosen" ]; then
 	ground_start || { ground_why; exit 1; }
 	ended=0
 	for lane in $(seq 0 $((JOBS - 1))); do
-		awk -v i="$lane" -v n="$JOBS" 'NR % n == i' "$tmp/together" | lane &
+		lane "$tmp/together" &
 		lanes="$lanes $!"
 	done
 	for pid in $lanes; do
 		wait "$pid" || ended=1
 	done
 	lanes=
-	[ $ended -ne 0 ] || lane <"$tmp/serial" || ended=1
+	[ $ended -ne 0 ] || lane "$tmp/serial" || ended=1
 	[ $ended -eq 0 ] || exit 1
 fi
 "$here/results.sh" "$out" "$SPECS"

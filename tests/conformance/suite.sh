@@ -51,7 +51,7 @@ same 'what ran last comes last, the rest is run; another ground is left alone' \
 	'breaks down,fails,hangs,has no ground,has no ground,is [Slow] and times out,is flaky,is missing,passes,passes,' "$(runs)"
 same 'a spec that passed' 'passed|2 of 2|' "$(result '[sig-apps] Recorded passes')"
 same 'a spec that failed' 'failed|0 of 1|expected 200 OK, got 404' "$(result '[sig-apps] Recorded fails')"
-same 'a spec that ginkgo ended' 'failed|0 of 1|timedout: A suite timeout occurred' \
+same 'a spec that ginkgo ended' 'failed|0 of 1|timedout at: waiting for something that does not come' \
 	"$(result '[sig-apps] Recorded is [Slow] and times out')"
 same 'a spec that hung' 'failed|0 of 1|it hung: ended by the runner' "$(result '[sig-node] Recorded hangs')"
 same 'a suite that broke down' 'failed|0 of 1|e2e.test ended with 2 and left no report: panic: at the disco' \

@@ -537,6 +537,40 @@ TEST(a_node_reads_what_its_pods_refer_to)
 
 /* ---- subresources ---------------------------------------------------------------------------------- */
 
+/* A request for a certificate of CN=e, by openssl req. */
+#define CSR_BASE64                                                                                 \
+	"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIR01HNENBUUF3RERFS01BZ0dBMVVF"         \
+	"QXd3QlpUQlpNQk1HQnlxR1NNNDlBZ0VHQ0NxR1NNNDlBd0VIQTBJQQpCS1lOL1IwM0dkT3dIb2Jyd1Fo"         \
+	"NCtDNkxrd2Ezb3BFSFFTRWJtMzJEYmt1c1dXUTN2OURTd1BvZURqMjZhOC84ClE0bWZWVkxLb3hrdXR5"         \
+	"QVgxYm5nSEcrZ0FEQUtCZ2dxaGtqT1BRUURBZ05JQURCRkFpQWprSnBvMUgwNDMwb3oKN1ZudWtKNWtZ"         \
+	"MnROa1FkbTFwbTVUOUVIcVJ3VXhRSWhBUDFJcWk4T1VrMDQzRWlDRHVIcVJER0dUL3krL0FYWApjYnVI"         \
+	"elpJQVhYeUsKLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg=="
+
+/* The annotation of a patch of /approval was lost. */
+TEST(an_approval_may_annotate)
+{
+	struct fixture f;
+	struct client_req q = {.group = STR("certificates.k8s.io"),
+		.version = STR("v1"),
+		.resource = STR("certificatesigningrequests"),
+		.verb = CLIENT_CREATE,
+		.body = STR(
+			"{\"metadata\":{\"name\":\"c\"},\"spec\":{\"signerName\":\"example.com/e\","
+			"\"usages\":[\"digital signature\"],\"request\":\"" CSR_BASE64 "\"}}")};
+	fx_open_with(&f, 1, &kinds_tables);
+	CHECK_INT(call(&f, f.admin, &q), 201);
+	q.verb = CLIENT_PATCH_MERGE;
+	q.name = STR("c");
+	q.subresource = STR("approval");
+	q.body = STR(
+		"{\"metadata\":{\"annotations\":{\"who\":\"me\"}},\"status\":{\"conditions\":[{\"type\":"
+		"\"Approved\",\"status\":\"True\",\"reason\":\"e\"}]}}");
+	CHECK_INT(call(&f, f.admin, &q), 200);
+	CHECK(says(&f, "\"who\":\"me\""));
+	CHECK(says(&f, "\"Approved\""));
+	fx_close(&f);
+}
+
 TEST(binding_and_eviction)
 {
 	struct fixture f;
