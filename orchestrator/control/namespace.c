@@ -6,8 +6,9 @@
  *                                                              finalize
  *                                     -> something: say what in the status, again later
  *
- * Pods go first: what they run must not outlive the rules it is kept by (NetworkPolicies, say: KEP-5080). What is left goes in its own time (pods and their grace, finalizers): each deletion seen, or a second,
- * brings the next round. Source: kube-controller-manager pkg/controller/namespace. */
+ * Pods go first: what they run must not outlive the rules it is kept by (NetworkPolicies, say: KEP-5080). What
+ * is left goes in its own time (pods and their grace, finalizers): each deletion seen, or a second, brings the
+ * next round. Source: kube-controller-manager pkg/controller/namespace. */
 #include "orchestrator/control/control.h"
 
 #include "kinds/core_v1.h"
