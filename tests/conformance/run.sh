@@ -28,10 +28,10 @@ tmp=$(mktemp -d)
 . "$here/ground.sh"
 . "$here/spec.sh"
 
-lanes= lane=0
+lanes=
 finish() {
-	# shellcheck disable=SC2046
-	kill $lanes $(cat "$tmp"/running.* 2>/dev/null) 2>/dev/null
+	# shellcheck disable=SC2086
+	[ -z "$lanes" ] || { kill $lanes && wait $lanes; } 2>/dev/null
 	ground_stop
 	rm -rf "$tmp"
 }
@@ -59,12 +59,30 @@ claim() {
 	} 9>"$tmp/claim"
 }
 
-# lane LIST: runs specs one after the other, as long as there are any.
+# lane LIST: runs specs one after the other, as long as there are any. It is a process of its own, which ends the
+# spec under way when it is ended itself.
 lane() {
+	# shellcheck disable=SC2154
+	trap 'kill $spec 2>/dev/null; exit 1' TERM
+	spec=
 	while name=$(claim "$1") && [ -n "$name" ]; do
 		spec "$name"
 		ground_alive || { echo "conformance: $(ground_why)" >&2; return 1; }
 	done
+}
+
+# lanes_run N LIST: N lanes until all are done.
+lanes_run() {
+	ended=0
+	for _ in $(seq "$1"); do
+		lane "$2" &
+		lanes="$lanes $!"
+	done
+	for pid in $lanes; do
+		wait "$pid" || ended=1
+	done
+	lanes=
+	return $ended
 }
 
 chosen >"$tmp/chosen"
@@ -75,16 +93,6 @@ if [ -s "$tmp/chosen" ]; then
 	kubectl=${KUBECTL:-$("$top/tests/peers/build.sh" kubectl)} || exit 1
 	build=$(sha256sum "$(ground_program)" | cut -c1-12)
 	ground_start || { ground_why; exit 1; }
-	ended=0
-	for lane in $(seq 0 $((JOBS - 1))); do
-		lane "$tmp/together" &
-		lanes="$lanes $!"
-	done
-	for pid in $lanes; do
-		wait "$pid" || ended=1
-	done
-	lanes=
-	[ $ended -ne 0 ] || lane "$tmp/serial" || ended=1
-	[ $ended -eq 0 ] || exit 1
+	lanes_run "$JOBS" "$tmp/together" && lanes_run 1 "$tmp/serial" || exit 1
 fi
 "$here/results.sh" "$out" "$SPECS"

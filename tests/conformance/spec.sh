@@ -1,8 +1,8 @@
 # Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
 #
 # tests/conformance/spec.sh: one spec by one process of e2e.test, and what it came to as a line of runs.tsv.
-# Sourced by run.sh, which sets out, tmp, e2e, kubectl, build, ON, LIMIT and
-# lane (whose running.LANE holds the process that is to be ended with the run); KUBECONFIG is the ground's.
+# Sourced by run.sh, which sets out, e2e, kubectl, build, ON and LIMIT, and ends the process $spec when the run is
+# ended; KUBECONFIG is the ground's.
 
 # spec_limit NAME: the seconds it may take.
 spec_limit() {
@@ -38,10 +38,10 @@ spec() {
 		--disable-log-dump --dump-logs-on-failure=false --minStartupPods=-1 --ginkgo.no-color --ginkgo.v \
 		--ginkgo.focus "$focus\$" --ginkgo.timeout "${limit}s" --ginkgo.json-report "$dir/report.json" \
 		>"$dir/log" 2>&1 </dev/null &
-	echo $! >"$tmp/running.$lane"
-	wait $!
+	spec=$!
+	wait $spec
 	verdict=$(spec_verdict "$1" "$dir" $? $(($(date +%s) - began)))
-	rm "$tmp/running.$lane"
+	spec=
 	[ ! -e "$dir/report.json" ] || gzip -f "$dir/report.json"
 	printf '%s\t%s\t%s\t%s\t%s\n' "$began" "$build" "$ON" "$verdict" "$1" >>"$out/runs.tsv"
 	printf '%s\n' "$verdict" | awk -F '\t' -v name="$1" '{
