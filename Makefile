@@ -190,7 +190,8 @@ BENCH ?=
 suite-fuzz: SECONDS := 2
 fuzz suite-fuzz: $(filter $(if $(FUZZ),%/$(FUZZ) %/$(FUZZ)_fuzz,%),$(fuzzers))
 	@tests/fuzz/run.sh $(SECONDS) $(O)/fuzz/found $^
-bench_parts = $(filter $(or $(BENCH),%),$(BENCH_PARTS))
+PEER ?=
+bench_parts = $(if $(PEER),peer,$(filter $(or $(BENCH),%),$(BENCH_PARTS)))
 bench: $(foreach p,$(bench_parts),$(filter %/$p_bench,$(benches)) $(BENCH_NEEDS_$p))
 	@tests/bench/run.sh $(O) $(bench_parts)
 lint: $(foreach l,$(LIBS),$(call archives,musl,$l))
@@ -254,6 +255,7 @@ help:
 	@echo 'make format        lays out all C as .clang-format says'
 	@echo 'make fuzz          every fuzz target for SECONDS=60, JOBS= at a time; FUZZ=<name> one of them'
 	@echo 'make bench         figures with their floors and targets; BENCH=<part>: $(BENCH_PARTS)'
+	@echo '                   PEER=1: beside kube-apiserver and etcd, in one run'
 	@echo 'make soak          three machines under churn and kills for MINUTES=60: what leaks or grows'
 	@echo 'make deps          only what others wrote; deps-update NAME=<row>: its newest version into deps/lock'
 	@echo 'make clean         forget what was compiled (the cache outside the tree stays)'

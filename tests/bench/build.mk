@@ -4,7 +4,11 @@
 # (BENCH_ of its folder); what it needs to be built stands in BENCH_NEEDS_<part>.
 BENCH_PARTS := size boot server api dns proxy store tls json checks
 LOAD := $(O)/musl/bench/api_load
-BENCH_netstack/http := tests/bench/api_load.c
+LIBS += tests/bench
+SRC_tests/bench := tests/bench/load_loop.c tests/bench/load_watch.c
+DEPS_tests/bench := netstack/http netstack/tls base
+BENCH_tests/bench := tests/bench/api_load.c
+BENCH_NEEDS_peer := $(O)/bin/keelson $(O)/bin/oracle $(LOAD)
 BENCH_NEEDS_size := image kernel
 BENCH_NEEDS_boot := image kernel programs $(LOAD)
 BENCH_NEEDS_server := $(O)/bin/keelson $(LOAD)

@@ -24,9 +24,10 @@ oracle=$O/bin/oracle
 mkdir -p "$out"
 tmp=$(mktemp -d "$(test -w /dev/shm && echo /dev/shm || echo /tmp)/oracle.XXXXXX")
 pids=
+. "$top/tests/peers/pair.sh"
 
 finish() {
-	for p in $pids; do
+	for p in $pids $pair_pids; do
 		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
 	done
 	rm -rf "$tmp"
@@ -36,52 +37,13 @@ trap 'exit 1' INT TERM
 
 die() { echo "oracle: $*" >&2; exit 1; }
 
-# await WHAT LOG COMMAND...: polls until the command succeeds, 120 s; the process is the last one started.
-await() {
-	what=$1 log=$2 n=0
-	shift 2
-	until "$@" >/dev/null 2>&1; do
-		kill -0 "$last" 2>/dev/null || { tail -20 "$log" >&2; die "$what ended"; }
-		n=$((n + 1))
-		[ $n -lt 1200 ] || die "$what is not ready after 120 s; see $log"
-		sleep 0.1
-	done
-}
-
 start_keelson() {
-	rm -f "$out/keelson.log" # a line of an earlier run would be taken for this one's
-	: >"$out/keelson.log" # not what an earlier run wrote
+	: >"$out/keelson.log" # a line of an earlier run would be taken for this one's
 	"$O/bin/keelson" server --data-dir "$tmp/k" --listen 127.0.0.1:0 --api-only >"$out/keelson.log" 2>&1 &
-	last=$!
-	pids="$pids $last"
-	await keelson "$out/keelson.log" grep -q ' ready on ' "$out/keelson.log"
+	pids=$!
+	pair_await keelson "$out/keelson.log" "$pids" grep -q ' ready on ' "$out/keelson.log" || die 'no server'
 	keelson=$(sed -n 's/.* ready on //p' "$out/keelson.log")
 	pki=$tmp/k/pki
-}
-
-start_upstream() {
-	program=$("$top/tests/peers/build.sh" kube-apiserver)
-	etcd=$("$top/tests/peers/build.sh" etcd)
-	# shellcheck disable=SC2046
-	set -- $("$oracle" ports 3)
-	"$etcd" --data-dir "$tmp/etcd" --listen-client-urls "http://127.0.0.1:$1" --advertise-client-urls "http://127.0.0.1:$1" \
-		--listen-peer-urls "http://127.0.0.1:$2" --initial-advertise-peer-urls "http://127.0.0.1:$2" \
-		--initial-cluster "default=http://127.0.0.1:$2" >"$out/etcd.log" 2>&1 &
-	last=$!
-	pids="$pids $last"
-	await etcd "$out/etcd.log" curl -sf "http://127.0.0.1:$1/health"
-	"$program" --etcd-servers "http://127.0.0.1:$1" --bind-address 127.0.0.1 --secure-port "$3" \
-		--cert-dir "$tmp" --tls-cert-file "$pki/server.crt" --tls-private-key-file "$pki/server.key" \
-		--client-ca-file "$pki/ca.crt" --authorization-mode Node,RBAC --allow-privileged \
-		--enable-admission-plugins NodeRestriction --endpoint-reconciler-type none \
-		--service-cluster-ip-range 10.96.0.0/16,fd00:10:96::/112 --service-account-key-file "$pki/sa.pub" \
-		--service-account-signing-key-file "$pki/sa.key" \
-		--service-account-issuer https://kubernetes.default.svc.cluster.local >"$out/kube-apiserver.log" 2>&1 &
-	last=$!
-	pids="$pids $last"
-	upstream=https://127.0.0.1:$3
-	await kube-apiserver "$out/kube-apiserver.log" curl -sf --cacert "$pki/ca.crt" --cert "$pki/admin.crt" \
-		--key "$pki/admin.key" "$upstream/readyz"
 }
 
 ask_keelson() { "$oracle" replay "$keelson" "$pki" "$1" "$out/ours"; }
@@ -90,7 +52,8 @@ ask() {
 	(cd "$here/generate" && go build -o "$O/bin/oracle-generate" .)
 	"$O/bin/oracle-generate" "$top/tests/api/facts" "$here/objects.json" "$out/corpus"
 	start_keelson
-	start_upstream
+	pair_start "$tmp/upstream" "$pki" || die 'no peer'
+	upstream=$pair_url
 	begin=$(date +%s)
 	"$oracle" replay "$upstream" "$pki" "$out/corpus" "$out/theirs"
 	middle=$(date +%s)
