@@ -229,7 +229,8 @@ static void
 op_run(struct load *l, const struct op *op)
 {
 	l->op = op;
-	l->flying = l->done = l->errors = l->conflicts = l->bytes = l->seq = l->opened = l->events = l->cut = 0;
+	l->flying = l->done = l->errors = l->conflicts = l->bytes = l->seq = l->opened = l->events =
+		l->cut = 0;
 	l->took.n = 0;
 	unsigned conns = l->conns, objects = l->objects;
 	const char *resource = l->resource;

@@ -76,7 +76,8 @@ void load_slots_close(struct load *l, size_t n);
 /* load_drive: slots from..from+n have a request of l->op under way until time or count is over. */
 void load_drive(struct load *l, size_t from, size_t n);
 /* load_ask: one request of s; path begins with '/'. type NULL: no body. */
-void load_ask(struct slot *s, const char *method, const char *type, struct str path, struct str body);
+void load_ask(
+	struct slot *s, const char *method, const char *type, struct str path, struct str body);
 
 /* run_closed: l->op by --conns slots, and its line; run_idle: idle connections and what they hold. */
 void run_closed(struct load *l);

@@ -86,7 +86,8 @@ object_put(struct load *l, struct buf *b, const char *name, size_t seq)
 }
 
 static void slot_next(struct slot *s);
-static void on_done(void *arg, const struct err *e, const struct http_response *resp, struct str body);
+static void on_done(
+	void *arg, const struct err *e, const struct http_response *resp, struct str body);
 
 void
 load_ask(struct slot *s, const char *method, const char *type, struct str path, struct str body)
@@ -135,7 +136,8 @@ load_contend(struct slot *s, struct str body)
 	buf_fmt(&path, "/api/v1/namespaces/%s/%s/" STR_FMT, l->ns, l->resource, STR_ARG(name));
 	buf_fmt(&next,
 		"{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"" STR_FMT
-		"\",\"resourceVersion\":\"" STR_FMT "\",\"labels\":{\"app\":\"load\"}},\"data\":{\"n\":\"%zu\"}}",
+		"\",\"resourceVersion\":\"" STR_FMT
+		"\",\"labels\":{\"app\":\"load\"}},\"data\":{\"n\":\"%zu\"}}",
 		STR_ARG(name), STR_ARG(version), l->seq);
 	load_ask(s, "PUT", "application/json", buf_view(&path), buf_view(&next));
 	return true;
@@ -149,8 +151,8 @@ load_page(struct slot *s, struct str body)
 	struct str token = metadata_of(body, STR("\"continue\":\""));
 	if (token.n == 0)
 		return false;
-	buf_fmt(&path, "/api/v1/namespaces/%s/%s%s&continue=" STR_FMT, l->ns, l->resource, l->op->query,
-		STR_ARG(token));
+	buf_fmt(&path, "/api/v1/namespaces/%s/%s%s&continue=" STR_FMT, l->ns, l->resource,
+		l->op->query, STR_ARG(token));
 	load_ask(s, l->op->method, l->op->type, buf_view(&path), STR(""));
 	return true;
 }
@@ -257,9 +259,9 @@ run_closed(struct load *l)
 	double n = l->done ? (double)l->done : 1;
 	printf("%s resource=%s conns=%u n=%zu errors=%zu conflicts=%zu rate=%.2f cpu_us=%.2f p50_us=%.0f "
 	       "p99_us=%.0f bytes=%.0f\n",
-		l->op->name, l->resource, l->conns, l->done, l->errors, l->conflicts, n * 1e9 / (double)wall,
-		(double)cpu / n / 1e3, percentile_us(&l->took, 50), percentile_us(&l->took, 99),
-		(double)l->bytes / n);
+		l->op->name, l->resource, l->conns, l->done, l->errors, l->conflicts,
+		n * 1e9 / (double)wall, (double)cpu / n / 1e3, percentile_us(&l->took, 50),
+		percentile_us(&l->took, 99), (double)l->bytes / n);
 	load_slots_close(l, l->conns);
 }
 
