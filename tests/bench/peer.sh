@@ -26,9 +26,9 @@ figure() { while read -r line; do word "$line" "$2"; done <"$tmp/$1.lines" | med
 # peak PID...: MiB that the processes held at most.
 peak() { for p in "$@"; do sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$p/status"; done | awk '{ n += $1 } END { printf "%.0f", n / 1024 }'; }
 
-line_of() {
-	printf '%-31s %-6s %9s %9s %10s %12s  %s\n' "$@"
-}
+# tell: prints a line of input, which stays in O/bench/peer as well, for docs/compatibility.md.
+tell() { tee -a "$O/bench/peer"; }
+line_of() { printf '%-31s %-6s %9s %9s %10s %12s  %s\n' "$@" | tell; }
 
 # versus WHAT TARGET LESS OPTION... OPERATION: both sides in turn; TARGET is how many times more our side shall do in a
 # second of CPU (design/targets; - = not said), LESS what our side does not do, or nothing.
@@ -51,10 +51,12 @@ versus() {
 	awk -v what="$what" -v less="$less" -v target="$target" -v r="$ours_rate" -v R="$theirs_rate" -v c="$ours_cpu_us" -v C="$theirs_cpu_us" \
 		-v p="$ours_p50_us" -v P="$theirs_p50_us" -v q="$ours_p99_us" -v Q="$theirs_p99_us" 'BEGIN {
 		printf "%-31s %-6s %8.1fx %8.1fx %9.1fx %11.1fx  %s%s\n", what, "ratio", r / R, P / p, Q / q, C / c,
-			target == "-" ? "" : sprintf(">= %sx: %s; ", target, C / c >= target ? "met" : "not met"), less }'
+			target == "-" ? "" : sprintf(">= %sx: %s; ", target, C / c >= target ? "met" : "not met"), less }' | tell
 }
 
 server_start "$tmp/ours" --api-only && pair_start "$tmp/theirs" "$pki" || { bench_end; return 1; }
+mkdir -p "$O/bench"
+: >"$O/bench/peer"
 line_of operation side a-second p50-us p99-us a-CPU-second 'target; what ours does not do'
 less='no managedFields'
 both_do --objects 500 fill || return 1

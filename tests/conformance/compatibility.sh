@@ -1,13 +1,34 @@
 #!/bin/sh
 # Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
 #
-# tests/conformance/compatibility.sh O: docs/compatibility.md, to standard output, of the results in
-# O/conformance (make conformance-docs).
+# tests/conformance/compatibility.sh O: docs/compatibility.md, to standard output, of the results that are there
+# (make conformance-docs): of make conformance in O/conformance, of make oracle in O/oracle/table, of
+# make bench PEER=1 in O/bench/peer. What was not run is said to be missing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1/conformance
 "$here/results.sh" "$out" "$here/specs" >"$out/table"
 release=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" { print $3 }' "$here/../peers/go.mod")
+oracle_table=$1/oracle/table
+peer_table=$1/bench/peer
+# of FILE COMMAND...: what the command makes of it, or that it is not there.
+of() {
+	[ -s "$1" ] || { echo 'Not run.' && return; }
+	date -u -r "$1" '+Run on %Y-%m-%d.%n'
+	shift
+	"$@"
+}
+oracle() {
+	echo '| kind | answers compared | equal | equal but for managedFields | different | not served |'
+	echo '|---|---|---|---|---|---|'
+	awk '/^kind / { on = 1; next } /^\(managed/ { exit }
+		on { print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " | " $6 " |" }' "$oracle_table"
+}
+peer() {
+	echo '```'
+	cat "$peer_table"
+	echo '```'
+}
 cat <<E
 # Compatibility
 
@@ -29,4 +50,19 @@ First lines of errors, most frequent first, with what stands for one object take
 | specs | error |
 |---|---|
 $("$here/causes.sh" "$out" | head -25)
+
+## Answer by answer
+
+The same requests to kube-apiserver $release and to \`keelson server\` (\`make oracle\`): for each kind valid objects, each field
+wrong in turn, all verbs, patch types, selectors, Tables, watches. Equal is status, headers and body, error texts
+included, but for times, ids, revisions and addresses.
+
+$(of "$oracle_table" oracle)
+
+## Work, beside kube-apiserver and etcd
+
+\`make bench PEER=1\`: both sides on one machine, asked in turn by the same program; a ratio says how many times better
+ours is.
+
+$(of "$peer_table" peer)
 E

@@ -61,6 +61,14 @@ ask() {
 	echo "upstream $((middle - begin)) s, keelson $(($(date +%s) - middle)) s"
 }
 
+# compare OPTION...: the table, and what was printed in $out/table as well.
+compare() {
+	status=0
+	"$oracle" compare "$@" >"$out/table" || status=$?
+	cat "$out/table"
+	return $status
+}
+
 ask_recorded() {
 	zstd -dqf --long=27 "$here/recorded.zst" -o "$out/theirs"
 	start_keelson
@@ -70,21 +78,21 @@ ask_recorded() {
 case ${1:-} in
 ask)
 	ask
-	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff"
+	compare "$out/theirs" "$out/ours" "$out/diff"
 	;;
 record)
 	ask
 	zstd -q -19 --long=27 -f "$out/theirs" -o "$here/recorded.zst"
-	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff"
+	compare "$out/theirs" "$out/ours" "$out/diff"
 	cp "$out/diff/states" "$here/states.txt"
 	;;
 suite)
 	ask_recorded
-	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff" "$here/states.txt"
+	compare "$out/theirs" "$out/ours" "$out/diff" "$here/states.txt"
 	;;
 hold)
 	ask_recorded
-	"$oracle" compare "$out/theirs" "$out/ours" "$out/diff"
+	compare "$out/theirs" "$out/ours" "$out/diff"
 	cp "$out/diff/states" "$here/states.txt"
 	;;
 show)
