@@ -529,16 +529,15 @@ pod_phase(const struct phase_in *v, size_t n, struct str restart_policy, bool te
 			waiting += again;
 			good += !again && v[i].exit_code == 0;
 			bad += !again && v[i].exit_code != 0;
-		} else if (terminating && v[i].created) {
-			bad++;
+		} else if (v[i].created) { /* made anew */
+			waiting += !terminating;
+			bad += terminating;
 		} else {
 			pending++;
 		}
 	}
-	if (pending && running == 0 && waiting == 0 && good == 0 && bad == 0)
+	if (pending && !terminating) /* all have been started when a pod is said to run */
 		return "Pending";
-	if (pending && !terminating)
-		return running || waiting ? "Running" : "Pending";
 	if (running || waiting)
 		return "Running";
 	if (pending)

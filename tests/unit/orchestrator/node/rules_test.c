@@ -242,7 +242,11 @@ TEST(phases)
 	} rows[] = {
 		{"Always", "Pending", false, {{0}, {0}}},
 		{"Always", "Running", false, {{.running = true}, {.running = true}}},
-		{"Always", "Running", false, {{.running = true}, {0}}},
+		/* it was said to run while a container had never been started: its logs were asked for and not there */
+		{"Always", "Pending", false, {{.running = true}, {0}}},
+		{"Always", "Running", false, {{.running = true}, {.created = true}}},
+		{"Never", "Pending", false, {{.exited = true}, {0}}},
+		{"Always", "Pending", true, {{0}, {0}}},
 		{"Always", "Running", false, {{.exited = true, .exit_code = 1}, {.running = true}}},
 		{"Never", "Running", false, {{.exited = true, .exit_code = 1}, {.running = true}}},
 		{"Never", "Failed", false, {{.exited = true, .exit_code = 1}, {.exited = true}}},
