@@ -82,6 +82,7 @@ ag=$work/agnhost
 mkdir -p "$ag/uploads"
 tools "$ag" bash curl netcat-openbsd bind9-dnsutils bind9-libs bind9-host iproute2 socat
 ln -sf nc.openbsd "$ag/usr/bin/nc"
+ln -sf bash "$ag/usr/bin/sh" # busybox's shell takes its own nc before all others, which knows no UDP
 echo 'user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh' >>"$ag/etc/passwd"
 printf 'user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n' >>"$ag/etc/group"
 cp "$agnhost" "$ag/agnhost"
