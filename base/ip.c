@@ -299,3 +299,16 @@ ip_is_unspecified(const struct ip_addr *a)
 
 	return a->family != 0 && memcmp(a->b, zero, 16) == 0;
 }
+
+bool
+ip_is_global_unicast(const struct ip_addr *a)
+{
+	static const uint8_t broadcast[4] = {255, 255, 255, 255};
+
+	if (a->family == 0 || ip_is_unspecified(a) || ip_is_loopback(a))
+		return false;
+	if (a->family == 4)
+		return (a->b[0] & 0xf0) != 0xe0 && (a->b[0] != 169 || a->b[1] != 254) &&
+			memcmp(a->b, broadcast, 4) != 0;
+	return a->b[0] != 0xff && (a->b[0] != 0xfe || (a->b[1] & 0xc0) != 0x80);
+}

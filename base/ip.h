@@ -64,5 +64,8 @@ struct ip_addr ip_add(const struct ip_addr *a, uint64_t n);
 struct ip_addr ip_prefix_last(const struct ip_prefix *p);
 bool ip_is_loopback(const struct ip_addr *a);
 bool ip_is_unspecified(const struct ip_addr *a);
+/* ip_is_global_unicast: neither unspecified, loopback, link-local, multicast nor 255.255.255.255; private ones are
+ * (as Go's net.IP.IsGlobalUnicast). */
+bool ip_is_global_unicast(const struct ip_addr *a);
 
 #endif

@@ -76,6 +76,8 @@ struct api_server {
 
 	struct tls_ctx *tls;         /* serving */
 	struct tls_ctx *kubelet_tls; /* towards nodes */
+	struct tls_ctx
+		*pod_tls; /* towards what users run: no certificate of ours, theirs unchecked */
 	struct tls_key *sa_key;
 	struct api_ranges ranges;
 	struct str sa_kid, sa_issuer, cluster_domain;

@@ -403,7 +403,7 @@ proxy_start(struct request *r, const struct proxy_target *t)
 	struct http_header *headers = NULL;
 	struct http_call_spec spec = {.method = h->method,
 		.url = t->url,
-		.tls = r->server->kubelet_tls,
+		.tls = t->node ? r->server->kubelet_tls : r->server->pod_tls,
 		.head_ns = HEAD_NS,
 		.body_bytes = -1};
 	spec.n_headers = headers_for(r, h, &headers);
@@ -414,9 +414,6 @@ proxy_start(struct request *r, const struct proxy_target *t)
 	spec.stream_body = h->has_body && spec.upgrade.n == 0;
 	if (spec.stream_body)
 		spec.body_bytes = h->body_bytes;
-	if (!t->node && str_starts(t->url, STR("https:")))
-		return request_fail(r, R_SERVICE_UNAVAILABLE,
-			"https targets other than node APIs are not supported");
 	int rc = http_call_start(c, &spec, &call_fns, p, &p->call, &e);
 	if (rc < 0)
 		return request_fail(r, R_INTERNAL_ERROR,

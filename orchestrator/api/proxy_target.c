@@ -4,8 +4,10 @@
  * ready endpoint of a service.
  *
  * Invariant: node APIs are reached by https with the API server's client certificate, and their
- * serving certificate is checked against the cluster CA for the address that was dialled.
+ * serving certificate is checked against the cluster CA for the address that was dialled. Nothing else gets that
+ * certificate. Pods and services are reached at addresses of pods only, never at the machine's own.
  * Source: Kubernetes API (connect subresources); kubelet server endpoints; KEP-4006. */
+#include "base/ip.h"
 #include "base/rand.h"
 #include "orchestrator/api/proxy_int.h"
 
@@ -252,6 +254,13 @@ target_node(struct request *r, struct str scheme, struct str name, struct str po
 	return STEP_NEXT;
 }
 
+static bool
+may_dial(struct str address)
+{
+	struct ip_addr a;
+	return ip_parse(address, &a) == 0 && ip_is_global_unicast(&a);
+}
+
 static enum step
 target_pod(struct request *r, struct str scheme, struct str name, struct str port,
 	struct proxy_target *ret)
@@ -260,14 +269,17 @@ target_pod(struct request *r, struct str scheme, struct str name, struct str por
 	if (object_read(r, r->server->pods, r->ns, name, &pod, NULL) < 0)
 		return request_fail_not_found(r, NULL, name);
 	struct str host = doc_get_str(doc_get(pod, STR("status")), STR("podIP"));
-	int64_t n = 80;
-	if (host.n == 0)
-		return bad(r, "address not allowed: pod ", name, " has no address");
-	const struct doc *first = doc_index(
-		doc_get(doc_get(pod, STR("spec")), STR("containers")), 0);
-	const struct doc *p = doc_index(doc_get(first, STR("ports")), 0);
-	if (p)
-		n = doc_get_int(p, STR("containerPort"), 80);
+	int64_t n = 0;
+	if (!may_dial(host))
+		return request_fail(r, R_BAD_REQUEST, "address not allowed");
+	n = str_eq(scheme, STR("https")) ? 443 : 80;
+	DOC_EACH (c, doc_get(doc_get(pod, STR("spec")), STR("containers"))) {
+		const struct doc *p = doc_index(doc_get(c, STR("ports")), 0);
+		if (!p)
+			continue;
+		n = doc_get_int(p, STR("containerPort"), n);
+		break;
+	}
 	if (port.n && str_to_i64(port, &n) < 0)
 		return bad(r, "invalid pod proxy port '", port, "'");
 	ret->url = tail_url(r, str_eq(scheme, STR("https")), host_port(r, host, n));
@@ -280,6 +292,22 @@ struct endpoints {
 	struct str chosen;
 	uint64_t seen;
 };
+
+/* of_pod: an endpoint is the address of a pod of this namespace, and the pod says the same. */
+static bool
+of_pod(struct request *r, const struct doc *endpoint, struct str ip)
+{
+	const struct doc *ref = doc_get(endpoint, STR("targetRef"));
+	struct doc *pod = NULL;
+	if (!str_eq(doc_get_str(ref, STR("namespace")), r->ns) ||
+		object_read(r, r->server->pods, r->ns, doc_get_str(ref, STR("name")), &pod, NULL) <
+			0)
+		return false;
+	DOC_EACH (x, doc_get(doc_get(pod, STR("status")), STR("podIPs")))
+		if (str_eq(doc_get_str(x, STR("ip")), ip))
+			return may_dial(ip);
+	return false;
+}
 
 /* Reservoir of one: every ready endpoint is as likely as the others. */
 static bool
@@ -297,7 +325,8 @@ slice_look(void *arg, struct doc *slice)
 	DOC_EACH (x, doc_get(slice, STR("endpoints"))) {
 		struct str ip = doc_as_str(doc_index(doc_get(x, STR("addresses")), 0));
 		if (!port || !ip.n ||
-			!doc_get_bool(doc_get(x, STR("conditions")), STR("ready"), true))
+			!doc_get_bool(doc_get(x, STR("conditions")), STR("ready"), true) ||
+			!of_pod(e->r, x, ip))
 			continue;
 		if (rand_below(++e->seen) == 0)
 			e->chosen = host_port(e->r, ip, port);

@@ -181,7 +181,9 @@ keys_load(struct api_server *s, struct err *e)
 	rc = tls_ctx_new(
 		&(struct tls_config){.pairs = &kubelet, .n_pairs = 1, .ca_pem = p->ca_cert},
 		&s->kubelet_tls, e);
-	return rc < 0 ? err_wrap(e, "kubelet client certificate") : 0;
+	if (rc < 0)
+		return err_wrap(e, "kubelet client certificate");
+	return tls_ctx_new(&(struct tls_config){.insecure = true}, &s->pod_tls, e);
 }
 
 static void
@@ -198,6 +200,7 @@ server_free(struct api_server *s)
 	api_docs_free(s->docs);
 	tls_ctx_unref(s->tls);
 	tls_ctx_unref(s->kubelet_tls);
+	tls_ctx_unref(s->pod_tls);
 	tls_key_free(s->sa_key);
 	map_release(&s->by_path);
 	arena_free(s->a);

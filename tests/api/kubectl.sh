@@ -98,6 +98,11 @@ suite() {
 	for i in 1 2 3 4 5; do $k create cm "p$i" -n t >/dev/null 2>&1; done
 	say "pages" 'p1.*p2.*p3.*p4.*p5' $k get cm -n t --chunk-size=2
 	say "remaining" '"remainingItemCount":[1-9]' $k get --raw '/api/v1/namespaces/t/configmaps?limit=2'
+	say "a pod" 'pod/here created' $k run here -n t --image=i
+	say "that says it is the machine itself" 'pod/here patched' $k patch pod here -n t --subresource=status --type=merge \
+		-p '{"status":{"podIP":"127.0.0.1","podIPs":[{"ip":"127.0.0.1"}]}}'
+	say "is not reached through the API" 'address not allowed' $k get --raw /api/v1/namespaces/t/pods/here:22/proxy/
+	say "and goes" 'pod "here" .*deleted' $k delete pod here -n t --grace-period=0 --force
 	give <<-X
 		{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},
 		 "spec":{"foo":1,"containers":[{"name":"c","image":"i"}]}}

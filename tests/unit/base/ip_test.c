@@ -101,3 +101,21 @@ TEST(kinds_of_addresses)
 	b = ip_add(&b, 1);
 	CHECK(ip_is_loopback(&b));
 }
+
+TEST(addresses_that_lead_elsewhere)
+{
+	static const struct {
+		const char *text;
+		bool want;
+	} rows[] = {{"10.244.0.3", true}, {"192.0.2.1", true}, {"fd00::1", true},
+		{"2001:db8::1", true}, {"0.0.0.0", false}, {"127.0.0.1", false},
+		{"169.254.169.254", false}, {"224.0.0.1", false}, {"239.1.2.3", false},
+		{"255.255.255.255", false}, {"::", false}, {"::1", false}, {"fe80::1", false},
+		{"febf::1", false}, {"ff02::1", false}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ip_addr a;
+		CHECK_INT(ip_parse(str_c(rows[i].text), &a), 0);
+		CHECK_INT(ip_is_global_unicast(&a), rows[i].want);
+	}
+	CHECK(!ip_is_global_unicast(&(struct ip_addr){0}));
+}
