@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PACKETS_PER_TURN 64
+#define SOCKETS_WAIT_MS 2000
 #define SEND_WAIT_MS 1000 /* PID 1 always reads; longer than this it is not there */
 
 struct init_client {
@@ -189,11 +190,11 @@ init_fd_del(struct init_client *c, struct str name)
 }
 
 int
-init_fd_list(struct init_client *c, int timeout_ms, void (*fn)(void *arg, struct str name, int fd),
-	void *arg)
+init_fd_list(struct init_client *c, struct str prefix, int timeout_ms,
+	void (*fn)(void *arg, struct str name, int fd), void *arg)
 {
 	struct lister list = {.fn = fn, .arg = arg};
-	int rc = send_msg(c, (struct init_msg){.op = INIT_FD_LIST}, STR_NONE, -1);
+	int rc = send_msg(c, (struct init_msg){.op = INIT_FD_LIST}, prefix, -1);
 	int64_t deadline_ns = clock_mono_ns() + timeout_ms * NS_PER_MS;
 	while (rc >= 0 && !list.end) {
 		int64_t left_ns = deadline_ns - clock_mono_ns();
@@ -209,6 +210,39 @@ init_fd_list(struct init_client *c, int timeout_ms, void (*fn)(void *arg, struct
 			dispatch(c, &packet, fd, &list);
 	}
 	return rc < 0 ? rc : 0;
+}
+
+struct sockets {
+	struct init_client *c;
+	struct init_socket *s;
+	size_t n;
+};
+
+static void
+on_socket(void *arg, struct str name, int fd)
+{
+	struct sockets *all = arg;
+	for (size_t i = 0; i < all->n; i++)
+		if (all->s[i].fd < 0 && str_eq_c(name, all->s[i].name)) {
+			all->s[i].fd = fd;
+			return;
+		}
+	close(fd);
+	init_fd_del(all->c, name);
+}
+
+int
+init_sockets(struct init_client *c, struct init_socket *s, size_t n)
+{
+	struct sockets all = {c, s, n};
+	for (size_t i = 0; i < n; i++)
+		s[i].fd = -1;
+	int rc = init_fd_list(c, STR(INIT_LISTEN), SOCKETS_WAIT_MS, on_socket, &all);
+	for (size_t i = 0; rc < 0 && i < n; i++) {
+		cleanup_fd(&s[i].fd);
+		s[i].fd = -1;
+	}
+	return rc;
 }
 
 int

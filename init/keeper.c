@@ -34,7 +34,8 @@ void
 keeper_connect(struct keeper *k, unsigned role, int fd, bool wants_exits, uint32_t may)
 {
 	BUG_ON(role >= KEEPER_ROLES);
-	k->roles[role] = (struct keeper_role){fd, wants_exits, may, SIZE_MAX};
+	k->roles[role] = (struct keeper_role){
+		.fd = fd, .wants_exits = wants_exits, .may = may, .list_at = SIZE_MAX};
 }
 
 void
@@ -114,8 +115,8 @@ entry_clear(struct keeper *k, struct keeper_fd *f)
 	k->n_fds--;
 }
 
-static void
-fd_del(struct keeper *k, unsigned role, struct str name)
+void
+keeper_forget(struct keeper *k, unsigned role, struct str name)
 {
 	if (!str_ends(name, STR("*"))) {
 		struct keeper_fd *f = entry_find(k, role, name);
@@ -179,11 +180,12 @@ bool
 keeper_flush(struct keeper *k, unsigned role)
 {
 	struct keeper_role *r = &k->roles[role];
+	struct str prefix = str_from(r->list, r->list_len);
 	if (r->fd < 0)
 		return false;
 	while (r->list_at < KEEPER_FDS) {
 		const struct keeper_fd *f = &k->fds[r->list_at];
-		if (f->fd >= 0 && f->role == role) {
+		if (f->fd >= 0 && f->role == role && str_starts(entry_name(f), prefix)) {
 			struct init_msg m = {.op = INIT_FD_ITEM, .name_len = f->name_len};
 			int rc = message_send(k, role, &m, entry_name(f), f->fd);
 			if (rc < 0)
@@ -278,10 +280,12 @@ keeper_receive(struct keeper *k, unsigned role)
 			fd = -1;
 		break;
 	case INIT_FD_DEL:
-		fd_del(k, role, name);
+		keeper_forget(k, role, name);
 		break;
 	case INIT_FD_LIST:
 		r->list_at = 0;
+		r->list_len = (uint8_t)name.n;
+		memcpy(r->list, name.p, name.n);
 		break;
 	case INIT_EXIT_QUERY:
 		exit_query(k, m.pid);

@@ -31,6 +31,8 @@ struct keeper_role {
 	bool wants_exits; /* every INIT_EXIT is sent to it */
 	uint32_t may;     /* bit of each enum init_op it may send */
 	size_t list_at;   /* next table entry of an INIT_FD_LIST under way; SIZE_MAX = none */
+	uint8_t list_len; /* of the prefix it asks for */
+	char list[INIT_NAME_MAX];
 };
 
 struct keeper {
@@ -57,6 +59,8 @@ void keeper_disconnect(struct keeper *k, unsigned role);
 int keeper_receive(struct keeper *k, unsigned role);
 /* keeper_exited: records the end of a reaped child. The oldest record goes when the table is full. */
 void keeper_exited(struct keeper *k, int pid, int status, int64_t at_ns);
+/* keeper_forget: closes what is kept for the role under this name; one that ends in '*': under all that begin so. */
+void keeper_forget(struct keeper *k, unsigned role, struct str name);
 /* keeper_flush: sends what is pending to the role. True: more is left, call again when writable. */
 bool keeper_flush(struct keeper *k, unsigned role);
 

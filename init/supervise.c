@@ -25,6 +25,8 @@
 #define BURST_NS (10 * NS_PER_SEC)
 #define DELAY_FIRST_NS (100 * NS_PER_MS)
 #define DELAY_MAX_NS (5 * NS_PER_SEC)
+/* Whoever would have to wait longer for a role is told so: nobody listens. */
+#define LISTEN_NS NS_PER_SEC
 #define REAP_PER_TURN 256
 /* How long each step of stopping may take before the next one begins. */
 static const int64_t phase_ns[] = {
@@ -212,8 +214,10 @@ role_ended(struct role_state *r, int status)
 	int64_t ran_ns = clock_mono_ns() - r->started_ns;
 	r->pid = 0;
 	conn_close(r);
-	if (sv->stop != STOP_NONE)
+	if (sv->stop != STOP_NONE) {
+		keeper_forget(sv->keeper, role_number(r), STR(INIT_LISTEN "*"));
 		return;
+	}
 	if (r->role->restart == ROLE_ON_FAILURE && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		r->done = true;
 		supervise_start(sv);
@@ -231,6 +235,8 @@ role_ended(struct role_state *r, int status)
 		r->delay_ns = r->delay_ns > DELAY_MAX_NS ? DELAY_MAX_NS : r->delay_ns;
 		r->burst_ns = now_ns;
 	}
+	if (r->delay_ns > LISTEN_NS)
+		keeper_forget(sv->keeper, role_number(r), STR(INIT_LISTEN "*"));
 	if (r->delay_ns)
 		role_again(r);
 	else

@@ -8,7 +8,9 @@
  *   SIGTERM, SIGINT, power button, INIT_POWER -> stop: roles, then all processes, then power
  *
  * Invariants: one loop, nothing allocated after supervise_init; a role is started
- * again at once, ten times in ten seconds; beyond that it waits 100 ms, doubling up to 5 s.
+ * again at once, ten times in ten seconds; beyond that it waits 100 ms, doubling up to 5 s. Its listening sockets
+ * stay open meanwhile (base/init_proto.h), but not over a wait of more than a second: then, and at the
+ * end, who connects is refused.
  * Must not: parse anything from outside, wait for a role. */
 #ifndef INIT_SUPERVISE_H
 #define INIT_SUPERVISE_H

@@ -47,6 +47,17 @@ http_addr_of(const struct sockaddr_storage *s)
 }
 
 int
+http_listen_addr(int fd, struct http_addr *ret, struct err *e)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(sa);
+	if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0)
+		return err_errno(e, -errno, "asking for a listener's address");
+	*ret = http_addr_of(&sa);
+	return 0;
+}
+
+int
 http_listen(const struct http_addr *addr, bool reuse_port, int *ret_fd, struct http_addr *ret_bound,
 	struct err *e)
 {
@@ -66,12 +77,9 @@ http_listen(const struct http_addr *addr, bool reuse_port, int *ret_fd, struct h
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
 	if (bind(fd, (struct sockaddr *)&sa, n) < 0 || listen(fd, 4096) < 0)
 		return err_errno(e, -errno, "listening on '%s'", text);
-	if (ret_bound) {
-		n = sizeof(sa);
-		if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0)
-			return err_errno(e, -errno, "listening on '%s'", text);
-		*ret_bound = http_addr_of(&sa);
-	}
+	int rc = ret_bound ? http_listen_addr(fd, ret_bound, e) : 0;
+	if (rc < 0)
+		return rc;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

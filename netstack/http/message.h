@@ -97,6 +97,8 @@ size_t http_addr_format(const struct http_addr *a, char out[HTTP_ADDR_TEXT]);
  * worker. [::] is dual stack. Port 0: *ret_bound tells (may be NULL). Errors: -errno (e). */
 int http_listen(const struct http_addr *addr, bool reuse_port, int *ret_fd,
 	struct http_addr *ret_bound, struct err *e);
+/* http_listen_addr: what a listener is bound to. -errno (e). */
+int http_listen_addr(int fd, struct http_addr *ret, struct err *e);
 
 /* ---- tunnels ----------------------------------------------------------------------------------- */
 

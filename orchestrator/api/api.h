@@ -60,8 +60,8 @@ struct api_config {
 	struct store *store; /* borrowed; must outlive the server */
 	struct world *world; /* NULL = real */
 
-	/* Listening: descriptors (from PID 1; taken) or an address "127.0.0.1:6443", "[::]:6443"
-	 * (port 0 = any). Neither: no listener. */
+	/* Listening: descriptors of one address (taken), which workers share out among themselves, or an address
+	 * "127.0.0.1:6443", "[::]:6443" (port 0 = any). Neither: no listener. */
 	const int *listen_fds;
 	size_t n_listen_fds;
 	const char *listen;
@@ -88,6 +88,8 @@ struct api_config {
 	int64_t event_ttl_ns;           /* 0 = 1 hour */
 };
 
+/* api_workers: as many as `workers` of the configuration stands for. */
+unsigned api_workers(unsigned wanted);
 /* api_server_new: registers all resources with the store, builds the tables, opens the listeners;
  * serves nothing yet. Returns owned. Errors: -errno of sockets, -EINVAL keys; e says what. */
 int api_server_new(const struct api_config *cfg, struct api_server **ret, struct err *e);

@@ -84,7 +84,6 @@ struct api_server {
 	struct http_addr bound; /* of the first listener */
 	int listen_fds[API_LISTENERS_MAX];
 	size_t n_listen_fds;
-	bool listen_own; /* sockets of our own: one a worker (SO_REUSEPORT) */
 
 	struct api_docs *docs;
 	_Atomic uint64_t inflight[2]; /* read-only, mutating */

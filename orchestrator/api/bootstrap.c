@@ -4,7 +4,9 @@
  * namespaces, RBAC defaults, priority classes, the service `kubernetes` with its endpoints. They go
  * through the pipeline like any other write, by a direct client in system:masters.
  *
- * Order: namespaces first, all others together behind them (one group commit), then the workers start.
+ * Order: namespaces first, all others together behind them (one group commit), then the workers start. Where the
+ * namespaces are there already the workers start first: the others are there too, as far as nobody took them
+ * away and no version came that has more, and a server that was killed serves again the sooner.
  * Invariant: what is there and complete is not written again.
  * Source: k8s.io/kubernetes pkg/controlplane (system namespaces, kubernetes service),
  * pkg/apis/scheduling (system priority classes). */
@@ -29,6 +31,7 @@ struct bootstrap {
 	struct job *jobs, **last;
 	size_t running;
 	int phase;
+	bool serves; /* the workers run */
 	struct loop_work work;
 };
 
@@ -314,6 +317,14 @@ aggregator_start(struct api_server *s)
 }
 
 static void
+serve(struct bootstrap *b)
+{
+	if (!b->serves && server_serve(b->s) < 0)
+		log_error("the workers of the API server do not start");
+	b->serves = true;
+}
+
+static void
 bootstrap_next(struct bootstrap *b)
 {
 	struct api_server *s = b->s;
@@ -322,6 +333,8 @@ bootstrap_next(struct bootstrap *b)
 	b->phase++;
 	if (b->phase == 1) {
 		namespaces(b);
+		if (!b->jobs)
+			serve(b);
 		run_jobs(b);
 	} else if (b->phase == 2) {
 		rbac_bootstrap_objects(b->a, rbac_object, b);
@@ -330,14 +343,13 @@ bootstrap_next(struct bootstrap *b)
 		bootstrap_token(b);
 		run_jobs(b);
 	} else {
+		if (aggregator_start(s) < 0)
+			log_error("cluster role aggregation does not start: out of memory");
+		serve(b);
 		client_free(b->client);
 		arena_free(b->a);
 		s->bootstrap = NULL;
 		free(b);
-		if (aggregator_start(s) < 0)
-			log_error("cluster role aggregation does not start: out of memory");
-		if (server_serve(s) < 0)
-			log_error("the workers of the API server do not start");
 		return;
 	}
 	if (b->running == 0)

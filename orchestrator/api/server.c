@@ -89,29 +89,28 @@ api_worker_free(struct api_worker *w)
 	w->tokens = NULL;
 }
 
-static int
-worker_fd(struct api_server *s, size_t i, size_t worker)
+unsigned
+api_workers(unsigned wanted)
 {
-	if (!s->listen_own || worker == 0)
-		return fcntl(s->listen_fds[i], F_DUPFD_CLOEXEC, 3);
-	int fd = -1;
-	int rc = http_listen(&s->bound, true, &fd, NULL, NULL);
-	return rc < 0 ? rc : fd;
+	long n = wanted ? (long)wanted : sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 1 ? 1 : n > API_WORKERS_MAX ? API_WORKERS_MAX : (unsigned)n;
 }
 
-/* On the worker's own thread, first. */
+/* On the worker's own thread, first. Each has a listener of its own, which the kernel shares connections out to;
+ * where there are fewer, several have the same; where there are more, one has several. */
 static void
 worker_main(struct loop *l, void *arg)
 {
 	struct api_server *s = arg;
 	struct api_worker *w = api_worker_for(s, l);
 	size_t nth = atomic_fetch_add(&s->n_tasks, 1);
-	for (size_t i = 0; w && i < s->n_listen_fds; i++) {
+	for (size_t i = nth % s->n_listen_fds; w && i < s->n_listen_fds;
+		i += api_workers(s->cfg.workers)) {
 		struct http_server_config hc = {.loop = l,
 			.tls = s->tls,
 			.on_request = http_on_request,
 			.arg = w,
-			.listen_fd = worker_fd(s, i, nth)};
+			.listen_fd = fcntl(s->listen_fds[i], F_DUPFD_CLOEXEC, 3)};
 		if (hc.listen_fd < 0 || http_server_new(&hc, &w->http[w->n_http]) < 0)
 			continue;
 		w->n_http++;
@@ -141,16 +140,18 @@ listen_open(struct api_server *s, struct err *e)
 		return err_set(e, -EINVAL, R_UNKNOWN, "too many listening sockets");
 	for (size_t i = 0; i < s->cfg.n_listen_fds; i++)
 		s->listen_fds[s->n_listen_fds++] = s->cfg.listen_fds[i];
-	if (s->n_listen_fds || !s->cfg.listen)
+	if (s->n_listen_fds)
+		return http_listen_addr(s->listen_fds[0], &s->bound, e);
+	if (!s->cfg.listen)
 		return 0;
-	struct http_addr addr;
-	if (http_addr_parse(str_c(s->cfg.listen), &addr) < 0)
+	if (http_addr_parse(str_c(s->cfg.listen), &s->bound) < 0)
 		return err_set(e, -EINVAL, R_UNKNOWN, "'%s' is no address and port", s->cfg.listen);
-	int rc = http_listen(&addr, true, &s->listen_fds[0], &s->bound, e);
-	if (rc < 0)
-		return err_wrap(e, "listening on %s", s->cfg.listen);
-	s->n_listen_fds = 1;
-	s->listen_own = true;
+	for (unsigned i = 0; i < api_workers(s->cfg.workers); i++) {
+		int rc = http_listen(&s->bound, true, &s->listen_fds[i], &s->bound, e);
+		if (rc < 0)
+			return err_wrap(e, "listening on %s", s->cfg.listen);
+		s->n_listen_fds++;
+	}
 	return 0;
 }
 
@@ -268,13 +269,6 @@ api_server_port(const struct api_server *s)
 
 /* ---- start and stop -------------------------------------------------------------------------------- */
 
-static unsigned
-worker_count(const struct api_server *s)
-{
-	long n = s->cfg.workers ? (long)s->cfg.workers : sysconf(_SC_NPROCESSORS_ONLN);
-	return n < 1 ? 1 : n > API_WORKERS_MAX ? API_WORKERS_MAX : (unsigned)n;
-}
-
 int
 api_server_start(struct api_server *s, struct loop *loop, void (*ready)(void *arg), void *arg)
 {
@@ -288,7 +282,7 @@ api_server_start(struct api_server *s, struct loop *loop, void (*ready)(void *ar
 int
 server_serve(struct api_server *s)
 {
-	unsigned n = s->n_listen_fds ? worker_count(s) : 0;
+	unsigned n = s->n_listen_fds ? api_workers(s->cfg.workers) : 0;
 	for (unsigned i = 0; i < n; i++) {
 		int rc = loop_task_start(s->cfg.world, "api", WORKER_STACK, worker_main,
 			worker_exit, s, &s->task_loops[i]);

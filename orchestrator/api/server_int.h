@@ -20,7 +20,7 @@ struct server_options {
 	size_t n_server_ips, n_server_names;
 	bool no_kubeconfig;
 	bool api_only; /* no part runs: objects stay as clients left them */
-	int init_fd;   /* to PID 1, which is told when all parts run; 0 = nobody is */
+	int init_fd; /* to PID 1, which keeps the listeners and is told when all parts run; 0 = nobody is */
 };
 /* server_run: opens the store, serves, runs all parts until a signal ends it. Returns the exit status. */
 int server_run(const struct server_options *o);

@@ -3,7 +3,7 @@
  * server_main: `keelson server`: a whole control plane as one ordinary process: store, API server and the
  * parts of server_parts. server_run is what the control role of a machine runs too (control_role.c).
  *
- * Order: keys, store, API server, first objects, parts, ready; the other way round at the end. SIGTERM and
+ * Order: keys, store, listeners, API server, first objects, parts, ready; the other way round at the end. SIGTERM and
  * SIGINT end it cleanly, and nothing that was acknowledged is lost by any other end. */
 #include "base/disk.h"
 #include "base/init_proto.h"
@@ -73,16 +73,6 @@ on_exit_told(void *arg, int pid, int status, int64_t at_ns)
 }
 
 static void
-init_tell(struct server *s)
-{
-	int rc = init_client_new(s->loop, s->o->init_fd, on_exit_told, NULL, &s->init);
-	if (rc == 0)
-		rc = init_ready(s->init);
-	if (rc < 0)
-		log_warn("telling PID 1: %s", strerror(-rc));
-}
-
-static void
 on_ready(void *arg)
 {
 	struct server *s = arg;
@@ -102,8 +92,9 @@ on_ready(void *arg)
 		return;
 	}
 	log_info("ready on " STR_FMT, STR_ARG(url_of(s)));
-	if (s->o->init_fd)
-		init_tell(s);
+	rc = s->init ? init_ready(s->init) : 0;
+	if (rc < 0)
+		log_warn("telling PID 1: %s", strerror(-rc));
 }
 
 static void
@@ -147,6 +138,35 @@ store_start(struct server *s, struct err *e)
 	return rc < 0 ? err_wrap(e, "opening the object store") : 0;
 }
 
+/* sockets_take: one listener for each worker, as the last process of the role left them with PID 1. */
+static int
+sockets_take(struct server *s, int *fds, size_t n, struct err *e)
+{
+	struct init_socket kept[API_WORKERS_MAX];
+	struct http_addr at;
+	int rc = init_client_new(s->loop, s->o->init_fd, on_exit_told, NULL, &s->init);
+	if (rc == 0)
+		rc = http_addr_parse(str_c(s->o->listen), &at);
+	for (size_t i = 0; i < n; i++)
+		snprintf(kept[i].name, sizeof(kept[i].name), INIT_LISTEN "%s/%zu", s->o->listen, i);
+	if (rc == 0)
+		rc = init_sockets(s->init, kept, n);
+	if (rc < 0)
+		return err_errno(e, rc, "asking PID 1 for the listeners");
+	for (size_t i = 0; i < n; i++) {
+		fds[i] = kept[i].fd;
+		if (fds[i] >= 0)
+			continue;
+		rc = http_listen(&at, true, &fds[i], NULL, e);
+		if (rc < 0)
+			return rc;
+		rc = init_fd_put(s->init, str_c(kept[i].name), fds[i]);
+		if (rc < 0)
+			return err_errno(e, rc, "giving a listener to PID 1");
+	}
+	return 0;
+}
+
 static int
 api_start(struct server *s, struct err *e)
 {
@@ -173,6 +193,14 @@ api_start(struct server *s, struct err *e)
 		.cluster_domain = o->cluster_domain,
 		.bootstrap_token = o->bootstrap_token,
 		.kinds = &kinds_tables};
+	int fds[API_WORKERS_MAX];
+	if (o->init_fd) {
+		cfg.listen_fds = fds;
+		cfg.n_listen_fds = api_workers(o->workers);
+		rc = sockets_take(s, fds, cfg.n_listen_fds, e);
+		if (rc < 0)
+			return rc;
+	}
 	rc = api_server_new(&cfg, &s->api, e);
 	if (rc < 0)
 		return rc;

@@ -139,6 +139,11 @@ open_runtime(struct node *n, const char *data, struct err *e)
 	free(ep);
 	if (rc < 0)
 		return rc;
+	/* Who asks the node API while no process of ours serves waits for the next one. */
+	n->listener = (struct init_socket){.name = INIT_LISTEN "node-api"};
+	rc = init_sockets(runtime_init(n->rt), &n->listener, 1);
+	if (rc < 0)
+		return err_errno(e, rc, "asking PID 1 for the node API's listener");
 	struct err late = {0};
 	if (runtime_recover(n->rt, &late) < 0)
 		log_warn("taking containers back: %s", late.msg);

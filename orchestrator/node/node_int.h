@@ -10,6 +10,7 @@
 #define ORCHESTRATOR_NODE_INT_H
 
 #include "base/hash.h"
+#include "base/init_proto.h"
 #include "base/log.h"
 #include "netstack/http/http.h"
 #include "netstack/podnet/podnet.h"
@@ -62,8 +63,9 @@ struct node {
 	struct join *join;
 	struct client *api; /* NULL until the node has credentials */
 	struct informer *pod_informer, *services, *self;
-	struct map pods;    /* uid -> struct pod */
-	struct map objects; /* "secrets/ns/name" -> struct object_watch */
+	struct map pods;             /* uid -> struct pod */
+	struct map objects;          /* "secrets/ns/name" -> struct object_watch */
+	struct init_socket listener; /* of the node API; fd -1 = not open yet */
 	struct serve *serve;
 	struct nodenet *nodenet;
 	struct local_volumes *local_volumes;

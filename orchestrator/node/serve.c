@@ -399,7 +399,6 @@ serve_start(struct node *n, struct str cert_pem, struct str key_pem, struct err 
 	}
 	struct serve *s = calloc(1, sizeof(*s));
 	struct http_addr addr = {.ip = {.family = 6}, .port = NODE_PORT};
-	int fd = -1;
 	if (!s) {
 		tls_ctx_unref(tls);
 		return -ENOMEM;
@@ -407,10 +406,15 @@ serve_start(struct node *n, struct str cert_pem, struct str key_pem, struct err 
 	s->n = n;
 	s->tls = tls;
 	map_init(&s->verdicts);
-	rc = http_listen(&addr, false, &fd, NULL, e);
+	if (n->listener.fd < 0) {
+		rc = http_listen(&addr, false, &n->listener.fd, NULL, e);
+		if (rc == 0)
+			rc = init_fd_put(
+				runtime_init(n->rt), str_c(n->listener.name), n->listener.fd);
+	}
 	if (rc == 0) {
 		struct http_server_config h = {.loop = n->loop,
-			.listen_fd = fd,
+			.listen_fd = n->listener.fd,
 			.tls = tls,
 			.on_request = on_request,
 			.arg = s,

@@ -31,7 +31,7 @@ enum {
 	UPSTREAMS_MAX = 8,
 	FILE_MAX = 1 << 16,
 	RECEIVE_BYTES = 1 << 20,
-	KEPT_MS = 2000
+	NAME_AT = sizeof(INIT_LISTEN "udp ") - 1
 };
 
 struct dns_role {
@@ -52,32 +52,6 @@ struct dns_role {
 static struct dns_role role;
 
 /* ---- sockets ---- */
-
-static void
-socket_name(const struct ip_addr *ip, bool tcp, char out[IP_TEXT_MAX + 8])
-{
-	memcpy(out, tcp ? "tcp " : "udp ", 4);
-	ip_format(ip, out + 4);
-}
-
-/* on_kept: a socket an earlier process of the role had; one for an address no longer ours is given back. */
-static void
-on_kept(void *arg, struct str name, int fd)
-{
-	struct dns_role *r = arg;
-	char mine[IP_TEXT_MAX + 8];
-	for (size_t i = 0; i < r->n_addrs; i++)
-		for (int tcp = 0; tcp < 2; tcp++) {
-			int *slot = tcp ? &r->tcp[i] : &r->udp[i];
-			socket_name(&r->addrs[i], tcp, mine);
-			if (*slot < 0 && str_eq_c(name, mine)) {
-				*slot = fd;
-				return;
-			}
-		}
-	close(fd);
-	init_fd_del(r->init, name);
-}
 
 static int
 socket_open(const struct ip_addr *ip, bool tcp, int *ret)
@@ -103,29 +77,32 @@ socket_open(const struct ip_addr *ip, bool tcp, int *ret)
 	return 0;
 }
 
+/* sockets_open: of each address one for UDP and one for TCP; those PID 1 kept of an earlier process, or new ones. */
 static int
 sockets_open(struct dns_role *r, struct err *e)
 {
-	char name[IP_TEXT_MAX + 8];
-	for (size_t i = 0; i < ADDRS_MAX; i++)
-		r->udp[i] = r->tcp[i] = -1;
-	int rc = r->init ? init_fd_list(r->init, KEPT_MS, on_kept, r) : 0;
+	struct init_socket kept[2 * ADDRS_MAX];
+	size_t n = 2 * r->n_addrs;
+	for (size_t i = 0; i < n; i++) {
+		memcpy(kept[i].name, i % 2 ? INIT_LISTEN "tcp " : INIT_LISTEN "udp ", NAME_AT + 1);
+		ip_format(&r->addrs[i / 2], kept[i].name + NAME_AT);
+		kept[i].fd = -1;
+	}
+	int rc = r->init ? init_sockets(r->init, kept, n) : 0;
 	if (rc < 0)
 		return err_errno(e, rc, "asking for kept sockets");
-	for (size_t i = 0; i < r->n_addrs; i++)
-		for (int tcp = 0; tcp < 2; tcp++) {
-			int *slot = tcp ? &r->tcp[i] : &r->udp[i];
-			if (*slot >= 0)
-				continue;
-			socket_name(&r->addrs[i], tcp, name);
-			rc = socket_open(&r->addrs[i], tcp, slot);
-			if (rc < 0)
-				return err_errno(e, rc, "binding to port 53, %s", name);
-			if (r->init)
-				rc = init_fd_put(r->init, str_c(name), *slot);
-			if (rc < 0)
-				return err_errno(e, rc, "giving socket %s to PID 1", name);
-		}
+	for (size_t i = 0; i < n; i++) {
+		bool opened = kept[i].fd < 0;
+		if (opened)
+			rc = socket_open(&r->addrs[i / 2], i % 2, &kept[i].fd);
+		if (rc < 0)
+			return err_errno(e, rc, "binding to port 53, %s", kept[i].name);
+		if (opened && r->init)
+			rc = init_fd_put(r->init, str_c(kept[i].name), kept[i].fd);
+		if (rc < 0)
+			return err_errno(e, rc, "giving socket %s to PID 1", kept[i].name);
+		*(i % 2 ? &r->tcp[i / 2] : &r->udp[i / 2]) = kept[i].fd;
+	}
 	return 0;
 }
 

@@ -333,7 +333,7 @@ runtime_recover(struct runtime *rt, struct err *e)
 
 	LOOP_ASSERT(rt->loop);
 	map_init(&k.fds);
-	listed = init_fd_list(rt->init, LIST_MS, on_fd, &k);
+	listed = init_fd_list(rt->init, STR_NONE, LIST_MS, on_fd, &k);
 	rc = pump_open(rt, &k);
 	if (rc) {
 		fds_drop(rt, &k);

@@ -2,7 +2,7 @@
 #
 # Cluster suite, area heal: what ends is started again, what does not answer is left out, and what was on a lost node
 # is made elsewhere. One node loses its power, another its link to the control node; while the minute of grace
-# passes, the rest is looked at.
+# passes, the rest is looked at. Before that roles of a machine are killed.
 h() { k -n heal "$@"; }
 heal_apply() {
 	apply <"$top/tests/cluster/heal.yaml" &&
@@ -30,6 +30,40 @@ gaps() {
 	done
 }
 elapsed() { echo $(($(date +%s) - lost_at)); }
+
+# ---- roles die: who comes meanwhile waits for the next process
+# A request without TLS is enough: it is answered, too.
+role_deaths() {
+	apply <<-'E'
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: deaths}
+		spec:
+		  nodeName: node-1
+		  hostPID: true
+		  hostNetwork: true
+		  restartPolicy: Never
+		  containers:
+		  - name: c
+		    image: "%IMAGE(busybox:latest)%"
+		    securityContext: {privileged: true}
+		    command: [sh, -c]
+		    args:
+		    - |
+		      for role in control:6443 node:10250; do
+		        for i in 1 2 3; do
+		          kill -9 $(ps -o pid,args | sed -n "s/^ *\([0-9]*\) .*keelson ${role%:*}\$/\1/p") || exit 1
+		          printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 30 127.0.0.1 ${role#*:} | head -1
+		        done
+		      done
+	E
+}
+deaths_over() { k get pod deaths -o 'jsonpath={.status.phase}' | grep -E 'Succeeded|Failed'; }
+check 'a pod kills the API and the node API, and connects at once' 'pod/deaths created' role_deaths
+role_kills=$((role_kills + 6))
+check 'it ends well' 'Succeeded' eventually 120 deaths_over
+check 'it was answered each time' '^(HTTP/1.0 400 Bad Request[[:space:]]*){6}$' k logs deaths
+check 'the API serves' 'ok' eventually 30 k get --raw /readyz
 
 check 'a service and pods to be hurt' 'pod/crash created.*service/web created' heal_apply
 timeout 300 "$kubectl" -n heal get pod crash -w -o \
@@ -117,3 +151,4 @@ check 'crash: at once, then after 10 s, 20 s, 40 s' "$runs" eventually 100 match
 kill $watch_pid
 wait $watch_pid 2>/dev/null
 check 'delete them' 'deleted' k delete ns heal web --timeout=58s
+check 'and the pod that killed' 'deleted' k delete pod deaths --grace-period=0

@@ -120,10 +120,10 @@ TEST(messages_both_ways)
 	answer(s[1], (struct init_msg){.op = INIT_EXIT, .pid = 6, .at_ns = 99}, "", -1);
 	answer(s[1], (struct init_msg){.op = INIT_FD_ITEM, .name_len = 5}, "log/1", s[1]);
 	answer(s[1], (struct init_msg){.op = INIT_FD_END}, "", -1);
-	CHECK_INT(init_fd_list(c, 1000, on_item, NULL), 0);
+	CHECK_INT(init_fd_list(c, STR_NONE, 1000, on_item, NULL), 0);
 	CHECK_INT(listed, 1);
 	CHECK_INT(exits, 11);
-	CHECK_INT(init_fd_list(c, 20, on_item, NULL), -ETIMEDOUT);
+	CHECK_INT(init_fd_list(c, STR_NONE, 20, on_item, NULL), -ETIMEDOUT);
 
 	/* Lengths that lie, descriptors nobody asked for. */
 	answer(s[1], (struct init_msg){.op = INIT_EXIT, .pid = 50, .at_ns = 99, .name_len = 3}, "",
@@ -139,6 +139,48 @@ TEST(messages_both_ways)
 	CHECK_INT(loop_turn(l, NS_PER_SEC), 1);
 	CHECK_INT(init_ready(c), -EPIPE);
 	CHECK_INT(loop_turn(l, 0), 0);
+	init_client_free(c);
+	loop_free(l);
+	close(s[0]);
+}
+
+/* Sockets are found by name; one that nobody knows any more goes back, so that nobody waits on it for ever. */
+TEST(kept_listeners_come_to_their_rows)
+{
+	struct loop *l = loop_new(NULL, "t");
+	struct init_client *c = NULL;
+	struct init_socket rows[3] = {
+		{INIT_LISTEN "a", 0}, {INIT_LISTEN "b", 0}, {INIT_LISTEN "c", 0}};
+	struct packet p;
+	int s[2], fd = -1;
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s) == 0);
+	CHECK_INT(init_client_new(l, s[0], on_exit_of, NULL, &c), 0);
+	int before = count_fds();
+	static const char *const names[] = {INIT_LISTEN "c", INIT_LISTEN "old", INIT_LISTEN "a"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		answer(s[1],
+			(struct init_msg){
+				.op = INIT_FD_ITEM, .name_len = (uint32_t)strlen(names[i])},
+			names[i], s[1]);
+	answer(s[1], (struct init_msg){.op = INIT_FD_END}, "", -1);
+	CHECK_INT(init_sockets(c, rows, ARRAY_LEN(rows)), 0);
+	CHECK(rows[0].fd >= 0 && rows[2].fd >= 0);
+	CHECK_INT(rows[1].fd, -1);
+	CHECK_INT(count_fds(), before + 2);
+	CHECK_INT(receive(s[1], &p, &fd), 1);
+	CHECK_INT(p.msg.op, INIT_FD_LIST);
+	CHECK_STR(str_from(p.name, p.msg.name_len), INIT_LISTEN);
+	CHECK_INT(receive(s[1], &p, &fd), 1);
+	CHECK_INT(p.msg.op, INIT_FD_DEL);
+	CHECK_STR(str_from(p.name, p.msg.name_len), INIT_LISTEN "old");
+	close(rows[0].fd);
+	close(rows[2].fd);
+
+	answer(s[1], (struct init_msg){.op = INIT_FD_ITEM, .name_len = 8}, INIT_LISTEN "a", s[1]);
+	close(s[1]);
+	CHECK(init_sockets(c, rows, ARRAY_LEN(rows)) < 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK_INT(rows[i].fd, -1);
 	init_client_free(c);
 	loop_free(l);
 	close(s[0]);

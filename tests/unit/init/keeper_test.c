@@ -118,6 +118,34 @@ TEST(descriptors_outlive_the_process)
 	end();
 }
 
+TEST(a_list_by_prefix_and_what_init_itself_lets_go)
+{
+	struct init_msg m;
+	char name[INIT_NAME_MAX + 1];
+	int fd, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	static const char *const names[] = {"listen/a", "log/a", "listen/b", "list"};
+	begin(false, ALL_OPS);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		say(INIT_FD_PUT, 0, names[i], null);
+		CHECK_INT(keeper_receive(&k, 1), 1);
+	}
+	close(null);
+	say(INIT_FD_LIST, 0, "listen/", -1);
+	CHECK_INT(keeper_receive(&k, 1), 1);
+	CHECK(!keeper_flush(&k, 1));
+	for (size_t i = 0; i < ARRAY_LEN(names); i += 2) {
+		CHECK_INT(hear(&m, name, &fd), INIT_FD_ITEM);
+		CHECK_STR(str_c(name), names[i]);
+		close(fd);
+	}
+	CHECK_INT(hear(&m, name, &fd), INIT_FD_END);
+	keeper_forget(&k, 2, STR("listen/*")); /* another role's */
+	CHECK_INT(k.n_fds, 4);
+	keeper_forget(&k, 1, STR("listen/*"));
+	CHECK_INT(k.n_fds, 2);
+	end();
+}
+
 TEST(long_list_waits_for_a_slow_role)
 {
 	struct init_msg m;

@@ -1,11 +1,14 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * The life of roles, with real processes: this program executes itself as the roles below. A killed role
- * is back in well under 100 ms with what it had given to keep; one that fails at once waits longer
- * and longer; other children become exit records; a stop ends all. */
+ * is back in well under 100 ms with what it had given to keep, and who connected to its socket meanwhile is
+ * answered; one that fails at once waits longer and longer, until who connects is refused; other children become
+ * exit records; a stop ends all. */
 #include "init/supervise.c"
 
 #include "tests/unit/test.h"
+
+#include <netinet/in.h>
 
 static int
 idle_main(const struct machine_config *c)
@@ -66,17 +69,61 @@ on_listed(void *arg, struct str name, int fd)
 	close(fd);
 }
 
+/* Its pid to whoever connects. */
+static void
+on_client(struct loop_fd *w, uint32_t revents)
+{
+	int32_t pid = getpid(), fd = accept(w->fd, NULL, NULL);
+	(void)revents;
+	if (fd < 0 || write(fd, &pid, sizeof(pid)) != sizeof(pid))
+		_exit(6);
+	close(fd);
+}
+
+/* listen_somewhere: the socket that PID 1 kept, or a new one. */
+static int
+listen_somewhere(struct init_client *c)
+{
+	struct init_socket s = {.name = INIT_LISTEN "test"};
+	if (init_sockets(c, &s, 1) < 0)
+		_exit(7);
+	if (s.fd >= 0)
+		return s.fd;
+	s.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (s.fd < 0 || listen(s.fd, 16) < 0 || init_fd_put(c, str_c(s.name), s.fd) < 0)
+		_exit(8);
+	return s.fd;
+}
+
+_Noreturn static void
+fail(void)
+{
+	struct init_client *c = NULL;
+	struct loop *l = loop_new(NULL, "fail");
+	if (l && init_client_new(l, INIT_FD, NULL, NULL, &c) == 0)
+		listen_somewhere(c);
+	init_fd_list(
+		c, STR("none"), 1000, on_listed, NULL); /* PID 1 has read what was said before */
+	_exit(1);
+}
+
 _Noreturn static void
 serve(void)
 {
 	struct init_client *c = NULL;
 	struct loop *l = loop_new(NULL, "serve");
 	if (!l || init_client_new(l, INIT_FD, NULL, NULL, &c) < 0 ||
-		init_fd_list(c, 5000, on_listed, NULL) < 0)
+		init_fd_list(c, STR_NONE, 5000, on_listed, NULL) < 0)
 		_exit(3);
 	/* The first process gives something to keep, later ones find it or say nothing. */
 	if (listed == 0 && init_fd_put(c, STR("kept"), STDIN_FILENO) < 0)
 		_exit(4);
+	struct loop_fd w = {.fd = listen_somewhere(c),
+		.events = EPOLLIN,
+		.prio = LOOP_PRIO_ACCEPT,
+		.fn = on_client};
+	if (loop_fd_add(l, &w) < 0)
+		_exit(9);
 	init_ready(c);
 	loop_run(l);
 	_exit(5);
@@ -92,6 +139,8 @@ be_a_role(void)
 	const char *role = cmd + 8;
 	if (strcmp(role, "test-serve") == 0)
 		serve();
+	if (strcmp(role, "test-fail") == 0)
+		fail();
 	if (strcmp(role, "test-rude") == 0) {
 		struct init_msg m = {.op = INIT_POWER};
 		char c;
@@ -152,7 +201,7 @@ TEST(a_killed_role_is_back_at_once_and_finds_what_was_kept)
 	struct role_state *r = &sv.roles[ROLE_CONTROL];
 	begin(true, false);
 	AWAIT(r->ready);
-	AWAIT(keeper.n_fds == 1);
+	AWAIT(keeper.n_fds == 2);
 	for (int i = 0; i < 5; i++) {
 		int64_t at_ns = clock_mono_ns();
 		int pid = r->pid;
@@ -165,7 +214,71 @@ TEST(a_killed_role_is_back_at_once_and_finds_what_was_kept)
 		printf("     back after %lld ms\n", (long long)took_ms);
 	}
 	CHECK_INT(r->restarts, 5);
-	CHECK_INT(keeper.n_fds, 1);
+	CHECK_INT(keeper.n_fds, 2);
+	end();
+}
+
+/* listener: what PID 1 keeps of the role under the name of its socket; -1 = nothing. */
+static int
+listener(enum role_id role)
+{
+	for (size_t i = 0; i < KEEPER_FDS; i++)
+		if (keeper.fds[i].fd >= 0 && keeper.fds[i].role == role &&
+			keeper.fds[i].name_len == strlen(INIT_LISTEN "test"))
+			return keeper.fds[i].fd;
+	return -1;
+}
+
+static struct sockaddr_in
+address(int listener)
+{
+	struct sockaddr_in at = {0};
+	socklen_t n = sizeof(at);
+	CHECK_INT(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+	return at;
+}
+
+static int
+connected(const struct sockaddr_in *at)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
+		return fd;
+	int rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* Who connected while a role was down was refused, and came back after its own pause: half a second. */
+TEST(who_connects_while_a_role_is_down_is_answered_by_the_next_process)
+{
+	struct role_state *r = &sv.roles[ROLE_CONTROL];
+	begin(true, false);
+	AWAIT(r->ready && listener(ROLE_CONTROL) >= 0);
+	struct sockaddr_in at = address(listener(ROLE_CONTROL));
+	int pid = r->pid;
+	siginfo_t si;
+	CHECK_INT(kill(pid, SIGKILL), 0);
+	CHECK_INT(waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT), 0);
+	int32_t by = 0, fd = connected(&at); /* nothing has been started: no loop has turned */
+	CHECK(fd >= 0);
+	AWAIT(by || recv(fd, &by, sizeof(by), MSG_DONTWAIT) == sizeof(by));
+	CHECK(by != pid);
+	CHECK_INT(by, r->pid);
+	close(fd);
+	end();
+}
+
+TEST(who_connects_to_a_role_that_only_fails_is_refused)
+{
+	struct role_state *r = &sv.roles[ROLE_NODE];
+	begin(false, true);
+	AWAIT(listener(ROLE_NODE) >= 0);
+	struct sockaddr_in at = address(listener(ROLE_NODE));
+	close(connected(&at));
+	AWAIT(r->delay_ns > LISTEN_NS && r->pid == 0);
+	CHECK_INT(listener(ROLE_NODE), -1);
+	CHECK_INT(connected(&at), -ECONNREFUSED);
 	end();
 }
 

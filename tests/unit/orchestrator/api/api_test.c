@@ -37,6 +37,38 @@ TEST(first_objects_are_there)
 	fx_close(&f);
 }
 
+/* It looked through all first objects before it served, each time it was started. */
+TEST(a_server_that_starts_again_serves_before_it_completes_the_first_objects)
+{
+	struct fixture f;
+	struct client_req role = {.group = STR("rbac.authorization.k8s.io"),
+		.version = STR("v1"),
+		.verb = CLIENT_DELETE,
+		.resource = STR("clusterroles"),
+		.name = STR("view")};
+	struct err e = {0};
+	bool there = false;
+	fx_open(&f, 1);
+	CHECK_INT(call(&f, f.admin, &role), 200);
+	client_free(f.admin);
+	api_server_stop(f.s);
+	f.ready = false;
+	CHECK_INT(api_server_new(&(struct api_config){.store = f.store,
+					 .world = f.w,
+					 .service_cidr4 = STR("10.96.0.0/16")},
+			  &f.s, &e),
+		0);
+	CHECK_INT(api_server_start(f.s, f.loop, on_ready, &f), 0);
+	CHECK_INT(world_run(f.w, INT64_MAX, is_ready, &f), 0);
+	f.admin = client_as(&f, "admin", "system:masters");
+	role.verb = CLIENT_GET;
+	CHECK_INT(call(&f, f.admin, &role), 404);
+	for (int i = 0; !there && i < 1000; i++)
+		there = call(&f, f.admin, &role) == 200;
+	CHECK(there);
+	fx_close(&f);
+}
+
 /* Ten seconds were lost here: the answer to a write of the server's own came to the loop that waited for it. */
 TEST(stopping_waits_for_a_write_on_its_own_loop)
 {
