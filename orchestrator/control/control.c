@@ -21,44 +21,51 @@ static void index_pod_node(const struct informer_obj *o, informer_put_fn *put, v
 
 typedef void index_fn(const struct informer_obj *o, informer_put_fn *put, void *ctx);
 
+#define CORE "", "v1", "v1"
+#define APPS "apps", "v1", "apps/v1"
+
 static const struct resource_row {
-	const char *group, *version, *resource, *kind;
+	const char *group, *version, *api_version, *resource, *kind;
 	const struct schema_type *type;
 	index_fn *indexes[3];
 } rows[CONTROL__COUNT] = {
-	[CONTROL_PODS] = {"", "v1", "pods", "Pod", SCHEMA_TYPE_OF(core_v1_pod),
+	[CONTROL_PODS] = {CORE, "pods", "Pod", SCHEMA_TYPE_OF(core_v1_pod),
 		{index_owner, index_ns, index_pod_node}},
-	[CONTROL_NODES] = {"", "v1", "nodes", "Node", SCHEMA_TYPE_OF(core_v1_node), {0}},
-	[CONTROL_NAMESPACES] = {"", "v1", "namespaces", "Namespace",
-		SCHEMA_TYPE_OF(core_v1_namespace), {0}},
-	[CONTROL_SERVICES] = {"", "v1", "services", "Service", SCHEMA_TYPE_OF(core_v1_service),
+	[CONTROL_NODES] = {CORE, "nodes", "Node", SCHEMA_TYPE_OF(core_v1_node), {0}},
+	[CONTROL_NAMESPACES] = {CORE, "namespaces", "Namespace", SCHEMA_TYPE_OF(core_v1_namespace),
+		{0}},
+	[CONTROL_SERVICES] = {CORE, "services", "Service", SCHEMA_TYPE_OF(core_v1_service),
 		{NULL, index_ns}},
-	[CONTROL_ENDPOINTS] = {"", "v1", "endpoints", "Endpoints",
-		SCHEMA_TYPE_OF(core_v1_endpoints), {0}},
-	[CONTROL_ENDPOINTSLICES] = {"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice",
-		SCHEMA_TYPE_OF(discovery_v1_endpoint_slice), {index_owner, index_ns}},
-	[CONTROL_SERVICEACCOUNTS] = {"", "v1", "serviceaccounts", "ServiceAccount",
+	[CONTROL_ENDPOINTS] = {CORE, "endpoints", "Endpoints", SCHEMA_TYPE_OF(core_v1_endpoints),
+		{0}},
+	[CONTROL_ENDPOINTSLICES] = {"discovery.k8s.io", "v1", "discovery.k8s.io/v1",
+		"endpointslices", "EndpointSlice", SCHEMA_TYPE_OF(discovery_v1_endpoint_slice),
+		{index_owner, index_ns}},
+	[CONTROL_SERVICEACCOUNTS] = {CORE, "serviceaccounts", "ServiceAccount",
 		SCHEMA_TYPE_OF(core_v1_service_account), {NULL, index_ns}},
-	[CONTROL_CONFIGMAPS] = {"", "v1", "configmaps", "ConfigMap",
-		SCHEMA_TYPE_OF(core_v1_config_map), {0}},
-	[CONTROL_SECRETS] = {"", "v1", "secrets", "Secret", SCHEMA_TYPE_OF(core_v1_secret), {0}},
-	[CONTROL_REPLICASETS] = {"apps", "v1", "replicasets", "ReplicaSet",
+	[CONTROL_CONFIGMAPS] = {CORE, "configmaps", "ConfigMap", SCHEMA_TYPE_OF(core_v1_config_map),
+		{0}},
+	[CONTROL_SECRETS] = {CORE, "secrets", "Secret", SCHEMA_TYPE_OF(core_v1_secret), {0}},
+	[CONTROL_RCS] = {CORE, "replicationcontrollers", "ReplicationController",
+		SCHEMA_TYPE_OF(core_v1_replication_controller), {NULL, index_ns}},
+	[CONTROL_REPLICASETS] = {APPS, "replicasets", "ReplicaSet",
 		SCHEMA_TYPE_OF(apps_v1_replica_set), {index_owner, index_ns}},
-	[CONTROL_DEPLOYMENTS] = {"apps", "v1", "deployments", "Deployment",
+	[CONTROL_DEPLOYMENTS] = {APPS, "deployments", "Deployment",
 		SCHEMA_TYPE_OF(apps_v1_deployment), {NULL, index_ns}},
-	[CONTROL_LEASES] = {"coordination.k8s.io", "v1", "leases", "Lease",
-		SCHEMA_TYPE_OF(coordination_v1_lease), {0}},
-	[CONTROL_PVS] = {"", "v1", "persistentvolumes", "PersistentVolume",
+	[CONTROL_LEASES] = {"coordination.k8s.io", "v1", "coordination.k8s.io/v1", "leases",
+		"Lease", SCHEMA_TYPE_OF(coordination_v1_lease), {0}},
+	[CONTROL_PVS] = {CORE, "persistentvolumes", "PersistentVolume",
 		SCHEMA_TYPE_OF(core_v1_persistent_volume), {0}},
-	[CONTROL_PVCS] = {"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim",
+	[CONTROL_PVCS] = {CORE, "persistentvolumeclaims", "PersistentVolumeClaim",
 		SCHEMA_TYPE_OF(core_v1_persistent_volume_claim), {NULL, index_ns}},
-	[CONTROL_STORAGECLASSES] = {"storage.k8s.io", "v1", "storageclasses", "StorageClass",
-		SCHEMA_TYPE_OF(storage_v1_storage_class), {0}},
-	[CONTROL_CSRS] = {"certificates.k8s.io", "v1", "certificatesigningrequests",
-		"CertificateSigningRequest",
+	[CONTROL_STORAGECLASSES] = {"storage.k8s.io", "v1", "storage.k8s.io/v1", "storageclasses",
+		"StorageClass", SCHEMA_TYPE_OF(storage_v1_storage_class), {0}},
+	[CONTROL_CSRS] = {"certificates.k8s.io", "v1", "certificates.k8s.io/v1",
+		"certificatesigningrequests", "CertificateSigningRequest",
 		SCHEMA_TYPE_OF(certificates_v1_certificate_signing_request), {0}},
-	[CONTROL_PDBS] = {"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget",
-		SCHEMA_TYPE_OF(policy_v1_pod_disruption_budget), {NULL, index_ns}},
+	[CONTROL_PDBS] = {"policy", "v1", "policy/v1", "poddisruptionbudgets",
+		"PodDisruptionBudget", SCHEMA_TYPE_OF(policy_v1_pod_disruption_budget),
+		{NULL, index_ns}},
 };
 
 struct running {
@@ -361,6 +368,28 @@ batch_write_text(struct control_batch *b, struct client *c, enum client_verb ver
 	return rc;
 }
 
+int
+batch_write_status(struct control_batch *b, struct client *c, enum control_resource r,
+	const struct informer_obj *o, struct doc *status)
+{
+	struct arena *a = arena_new(64u << 20);
+	struct doc *d = a ? schema_from_struct(a, rows[r].type, o->obj) : NULL;
+	struct control_path path = {
+		.resource = r, .ns = o->ns, .name = o->name, .subresource = STR("status")};
+	_cleanup_buf_ struct buf body = BUF_INIT;
+	if (d) {
+		doc_set(d, STR("status"), status);
+		doc_write_json(&body, d);
+	}
+	int rc = -ENOMEM;
+	if (!d || body.failed || arena_failed(a))
+		b->failed = true;
+	else
+		rc = batch_write_text(b, c, CLIENT_UPDATE, &path, buf_view(&body));
+	arena_free(a);
+	return rc;
+}
+
 void
 batch_close(struct control_batch *b)
 {
@@ -401,31 +430,31 @@ control_label(const struct meta_v1_object_meta *m, struct str key)
 }
 
 struct doc *
-control_owner_doc(struct arena *a, struct str api_version, struct str kind,
-	const struct meta_v1_object_meta *m)
+control_owner_doc(struct arena *a, enum control_resource r, const struct informer_obj *o)
 {
 	struct doc *d = doc_map(a);
 	if (!d)
 		return NULL;
-	doc_set_str(a, d, STR("apiVersion"), api_version);
-	doc_set_str(a, d, STR("kind"), kind);
-	doc_set_str(a, d, STR("name"), m->name);
-	doc_set_str(a, d, STR("uid"), m->uid);
+	doc_set_str(a, d, STR("apiVersion"), str_c(rows[r].api_version));
+	doc_set_str(a, d, STR("kind"), str_c(rows[r].kind));
+	doc_set_str(a, d, STR("name"), o->name);
+	doc_set_str(a, d, STR("uid"), o->uid);
 	doc_set_bool(a, d, STR("controller"), true);
 	doc_set_bool(a, d, STR("blockOwnerDeletion"), true);
 	return d;
 }
 
+bool
+control_is_kind(enum control_resource r, struct str api_version, struct str kind)
+{
+	return str_eq_c(kind, rows[r].kind) && str_eq_c(api_version, rows[r].api_version);
+}
+
 struct event_ref
 control_ref(enum control_resource r, const struct informer_obj *o)
 {
-	static const struct str versions[] = {
-		STR_INIT("v1"), STR_INIT("apps/v1"), STR_INIT("certificates.k8s.io/v1")};
 	const struct meta_v1_object_meta *m = meta_of(o);
-	bool core = rows[r].group[0] == 0, apps = !strcmp(rows[r].group, "apps");
-	return (struct event_ref){.api_version = versions[core ? 0
-						  : apps       ? 1
-							       : 2],
+	return (struct event_ref){.api_version = str_c(rows[r].api_version),
 		.kind = str_c(rows[r].kind),
 		.ns = m->namespace,
 		.name = m->name,
@@ -435,11 +464,22 @@ control_ref(enum control_resource r, const struct informer_obj *o)
 
 /* ---- pods ---- */
 
+static bool
+pod_has_ended(const struct core_v1_pod *p)
+{
+	return str_eq(p->status.phase, STR("Succeeded")) || str_eq(p->status.phase, STR("Failed"));
+}
+
 bool
 pod_is_active(const struct core_v1_pod *p)
 {
-	return !p->metadata.deletion_timestamp && !str_eq(p->status.phase, STR("Succeeded")) &&
-		!str_eq(p->status.phase, STR("Failed"));
+	return !p->metadata.deletion_timestamp && !pod_has_ended(p);
+}
+
+bool
+pod_is_terminating(const struct core_v1_pod *p)
+{
+	return p->metadata.deletion_timestamp && !pod_has_ended(p);
 }
 
 int64_t

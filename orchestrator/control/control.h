@@ -47,6 +47,7 @@ enum control_resource {
 	CONTROL_SERVICEACCOUNTS,
 	CONTROL_CONFIGMAPS,
 	CONTROL_SECRETS,
+	CONTROL_RCS,
 	CONTROL_REPLICASETS,
 	CONTROL_DEPLOYMENTS,
 	CONTROL_LEASES,
@@ -111,6 +112,10 @@ int batch_write(struct control_batch *b, struct client *c, enum client_verb verb
 	const struct control_path *p, const struct doc *body);
 int batch_write_text(struct control_batch *b, struct client *c, enum client_verb verb,
 	const struct control_path *p, struct str body);
+/* batch_write_status: the object with this status (in no other tree) instead of its own, on condition that it is
+ * still as cached. */
+int batch_write_status(struct control_batch *b, struct client *c, enum control_resource r,
+	const struct informer_obj *o, struct doc *status);
 void batch_done(void *arg, const struct client_result *r);
 void batch_close(struct control_batch *b);
 
@@ -122,8 +127,9 @@ const struct meta_v1_owner_reference *control_owner(const struct meta_v1_object_
 struct str control_annotation(const struct meta_v1_object_meta *m, struct str key); /* STR_NONE */
 struct str control_label(const struct meta_v1_object_meta *m, struct str key);
 /* control_owner_doc: an ownerReferences item for the object, controller and blockOwnerDeletion true. */
-struct doc *control_owner_doc(struct arena *a, struct str api_version, struct str kind,
-	const struct meta_v1_object_meta *m);
+struct doc *control_owner_doc(
+	struct arena *a, enum control_resource r, const struct informer_obj *o);
+bool control_is_kind(enum control_resource r, struct str api_version, struct str kind);
 /* control_meta: metadata of a cached object (all generated kinds have it). */
 const struct meta_v1_object_meta *control_meta(
 	enum control_resource r, const struct informer_obj *o);
@@ -132,7 +138,8 @@ struct event_ref control_ref(enum control_resource r, const struct informer_obj 
 
 /* ---- pods ---- */
 struct core_v1_pod;
-bool pod_is_active(const struct core_v1_pod *p); /* not finished, not being deleted */
+bool pod_is_active(const struct core_v1_pod *p);      /* not finished, not being deleted */
+bool pod_is_terminating(const struct core_v1_pod *p); /* being deleted, not finished */
 bool pod_is_ready(const struct core_v1_pod *p);
 int64_t pod_ready_since_ns(const struct core_v1_pod *p); /* wall; 0 = not ready */
 /* pod_is_available: ready for min_ready_s; *ret_in_ns: when it will be (0 = it is or is not ready). */

@@ -5,6 +5,7 @@
 
 extern const struct controller deployment_controller;
 extern const struct controller replicaset_controller;
+extern const struct controller replication_controller;
 extern const struct controller endpointslice_controller;
 extern const struct controller endpoints_controller;
 extern const struct controller namespace_controller;
@@ -23,6 +24,7 @@ extern const struct controller rootca_controller;
 const struct controller *const controllers[] = {
 	&deployment_controller,
 	&replicaset_controller,
+	&replication_controller,
 	&endpointslice_controller,
 	&endpoints_controller,
 	&namespace_controller,

@@ -69,8 +69,7 @@ adopt(struct rollout *x, const struct informer_obj *set)
 		.resource = CONTROL_REPLICASETS, .ns = set->ns, .name = set->name};
 	buf_init_arena(&b, x->a);
 	buf_cstr(&b, "{\"metadata\":{\"ownerReferences\":[");
-	doc_write_json(
-		&b, control_owner_doc(x->a, STR("apps/v1"), STR("Deployment"), &x->d->metadata));
+	doc_write_json(&b, control_owner_doc(x->a, CONTROL_DEPLOYMENTS, x->o));
 	buf_fmt(&b, "],\"uid\":\"" STR_FMT "\"}}", STR_ARG(set->uid));
 	if (!b.failed)
 		batch_write_text(x->b, x->dc->c, CLIENT_PATCH_STRATEGIC, &path, buf_view(&b));
@@ -184,8 +183,7 @@ new_set_doc(struct rollout *x, struct str hash, int32_t replicas, int64_t revisi
 	doc_set_str(a, meta, STR("namespace"), x->o->ns);
 	doc_set(meta, STR("labels"), doc_copy(a, tmpl_labels));
 	doc_set(meta, STR("annotations"), annotations(x, revision));
-	doc_append(
-		owners, control_owner_doc(a, STR("apps/v1"), STR("Deployment"), &x->d->metadata));
+	doc_append(owners, control_owner_doc(a, CONTROL_DEPLOYMENTS, x->o));
 	doc_set(meta, STR("ownerReferences"), owners);
 	doc_set_int(a, spec, STR("replicas"), replicas);
 	if (x->d->spec.min_ready_seconds)

@@ -93,7 +93,6 @@ labels_doc(struct arena *a, const struct informer_obj *service)
 static struct doc *
 slice_doc(struct arena *a, const struct informer_obj *service, const struct plan *p)
 {
-	const struct core_v1_service *svc = service->obj;
 	struct doc *d = doc_map(a), *meta = doc_map(a), *eps = doc_list(a), *owners = doc_list(a);
 	if (!d || !meta || !eps || !owners)
 		return NULL;
@@ -107,7 +106,7 @@ slice_doc(struct arena *a, const struct informer_obj *service, const struct plan
 	}
 	doc_set_str(a, meta, STR("namespace"), service->ns);
 	doc_set(meta, STR("labels"), labels_doc(a, service));
-	doc_append(owners, control_owner_doc(a, STR("v1"), STR("Service"), &svc->metadata));
+	doc_append(owners, control_owner_doc(a, CONTROL_SERVICES, service));
 	doc_set(meta, STR("ownerReferences"), owners);
 	doc_set(d, STR("metadata"), meta);
 	doc_set_str(a, d, STR("addressType"), p->group->v6 ? STR("IPv6") : STR("IPv4"));

@@ -27,7 +27,6 @@ static void
 claim_make(struct ephemeral *k, struct control_batch *b, struct arena *a,
 	const struct informer_obj *o, const struct core_v1_volume *v)
 {
-	const struct core_v1_pod *p = o->obj;
 	struct str name = arena_fmt(a, STR_FMT "-" STR_FMT, STR_ARG(o->name), STR_ARG(v->name));
 	struct str key = arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(o->ns), STR_ARG(name));
 	struct control_path path = {.resource = CONTROL_PVCS, .ns = o->ns};
@@ -40,7 +39,7 @@ claim_make(struct ephemeral *k, struct control_batch *b, struct arena *a,
 	struct doc *owners = meta ? doc_list(a) : NULL;
 	if (!owners)
 		return;
-	doc_append(owners, control_owner_doc(a, STR("v1"), STR("Pod"), &p->metadata));
+	doc_append(owners, control_owner_doc(a, CONTROL_PODS, o));
 	doc_set_str(a, meta, STR("name"), name);
 	doc_set(meta, STR("ownerReferences"), owners);
 	batch_write(b, k->c, CLIENT_CREATE, &path, d);
