@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include "kinds/apps_v1.h"
+#include "kinds/batch_v1.h"
 #include "kinds/certificates_v1.h"
 #include "kinds/coordination_v1.h"
 #include "kinds/core_v1.h"
@@ -23,6 +24,7 @@ typedef void index_fn(const struct informer_obj *o, informer_put_fn *put, void *
 
 #define CORE "", "v1", "v1"
 #define APPS "apps", "v1", "apps/v1"
+#define BATCH "batch", "v1", "batch/v1"
 
 static const struct resource_row {
 	const char *group, *version, *api_version, *resource, *kind;
@@ -52,6 +54,8 @@ static const struct resource_row {
 		SCHEMA_TYPE_OF(apps_v1_replica_set), {index_owner, index_ns}},
 	[CONTROL_DEPLOYMENTS] = {APPS, "deployments", "Deployment",
 		SCHEMA_TYPE_OF(apps_v1_deployment), {NULL, index_ns}},
+	[CONTROL_JOBS] = {BATCH, "jobs", "Job", SCHEMA_TYPE_OF(batch_v1_job),
+		{index_owner, index_ns}},
 	[CONTROL_LEASES] = {"coordination.k8s.io", "v1", "coordination.k8s.io/v1", "leases",
 		"Lease", SCHEMA_TYPE_OF(coordination_v1_lease), {0}},
 	[CONTROL_PVS] = {CORE, "persistentvolumes", "PersistentVolume",

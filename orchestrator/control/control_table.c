@@ -6,6 +6,8 @@
 extern const struct controller deployment_controller;
 extern const struct controller replicaset_controller;
 extern const struct controller replication_controller;
+extern const struct controller job_controller;
+extern const struct controller ttl_after_finished_controller;
 extern const struct controller endpointslice_controller;
 extern const struct controller endpoints_controller;
 extern const struct controller namespace_controller;
@@ -25,6 +27,8 @@ const struct controller *const controllers[] = {
 	&deployment_controller,
 	&replicaset_controller,
 	&replication_controller,
+	&job_controller,
+	&ttl_after_finished_controller,
 	&endpointslice_controller,
 	&endpoints_controller,
 	&namespace_controller,
