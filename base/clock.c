@@ -39,12 +39,7 @@ clock_set_source(const struct clock_source *src)
 
 /* ---- RFC 3339 ---- */
 
-struct civil {
-	int64_t year;
-	unsigned month, day; /* from 1 */
-};
-
-static int64_t
+int64_t
 days_from_civil(struct civil c)
 {
 	int64_t y = c.month <= 2 ? c.year - 1 : c.year;
@@ -55,7 +50,7 @@ days_from_civil(struct civil c)
 	return era * 146097 + (int64_t)doe - 719468;
 }
 
-static struct civil
+struct civil
 civil_from_days(int64_t days)
 {
 	days += 719468;

@@ -32,6 +32,13 @@ int rfc3339_parse(struct str s, int64_t *ret_wall_ns);
 /* The same of seconds since the Unix epoch and nanoseconds beyond them: years 0 to 9999. */
 size_t rfc3339_format_sec(int64_t sec, int64_t ns, int digits, char *out);
 int rfc3339_parse_sec(struct str s, int64_t *ret_sec, int64_t *ret_ns);
+/* Dates of the Gregorian calendar and days since the Unix epoch. month and day from 1. */
+struct civil {
+	int64_t year;
+	unsigned month, day; /* from 1 */
+};
+int64_t days_from_civil(struct civil c);
+struct civil civil_from_days(int64_t days);
 /* duration_parse: Go's time.ParseDuration ("1h15m30.5s", "100ms"). 0 or -EINVAL. */
 int duration_parse(struct str s, int64_t *ret_ns);
 /* duration_format: Go's Duration.String ("1m30s", "1.5s", "100ms", "0s"); out >= 40 bytes. */

@@ -56,6 +56,7 @@ static const struct resource_row {
 		SCHEMA_TYPE_OF(apps_v1_deployment), {NULL, index_ns}},
 	[CONTROL_JOBS] = {BATCH, "jobs", "Job", SCHEMA_TYPE_OF(batch_v1_job),
 		{index_owner, index_ns}},
+	[CONTROL_CRONJOBS] = {BATCH, "cronjobs", "CronJob", SCHEMA_TYPE_OF(batch_v1_cron_job), {0}},
 	[CONTROL_LEASES] = {"coordination.k8s.io", "v1", "coordination.k8s.io/v1", "leases",
 		"Lease", SCHEMA_TYPE_OF(coordination_v1_lease), {0}},
 	[CONTROL_PVS] = {CORE, "persistentvolumes", "PersistentVolume",

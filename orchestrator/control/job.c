@@ -10,12 +10,6 @@
 #define MANAGER STR("kubernetes.io/job-controller")
 
 static bool
-is_over(const struct batch_v1_job *j)
-{
-	return job_condition(j, "Complete") || job_condition(j, "Failed");
-}
-
-static bool
 is_ours(const struct batch_v1_job *j)
 {
 	return !j->spec.managed_by.n || str_eq(j->spec.managed_by, MANAGER);
@@ -211,7 +205,7 @@ sync_job(struct workload_sync *s)
 	struct job_sync x = {.s = s, .a = s->a, .j = j, .m = s->memory};
 	if (!is_ours(j))
 		return;
-	if (is_over(j)) {
+	if (job_ended(j)) {
 		sync_over(s);
 		return;
 	}

@@ -101,6 +101,8 @@ void job_pods(struct job_sync *x);
 /* ---- job_status.c ---- */
 /* job_condition: of this type, and True; NULL = none. */
 const struct batch_v1_job_condition *job_condition(const struct batch_v1_job *j, const char *type);
+/* job_ended: Complete or Failed, whichever it is; NULL = it has not. */
+const struct batch_v1_job_condition *job_ended(const struct batch_v1_job *j);
 /* job_lists: the status has the pod among those that are not yet counted. */
 bool job_lists(const struct batch_v1_job *j, struct str uid);
 /* job_status: brings the status up to date and writes it when it differs; finalizers go. */

@@ -24,6 +24,13 @@ job_condition(const struct batch_v1_job *j, const char *type)
 	return NULL;
 }
 
+const struct batch_v1_job_condition *
+job_ended(const struct batch_v1_job *j)
+{
+	const struct batch_v1_job_condition *c = job_condition(j, "Complete");
+	return c ? c : job_condition(j, "Failed");
+}
+
 static bool
 listed(const struct str *v, size_t n, struct str uid)
 {

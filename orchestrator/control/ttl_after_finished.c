@@ -2,7 +2,7 @@
  *
  * ttl_after_finished: a Job that has ended is deleted spec.ttlSecondsAfterFinished later, with its pods.
  * Source: kube-controller-manager pkg/controller/ttlafterfinished (KEP-592). */
-#include "orchestrator/control/control.h"
+#include "orchestrator/control/job.h"
 
 #include "kinds/batch_v1.h"
 
@@ -15,31 +15,21 @@ struct ttl {
 	struct informer *jobs;
 };
 
-/* ended_ns: when the Job became Complete or Failed; 0 = it has not. */
-static int64_t
-ended_ns(const struct batch_v1_job *j)
-{
-	for (size_t i = 0; i < j->status.n_conditions; i++) {
-		const struct batch_v1_job_condition *c = &j->status.conditions[i];
-		if (str_eq(c->status, STR("True")) &&
-			(str_eq(c->type, STR("Complete")) || str_eq(c->type, STR("Failed"))))
-			return c->last_transition_time;
-	}
-	return 0;
-}
-
 static void
 on_key(void *arg, struct str key)
 {
 	struct ttl *t = arg;
 	const struct informer_obj *o = informer_get(t->jobs, key);
 	const struct batch_v1_job *j = o ? o->obj : NULL;
-	int64_t ended = j && j->spec.has_ttl_seconds_after_finished ? ended_ns(j) : 0;
+	const struct batch_v1_job_condition *ended = j && j->spec.has_ttl_seconds_after_finished
+		? job_ended(j)
+		: NULL;
 	if (!ended || j->metadata.deletion_timestamp) {
 		queue_done(t->q, key, false);
 		return;
 	}
-	int64_t left = ended + j->spec.ttl_seconds_after_finished * NS_PER_SEC - clock_wall_ns();
+	int64_t left = ended->last_transition_time +
+		j->spec.ttl_seconds_after_finished * NS_PER_SEC - clock_wall_ns();
 	if (left > 0) {
 		queue_add_after(t->q, key, left);
 		queue_done(t->q, key, false);

@@ -42,11 +42,11 @@ $(O)/gen/kinds/.made: $(O)/host/schemac $(KIND_FILES)
 	$(Q)mkdir -p $(@D) && $(O)/host/schemac $(@D) $(KIND_FILES) && touch $@
 $(GEN_orchestrator/schema) $(O)/gen/kinds/tables.c: $(O)/gen/kinds/.made ;
 
-UNIT_orchestrator/schema := tests/unit/orchestrator/schema/checks_test.c \
+UNIT_orchestrator/schema := tests/unit/orchestrator/schema/checks_test.c tests/unit/orchestrator/schema/cron_test.c \
 	tests/unit/orchestrator/schema/facts_test.c tests/unit/orchestrator/schema/object_test.c \
 	tests/unit/orchestrator/schema/patch_test.c tests/unit/orchestrator/schema/publish_test.c \
 	tests/unit/orchestrator/schema/select_test.c tests/unit/orchestrator/schema/table_test.c \
 	tests/unit/orchestrator/schema/value_test.c tests/unit/orchestrator/schema/volume_fit_test.c
-FUZZ_orchestrator/schema := tests/fuzz/patch_fuzz.c tests/fuzz/protobuf_body_fuzz.c \
+FUZZ_orchestrator/schema := tests/fuzz/cron_fuzz.c tests/fuzz/patch_fuzz.c tests/fuzz/protobuf_body_fuzz.c \
 	tests/fuzz/quantity_fuzz.c tests/fuzz/selector_fuzz.c
 BENCH_orchestrator/schema := tests/bench/checks_bench.c

@@ -555,9 +555,10 @@ CHECK(batch_v1_cron_job_spec)
 	bool zoned = str_find(schedule, STR("TZ")) >= 0;
 	bool was_zoned = str_find(text(old, "schedule"), STR("TZ")) >= 0;
 	const char *why = NULL;
+	struct cron parsed;
 
 	if (schedule.n && !zoned)
-		why = cron_fault(s->errs->a, schedule);
+		why = cron_parse(s->errs->a, schedule, &parsed);
 	if (why)
 		INVALID(schedule, why, "schedule");
 	if (zoned && !was_zoned)

@@ -1,10 +1,12 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * cron: faults of schedules, in the order in which upstream finds them. */
+ * cron: faults of schedules, in the order in which upstream finds them, and the times they mean. */
 #include "orchestrator/schema/cron.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
+
+#include <assert.h>
 
 static const struct {
 	int64_t min, max;
@@ -18,10 +20,13 @@ static const struct {
 			NULL}},
 	{0, 6, {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL}},
 };
-#define N_FIELDS ARRAY_LEN(fields)
+static_assert(ARRAY_LEN(fields) == CRON__COUNT, "one row a field");
 
-static const char *const words[] = {
-	"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly", NULL};
+static const struct {
+	const char *word, *means;
+} words[] = {{"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"}, {"@monthly", "0 0 1 * *"},
+	{"@weekly", "0 0 * * 0"}, {"@daily", "0 0 * * *"}, {"@midnight", "0 0 * * *"},
+	{"@hourly", "0 * * * *"}};
 
 static bool
 is_star(struct str s)
@@ -51,9 +56,9 @@ number_of(struct arena *a, struct str s, const char *const *names, int64_t min, 
 	return NULL;
 }
 
-/* range_fault: "*", "5", "1-5", each with "/2" or not. */
+/* add_range: "*", "5", "1-5", each with "/2" or not. */
 static const char *
-range_fault(struct arena *a, struct str expr, size_t field)
+add_range(struct arena *a, struct str expr, size_t field, struct cron *c)
 {
 	struct str range = expr, step = STR_NONE, from = STR_NONE, to = STR_NONE;
 	const char *const *names = fields[field].names;
@@ -96,27 +101,13 @@ range_fault(struct arena *a, struct str expr, size_t field)
 		return arena_fmt(
 			a, "step of range should be a positive number: " STR_FMT, STR_ARG(expr))
 			.p;
+	for (int64_t i = x; i <= y; i += n > max ? max + 1 : n)
+		c->bits[field] |= 1ULL << i;
+	c->star[field] = c->star[field] || (is_star(from) && n == 1);
 	return NULL;
 }
 
-static const char *
-word_fault(struct arena *a, struct str s)
-{
-	int64_t every_ns = 0;
-
-	for (const char *const *w = words; *w; w++)
-		if (str_eq_c(s, *w))
-			return NULL;
-	if (!str_starts(s, STR("@every ")))
-		return arena_fmt(a, "unrecognized descriptor: " STR_FMT, STR_ARG(s)).p;
-	if (duration_parse(str_sub(s, 7, SIZE_MAX), &every_ns) == 0)
-		return NULL;
-	return arena_fmt(
-		a, "failed to parse duration " STR_FMT ": time: invalid duration", STR_ARG(s))
-		.p;
-}
-
-/* split: the words of s, at most N_FIELDS of them; all of them joined by blanks. How many there are. */
+/* split: the words of s, at most CRON__COUNT of them; all of them joined by blanks. How many there are. */
 static size_t
 split(struct arena *a, struct str s, struct str *ret, struct str *joined)
 {
@@ -134,7 +125,7 @@ split(struct arena *a, struct str s, struct str *ret, struct str *joined)
 
 			buf_cstr(&b, n ? " " : "");
 			buf_str(&b, word);
-			if (n < N_FIELDS)
+			if (n < CRON__COUNT)
 				ret[n] = word;
 			n++;
 		}
@@ -144,28 +135,84 @@ split(struct arena *a, struct str s, struct str *ret, struct str *joined)
 	return n;
 }
 
-const char *
-cron_fault(struct arena *a, struct str s)
+static const char *
+parse_every(struct arena *a, struct str s, struct cron *ret)
 {
-	struct str field[N_FIELDS], joined = STR_NONE;
-	size_t n = 0;
+	int64_t every_ns = 0;
 
-	if (str_starts(s, STR("@")))
-		return word_fault(a, s);
-	n = split(a, s, field, &joined);
-	if (n != N_FIELDS)
-		return arena_fmt(a, "expected exactly %zu fields, found %zu: [" STR_FMT "]",
-			N_FIELDS, n, STR_ARG(joined))
+	if (!str_starts(s, STR("@every ")))
+		return arena_fmt(a, "unrecognized descriptor: " STR_FMT, STR_ARG(s)).p;
+	if (duration_parse(str_sub(s, 7, SIZE_MAX), &every_ns) < 0)
+		return arena_fmt(a, "failed to parse duration " STR_FMT ": time: invalid duration",
+			STR_ARG(s))
 			.p;
-	for (size_t i = 0; i < N_FIELDS; i++) {
+	ret->every_s = every_ns < NS_PER_SEC ? 1 : every_ns / NS_PER_SEC;
+	return NULL;
+}
+
+const char *
+cron_parse(struct arena *a, struct str s, struct cron *ret)
+{
+	struct str field[CRON__COUNT], joined = STR_NONE;
+
+	*ret = (struct cron){0};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (str_eq_c(s, words[i].word))
+			s = str_c(words[i].means);
+	if (str_starts(s, STR("@")))
+		return parse_every(a, s, ret);
+	size_t n = split(a, s, field, &joined);
+	if (n != CRON__COUNT)
+		return arena_fmt(a, "expected exactly %d fields, found %zu: [" STR_FMT "]",
+			CRON__COUNT, n, STR_ARG(joined))
+			.p;
+	for (size_t i = 0; i < CRON__COUNT; i++) {
 		struct str part = STR_NONE;
 
 		while (str_next(&field[i], ',', &part)) {
-			const char *why = part.n ? range_fault(a, part, i) : NULL;
+			const char *why = part.n ? add_range(a, part, i, ret) : NULL;
 
 			if (why)
 				return why;
 		}
 	}
 	return NULL;
+}
+
+static bool
+has(const struct cron *c, enum cron_field f, int64_t value)
+{
+	return (c->bits[f] >> value) & 1;
+}
+
+static bool
+day_matches(const struct cron *c, int64_t day)
+{
+	struct civil date = civil_from_days(day);
+	bool of_month = has(c, CRON_DAY, date.day);
+	bool of_week = has(c, CRON_WEEKDAY, ((day + 4) % 7 + 7) % 7); /* day 0 was a Thursday */
+
+	if (!has(c, CRON_MONTH, date.month))
+		return false;
+	return c->star[CRON_DAY] || c->star[CRON_WEEKDAY] ? of_month && of_week
+							  : of_month || of_week;
+}
+
+int64_t
+cron_next(const struct cron *c, int64_t after_s)
+{
+	if (c->every_s)
+		return after_s + c->every_s;
+	if (after_s < 0)
+		return 0;
+	int64_t minute = after_s / 60 + 1, first = minute / 1440;
+	int64_t last_year = civil_from_days(first).year + 5;
+	for (int64_t day = first; civil_from_days(day).year <= last_year; day++) {
+		if (!day_matches(c, day))
+			continue;
+		for (int64_t m = day == first ? minute % 1440 : 0; m < 1440; m++)
+			if (has(c, CRON_HOUR, m / 60) && has(c, CRON_MINUTE, m % 60))
+				return (day * 1440 + m) * 60;
+	}
+	return 0;
 }

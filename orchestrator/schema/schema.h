@@ -9,6 +9,7 @@
  *   schema_value.h     quantities, int-or-string, names and their formats
  *   schema_select.h    label and field selectors, attributes of stored values
  *   schema_patch.h     JSON patch, JSON merge patch, strategic merge patch
+ *   cron.h             schedules of CronJobs
  *   schema_table.h     the columns of `kubectl get`
  *   schema_publish.h   discovery documents and OpenAPI
  *
@@ -256,6 +257,7 @@ struct str schema_api_version(struct arena *a, const char *group, const char *ve
 void schema_api_version_split(
 	struct str api_version, struct str *ret_group, struct str *ret_version);
 
+#include "orchestrator/schema/cron.h"
 #include "orchestrator/schema/schema_errors.h"
 #include "orchestrator/schema/schema_value.h"
 

@@ -1,8 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * quantity_fuzz: quantities, formats of names, schedules of CronJobs. The canonical form of a quantity is a fixed point with the
- * same value. */
-#include "orchestrator/schema/cron.h"
+ * quantity_fuzz: quantities, formats of names. The canonical form of a quantity is a fixed point with the same value. */
 #include "orchestrator/schema/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,7 +26,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (int f = 0; f < FORMAT__COUNT; f++)
 		format_check(a, (enum schema_format)f, s);
-	cron_fault(a, s);
 	arena_free(a);
 	return 0;
 }

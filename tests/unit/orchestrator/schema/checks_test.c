@@ -5,7 +5,6 @@
  * the table cannot say: that good objects have no causes. */
 #include "tests/unit/test.h"
 
-#include "orchestrator/schema/cron.h"
 #include "orchestrator/schema/schema.h"
 
 static struct arena *a;
@@ -125,32 +124,4 @@ TEST(a_new_finalizer_of_an_update_is_checked)
 		"characters, '-', '_' or '.', and must start and end with an alphanumeric character "
 		"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
 		"'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')]");
-}
-
-TEST(faults_of_schedules)
-{
-	static const char *const rows[][2] = {
-		{"* * * * *", NULL},
-		{"*/5 0-23 1,15 * 0", NULL},
-		{"@every 1h30m", NULL},
-		{"@daily", NULL},
-		{" 1  2 3 4 5 ", NULL},
-		{"* *", "expected exactly 5 fields, found 2: [* *]"},
-		{"61 * * * *", "end of range (61) above maximum (59): 61"},
-		{"* * 0 * *", "beginning of range (0) below minimum (1): 0"},
-		{"5-3 * * * *", "beginning of range (5) beyond end of range (3): 5-3"},
-		{"*/0 * * * *", "step of range should be a positive number: */0"},
-		{"1-2-3 * * * *", "too many hyphens: 1-2-3"},
-		{"1/2/3 * * * *", "too many slashes: 1/2/3"},
-		{"x * * * *",
-			"failed to parse int from x: strconv.Atoi: parsing \"x\": invalid syntax"},
-		{"* * * * 7", "end of range (7) above maximum (6): 7"},
-		{"@sometimes", "unrecognized descriptor: @sometimes"},
-		{"@every day", "failed to parse duration @every day: time: invalid duration"},
-	};
-
-	arena_free(a);
-	a = arena_new(0);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		CHECK_STR(cron_fault(a, str_c(rows[i][0])), rows[i][1]);
 }
