@@ -6,6 +6,7 @@
 extern const struct controller deployment_controller;
 extern const struct controller replicaset_controller;
 extern const struct controller replication_controller;
+extern const struct controller daemonset_controller;
 extern const struct controller job_controller;
 extern const struct controller cronjob_controller;
 extern const struct controller ttl_after_finished_controller;
@@ -28,6 +29,7 @@ const struct controller *const controllers[] = {
 	&deployment_controller,
 	&replicaset_controller,
 	&replication_controller,
+	&daemonset_controller,
 	&job_controller,
 	&cronjob_controller,
 	&ttl_after_finished_controller,

@@ -5,6 +5,8 @@
  * cache they conflict, and the key is tried again. */
 #include "orchestrator/control/deployment.h"
 
+#include "orchestrator/control/history.h"
+
 #include "base/rand.h"
 
 #include <stdio.h>
@@ -27,20 +29,6 @@ template_text(struct arena *a, const struct core_v1_pod_template_spec *t)
 	if (d)
 		doc_write_json(&b, d);
 	return buf_view(&b);
-}
-
-/* template_hash: names the ReplicaSet; letters of upstream's safe alphabet. */
-static struct str
-template_hash(struct arena *a, struct str text, int32_t collisions)
-{
-	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
-	struct str salted = collisions ? arena_fmt(a, STR_FMT "%d", STR_ARG(text), collisions)
-				       : text;
-	char digits[16];
-	int n = snprintf(digits, sizeof(digits), "%u", hash_fnv32a(salted));
-	for (int i = 0; i < n; i++)
-		digits[i] = alphabet[digits[i] % 27];
-	return arena_str(a, str_from(digits, (size_t)n));
 }
 
 static int64_t
@@ -393,7 +381,7 @@ sync_deployment(struct rollout *x)
 	if (!x->d->metadata.deletion_timestamp) {
 		int64_t revision = next_revision(x);
 		if (!x->now && !x->d->spec.paused)
-			create_set(x, template_hash(x->a, text, x->d->status.collision_count),
+			create_set(x, history_hash(x->a, text, x->d->status.collision_count),
 				revision);
 		rollout_plan(x);
 		write_scales(x, revision);

@@ -5,6 +5,7 @@
  * And pod garbage: pods of nodes that are no more, and pods being deleted that never had a node.
  * Sources: kube-controller-manager pkg/controller/tainteviction, pkg/controller/podgc. */
 #include "orchestrator/control/control.h"
+#include "orchestrator/schedule/match.h"
 
 #include "kinds/core_v1.h"
 
@@ -20,17 +21,6 @@ struct eviction {
 	struct informer *nodes, *pods;
 };
 
-static bool
-tolerates(const struct core_v1_toleration *t, const struct core_v1_taint *taint)
-{
-	if (t->effect.n && !str_eq(t->effect, taint->effect))
-		return false;
-	if (t->key.n && !str_eq(t->key, taint->key))
-		return false;
-	bool exists = str_eq(t->operator, STR("Exists"));
-	return exists || (t->key.n && str_eq(t->value, taint->value));
-}
-
 /* leave_at: wall time at which the pod must go because of one taint; NEVER. */
 static int64_t
 leave_at(const struct core_v1_pod *p, const struct core_v1_taint *taint, int64_t now)
@@ -39,7 +29,7 @@ leave_at(const struct core_v1_pod *p, const struct core_v1_taint *taint, int64_t
 	bool tolerated = false;
 	for (size_t i = 0; i < p->spec.n_tolerations; i++) {
 		const struct core_v1_toleration *t = &p->spec.tolerations[i];
-		if (!tolerates(t, taint))
+		if (!tolerates(t, 1, taint))
 			continue;
 		tolerated = true;
 		if (!t->has_toleration_seconds)

@@ -259,6 +259,7 @@ workload_stop(void *self)
 	for (size_t pos = 0; map_next(&w->states, &pos, &key, &v);)
 		state_free(w, v);
 	map_release(&w->states);
+	free(w->more);
 	free(w);
 }
 

@@ -45,7 +45,7 @@ struct workload {
 	struct queue *q;
 	struct informer *owners, *pods;
 	struct map states; /* key of the owner -> struct workload_state */
-	void *more;        /* the kind's own */
+	void *more;        /* the kind's own; freed with this */
 };
 
 /* One sync of one owner. */

@@ -49,17 +49,17 @@ tell(const struct call *k, const char *error)
 	const struct workload_kind *kind = k->w->k;
 	struct event_ref ref = control_ref(kind->resource, k->owner);
 	const char *type = error ? "Warning" : "Normal", *verb = k->pod ? "Delete" : "Create";
-	const char *low = k->pod ? "delete" : "create", *doing = k->pod ? "deleting" : "creating";
+	const char *doing = k->pod ? "deleting" : "creating";
 	struct str who = str_c(kind->component);
 	char reason[32];
 	snprintf(reason, sizeof(reason), "%s%s", error ? "Failed" : "Successful", verb);
 	if (kind->named && error)
 		client_event(k->w->c, &ref, type, reason, who, STR(""),
-			"%s Pod %s in " STR_FMT " " STR_FMT " failed error: %s", low, k->name,
+			"%s Pod %s in " STR_FMT " " STR_FMT " failed error: %s", verb, k->name,
 			STR_ARG(ref.kind), STR_ARG(ref.name), error);
 	else if (kind->named)
 		client_event(k->w->c, &ref, type, reason, who, STR(""),
-			"%s Pod %s in " STR_FMT " " STR_FMT " successful", low, k->name,
+			"%s Pod %s in " STR_FMT " " STR_FMT " successful", verb, k->name,
 			STR_ARG(ref.kind), STR_ARG(ref.name));
 	else if (error)
 		client_event(

@@ -1,8 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * match: nodes against selectors, taints against tolerations. Source: component-helpers
- * scheduling/corev1 (nodeaffinity, helpers). */
-#include "orchestrator/schedule/schedule_int.h"
+ * match: see match.h. */
+#include "orchestrator/schedule/match.h"
 
 struct str
 node_label(const struct core_v1_node *n, struct str key)

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "orchestrator/client/client.h"
+#include "orchestrator/schedule/match.h"
 #include "orchestrator/schedule/schedule.h"
 #include "orchestrator/schema/schema.h"
 
@@ -135,12 +136,6 @@ void cache_node_gone(struct scheduler *s, struct str name);
 void cache_pod_put(struct sched_pod *p, struct sched_node *n); /* takes its share of the node */
 void cache_pod_take(struct sched_pod *p);
 void cache_release(struct scheduler *s);
-
-/* ---- match.c ---- */
-bool match_node_term(const struct core_v1_node_selector_term *t, const struct core_v1_node *n);
-bool match_node_selector(const struct core_v1_node_selector *sel, const struct core_v1_node *n);
-struct str node_label(const struct core_v1_node *n, struct str key); /* STR_NONE = absent */
-bool tolerates(const struct core_v1_toleration *t, size_t n, const struct core_v1_taint *taint);
 
 /* ---- plugins in files of their own: spread.c, pod_affinity.c, volumes.c ---- */
 bool spread_prepare(struct cycle *c, size_t row, struct str *why);
