@@ -56,6 +56,8 @@ static const struct resource_row {
 		SCHEMA_TYPE_OF(apps_v1_deployment), {NULL, index_ns}},
 	[CONTROL_DAEMONSETS] = {APPS, "daemonsets", "DaemonSet", SCHEMA_TYPE_OF(apps_v1_daemon_set),
 		{NULL, index_ns}},
+	[CONTROL_STATEFULSETS] = {APPS, "statefulsets", "StatefulSet",
+		SCHEMA_TYPE_OF(apps_v1_stateful_set), {NULL, index_ns}},
 	[CONTROL_REVISIONS] = {APPS, "controllerrevisions", "ControllerRevision",
 		SCHEMA_TYPE_OF(apps_v1_controller_revision), {index_owner, index_ns}},
 	[CONTROL_JOBS] = {BATCH, "jobs", "Job", SCHEMA_TYPE_OF(batch_v1_job),

@@ -7,6 +7,7 @@ extern const struct controller deployment_controller;
 extern const struct controller replicaset_controller;
 extern const struct controller replication_controller;
 extern const struct controller daemonset_controller;
+extern const struct controller statefulset_controller;
 extern const struct controller job_controller;
 extern const struct controller cronjob_controller;
 extern const struct controller ttl_after_finished_controller;
@@ -30,6 +31,7 @@ const struct controller *const controllers[] = {
 	&replicaset_controller,
 	&replication_controller,
 	&daemonset_controller,
+	&statefulset_controller,
 	&job_controller,
 	&cronjob_controller,
 	&ttl_after_finished_controller,
