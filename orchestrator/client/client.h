@@ -50,6 +50,7 @@ struct client_req {
 	struct str field_manager;
 	bool dry_run;
 	struct str body; /* create/update/patch/delete options: JSON bytes */
+	bool late;       /* goes after all others; refused when very many wait */
 };
 
 /* What came back; valid only within the callback. */
@@ -65,7 +66,9 @@ typedef void client_done_fn(void *arg, const struct client_result *r);
 struct client_call;
 /* client_call_start: starts; done runs exactly once, never within this call, unless cancelled.
  * *ret_call (may be NULL) is for client_call_cancel and is gone when done has run.
- * Errors: -ENOMEM, -EINVAL unknown resource. */
+ * Over https 8 are under way at a time, on connections that are kept (a new one costs both sides more than most
+ * calls); others wait in their order, and time limits begin when they are sent.
+ * Errors: -ENOMEM, -EINVAL unknown resource, -EAGAIN a late one that finds too many waiting. */
 int client_call_start(struct client *c, const struct client_req *req, client_done_fn *done,
 	void *arg, struct client_call **ret_call);
 /* client_call_cancel: done will not run; the request may still take effect. */

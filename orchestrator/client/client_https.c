@@ -2,6 +2,8 @@
  *
  * client_https: the transport of client.h over the real protocol: HTTP/1.1 on TLS, JSON bodies, watches as
  * lines of a chunked reply. A watch line is parsed only as far as its type and the bounds of its object.
+ * Calls wait for one of CALLS_MAX connections: with one each, a hundred pods that start at once were hundreds of
+ * handshakes side by side, and no call ended before nearly all did.
  * Sources: Kubernetes API concepts (watch events), metav1.Status. */
 #include "orchestrator/client/client_path.h"
 
@@ -12,7 +14,12 @@
 #define REPLY_MAX ((size_t)64 << 20)
 #define EVENT_MAX ((size_t)8 << 20)
 #define CALL_NS (60 * NS_PER_SEC)
+#define CALLS_MAX 8                      /* under way: as many as there are connections kept */
+#define LATE_MAX 1000                    /* that wait */
+#define LATE_FLYING_MAX 2                /* of CALLS_MAX */
 #define WATCH_STALL_NS (90 * NS_PER_SEC) /* bookmarks come every minute */
+
+enum calls { CALLS_FLYING, CALLS_WAITING, CALLS_LATE, CALLS__COUNT };
 
 struct https_client {
 	struct client base;
@@ -24,14 +31,23 @@ struct https_client {
 	struct str server, user_agent, impersonate;
 	char *token;
 	size_t token_len;
-	struct https_call *calls;
+	struct call_queue {
+		struct https_call *first, **end;
+		size_t n;
+	} calls[CALLS__COUNT];
+	size_t late_flying;
+	struct loop_work next; /* a connection is free, and calls wait */
 	struct https_watch *watches;
 };
 
 struct https_call {
 	struct client_call base;
 	struct https_call *next, **prev;
-	struct http_fetch *fetch;
+	enum calls at;
+	struct http_fetch *fetch; /* CALLS_FLYING */
+	enum client_verb verb;
+	bool late;
+	struct buf url, body; /* of one that waits */
 	client_done_fn *done;
 	void *arg;
 };
@@ -94,31 +110,89 @@ result_fill(struct client_result *r, int status, struct str retry_after, struct 
 	arena_free(a);
 }
 
-/* spec_fill: what all requests have; url goes into b, headers into h (>= 4). */
 static void
-spec_fill(struct https_client *c, const struct client_req *req, struct buf *url,
+url_put(struct https_client *c, const struct client_req *req, struct buf *url)
+{
+	buf_str(url, c->server);
+	client_path_put(url, req);
+}
+
+/* spec_fill: what all requests have; headers go into h (>= 4). */
+static void
+spec_fill(struct https_client *c, enum client_verb verb, struct str url, struct str body,
 	struct http_header *h, struct http_call_spec *spec)
 {
 	size_t n = 0;
-	buf_str(url, c->server);
-	client_path_put(url, req);
 	h[n++] = (struct http_header){STR("Accept"), STR("application/json")};
 	h[n++] = (struct http_header){STR("User-Agent"), c->user_agent};
-	if (req->body.n)
+	if (body.n)
 		h[n++] = (struct http_header){
-			STR("Content-Type"), str_c(client_path_content_type(req->verb))};
+			STR("Content-Type"), str_c(client_path_content_type(verb))};
 	if (c->impersonate.n)
 		h[n++] = (struct http_header){STR("Impersonate-User"), c->impersonate};
-	*spec = (struct http_call_spec){.method = str_c(client_path_method(req->verb)),
-		.url = buf_view(url),
+	*spec = (struct http_call_spec){.method = str_c(client_path_method(verb)),
+		.url = url,
 		.tls = c->tls,
 		.headers = h,
 		.n_headers = n,
 		.bearer = str_from(c->token, c->token_len),
-		.body = req->body};
+		.body = body};
 }
 
 /* ---- calls ---- */
+
+static void
+call_enter(struct https_call *call, enum calls at)
+{
+	struct call_queue *q = &of(call->base.c)->calls[at];
+	call->at = at;
+	call->next = NULL;
+	call->prev = q->end;
+	*q->end = call;
+	q->end = &call->next;
+	q->n++;
+	of(call->base.c)->late_flying += at == CALLS_FLYING && call->late;
+}
+
+/* may_go: is there a connection for one of this sort, and none of its sort before it? */
+static bool
+may_go(const struct https_client *c, bool late)
+{
+	return c->calls[CALLS_FLYING].n < CALLS_MAX && !c->calls[CALLS_WAITING].first &&
+		(!late || (!c->calls[CALLS_LATE].first && c->late_flying < LATE_FLYING_MAX));
+}
+
+/* next_waiting: the one whose turn it is; NULL: none, or no connection. */
+static struct https_call *
+next_waiting(const struct https_client *c)
+{
+	if (c->calls[CALLS_FLYING].n >= CALLS_MAX)
+		return NULL;
+	if (c->calls[CALLS_WAITING].first)
+		return c->calls[CALLS_WAITING].first;
+	return c->late_flying < LATE_FLYING_MAX ? c->calls[CALLS_LATE].first : NULL;
+}
+
+static void
+call_leave(struct https_call *call)
+{
+	struct https_client *c = of(call->base.c);
+	struct call_queue *q = &c->calls[call->at];
+	*call->prev = call->next;
+	*(call->next ? &call->next->prev : &q->end) = call->prev;
+	q->n--;
+	c->late_flying -= call->at == CALLS_FLYING && call->late;
+	if (next_waiting(c))
+		loop_defer(c->base.loop, &c->next);
+}
+
+static void
+call_free(struct https_call *call)
+{
+	buf_release(&call->url);
+	buf_release(&call->body);
+	free(call);
+}
 
 static void
 on_fetched(void *arg, const struct err *e, const struct http_response *resp, struct str body)
@@ -130,7 +204,56 @@ on_fetched(void *arg, const struct err *e, const struct http_response *resp, str
 	else
 		result_fill(&r, resp->status, http_headers_get(&resp->headers, STR("Retry-After")),
 			body);
-	LIST_DEL(call);
+	call_leave(call);
+	call->done(call->arg, &r);
+	free(call);
+}
+
+/* call_send: on a connection that is free. */
+static int
+call_send(struct https_call *call, struct str url, struct str body)
+{
+	struct https_client *c = of(call->base.c);
+	struct http_header headers[4];
+	struct http_call_spec spec;
+	spec_fill(c, call->verb, url, body, headers, &spec);
+	spec.total_ns = CALL_NS;
+	int rc = http_fetch(c->http, &spec, REPLY_MAX, on_fetched, call, &call->fetch, NULL);
+	if (rc == 0)
+		call_enter(call, CALLS_FLYING);
+	return rc;
+}
+
+static int
+call_wait(struct https_call *call, struct str url, struct str body)
+{
+	if (call->late && of(call->base.c)->calls[CALLS_LATE].n >= LATE_MAX)
+		return -EAGAIN;
+	buf_str(&call->url, url);
+	buf_str(&call->body, body);
+	if (call->url.failed || call->body.failed)
+		return -ENOMEM;
+	call_enter(call, call->late ? CALLS_LATE : CALLS_WAITING);
+	return 0;
+}
+
+static void
+on_next(struct loop_work *w)
+{
+	struct https_client *c = w->arg;
+	struct https_call *call = next_waiting(c);
+	if (!call)
+		return;
+	call_leave(call);
+	int rc = call_send(call, buf_view(&call->url), buf_view(&call->body));
+	buf_release(&call->url);
+	buf_release(&call->body);
+	if (next_waiting(c))
+		loop_defer(c->base.loop, &c->next);
+	if (rc == 0)
+		return;
+	struct client_result r = {0};
+	err_errno(&r.e, rc, "sending a request");
 	call->done(call->arg, &r);
 	free(call);
 }
@@ -141,24 +264,23 @@ https_call(struct client *base, const struct client_req *req, client_done_fn *do
 {
 	struct https_client *c = of(base);
 	_cleanup_buf_ struct buf url = BUF_INIT;
-	struct http_header headers[4];
-	struct http_call_spec spec;
 	struct https_call *call = calloc(1, sizeof(*call));
 	if (!call)
 		return -ENOMEM;
 	call->base.c = base;
+	call->verb = req->verb;
+	call->late = req->late;
 	call->done = done;
 	call->arg = arg;
-	spec_fill(c, req, &url, headers, &spec);
-	spec.total_ns = CALL_NS;
-	int rc = url.failed
-		? -ENOMEM
-		: http_fetch(c->http, &spec, REPLY_MAX, on_fetched, call, &call->fetch, NULL);
+	url_put(c, req, &url);
+	bool go = may_go(c, req->late);
+	int rc = url.failed ? -ENOMEM
+		: go        ? call_send(call, buf_view(&url), req->body)
+			    : call_wait(call, buf_view(&url), req->body);
 	if (rc < 0) {
-		free(call);
+		call_free(call);
 		return rc;
 	}
-	LIST_ADD(c->calls, call);
 	if (ret_call)
 		*ret_call = &call->base;
 	return 0;
@@ -168,9 +290,10 @@ static void
 https_cancel(struct client_call *base)
 {
 	struct https_call *call = CONTAINER_OF(base, struct https_call, base);
-	http_fetch_cancel(call->fetch);
-	LIST_DEL(call);
-	free(call);
+	if (call->fetch)
+		http_fetch_cancel(call->fetch);
+	call_leave(call);
+	call_free(call);
 }
 
 /* ---- watches ---- */
@@ -317,7 +440,8 @@ https_watch(struct client *base, const struct client_req *req, const struct clie
 	w->base.c = base;
 	w->fns = *fns;
 	w->arg = arg;
-	spec_fill(c, &watch_req, &url, headers, &spec);
+	url_put(c, &watch_req, &url);
+	spec_fill(c, CLIENT_WATCH, buf_view(&url), req->body, headers, &spec);
 	spec.head_ns = CALL_NS;
 	spec.stall_ns = req->allow_bookmarks ? WATCH_STALL_NS : 0;
 	int rc = url.failed ? -ENOMEM
@@ -347,8 +471,10 @@ static void
 https_free(struct client *base)
 {
 	struct https_client *c = of(base);
-	while (c->calls)
-		https_cancel(&c->calls->base);
+	for (size_t i = 0; i < CALLS__COUNT; i++)
+		while (c->calls[i].first)
+			https_cancel(&c->calls[i].first->base);
+	loop_defer_cancel(&c->next);
 	while (c->watches)
 		https_watch_stop(&c->watches->base);
 	http_client_free(c->http);
@@ -402,11 +528,14 @@ client_https_new(
 	struct loop *l, const struct client_https_config *cfg, struct client **ret, struct err *e)
 {
 	struct https_client *c = calloc(1, sizeof(*c));
-	struct http_client_config http_cfg = {.loop = l};
+	struct http_client_config http_cfg = {.loop = l, .max_idle_per_host = CALLS_MAX};
 	if (!c)
 		return err_errno(e, -ENOMEM, "client");
 	c->base.ops = &https_ops;
 	c->base.loop = l;
+	for (size_t i = 0; i < CALLS__COUNT; i++)
+		c->calls[i].end = &c->calls[i].first;
+	c->next = (struct loop_work){.fn = on_next, .arg = c};
 	c->a = arena_new(1 << 16);
 	c->ca_pem = malloc(cfg->ca_pem.n + 1);
 	if (!c->a || !c->ca_pem || http_client_new(&http_cfg, &c->http) < 0) {

@@ -151,7 +151,8 @@ event_again(struct client *c, struct seen *s)
 		.resource = STR("events"),
 		.ns = str_c(s->ns),
 		.name = str_c(s->name),
-		.body = str_from(body, (size_t)n)};
+		.body = str_from(body, (size_t)n),
+		.late = true};
 	client_call_start(c, &req, on_done, NULL, NULL);
 }
 
@@ -191,7 +192,8 @@ client_event(struct client *c, const struct event_ref *ref, const char *type, co
 		.version = STR("v1"),
 		.resource = STR("events"),
 		.ns = str_c(s->ns),
-		.body = buf_view(&body)};
+		.body = buf_view(&body),
+		.late = true};
 	if (!body.failed)
 		client_call_start(c, &req, on_done, NULL, NULL);
 }

@@ -14,6 +14,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	objects.c \
 	pod_spec.c \
 	pod_status.c \
+	pod_start.c \
 	pod_stop.c \
 	pod_sync.c \
 	pods.c \
@@ -32,6 +33,7 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	join_test.c \
 	local_volumes_test.c \
 	objects_test.c \
+	pod_start_test.c \
 	pod_status_test.c \
 	register_test.c \
 	rules_test.c)

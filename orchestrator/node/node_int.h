@@ -48,6 +48,13 @@ struct node_facts {
 	char machine_id[33], boot_id[37], system_uuid[37], kernel[65];
 };
 
+/* What pods wait for, when others are before them. */
+enum pod_queue {
+	QUEUE_TURN,   /* to be started */
+	QUEUE_STATUS, /* to be told of */
+	QUEUE__COUNT
+};
+
 struct node {
 	struct loop *loop;
 	const struct machine_config *cfg;
@@ -63,9 +70,11 @@ struct node {
 	struct join *join;
 	struct client *api; /* NULL until the node has credentials */
 	struct informer *pod_informer, *services, *self;
-	struct map pods;             /* uid -> struct pod */
-	struct map objects;          /* "secrets/ns/name" -> struct object_watch */
-	struct init_socket listener; /* of the node API; fd -1 = not open yet */
+	struct map pods;                  /* uid -> struct pod */
+	struct pod *queues[QUEUE__COUNT]; /* pod_start.c */
+	unsigned turns, patching;         /* pods being started, being told of */
+	struct map objects;               /* "secrets/ns/name" -> struct object_watch */
+	struct init_socket listener;      /* of the node API; fd -1 = not open yet */
 	struct serve *serve;
 	struct nodenet *nodenet;
 	struct local_volumes *local_volumes;
@@ -145,6 +154,20 @@ struct pod_cond {
 };
 enum { COND_SANDBOX, COND_INITIALIZED, COND_READY, COND_CONTAINERS, COND__COUNT };
 
+/* Steps of a start, in the order in which they mostly end. */
+enum pod_mark {
+	MARK_SEEN,
+	MARK_BEGUN,
+	MARK_SANDBOX,
+	MARK_VOLUMES,
+	MARK_NETWORK,
+	MARK_CREATED,
+	MARK_STARTED,
+	MARK_SENT,
+	MARK_TOLD,
+	MARK__COUNT
+};
+
 struct pod {
 	struct node *node;
 	const struct informer_obj
@@ -182,7 +205,12 @@ struct pod {
 	const char *phase;
 	struct buf sent;
 	bool patching, patch_again, deleting;
-	uint64_t told_rv; /* of the object as the last patch left it */
+	/* start */
+	struct pod *next[QUEUE__COUNT];
+	bool queued[QUEUE__COUNT], turn;
+	struct loop_timer turn_timer;
+	int64_t marks[MARK__COUNT]; /* monotonic; 0 = not yet */
+	uint64_t told_rv;           /* of the object as the last patch left it */
 	struct loop_timer patch_timer;
 };
 
@@ -220,6 +248,19 @@ void pod_net_release(struct pod *p);
 void ctr_wait(struct ctr *c, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void ctr_image_ready(struct ctr *c); /* from pull.c */
+/* pod_start.c */
+/* pod_turn_take: may something of it be made now? false: it is synced again when its turn has come. pod_turn_look:
+ * gives the turn back when nothing is under way; at the end of each sync. pod_turn_awaited: nothing has begun yet. */
+bool pod_turn_take(struct pod *p);
+void pod_turn_look(struct pod *p);
+bool pod_turn_awaited(const struct pod *p);
+/* pod_queue_put: once, at the end or in front. pod_queue_take: the first one out of it, NULL = none. */
+void pod_queue_put(struct pod *p, enum pod_queue k, bool front);
+struct pod *pod_queue_take(struct node *n, enum pod_queue k);
+void pod_queue_drop(struct pod *p, enum pod_queue k);
+/* pod_mark: the step has ended now, if it did not before. pod_marks_tell: all of them, to the log. */
+void pod_mark(struct pod *p, enum pod_mark m);
+void pod_marks_tell(struct pod *p);
 /* pod_spec.c */
 void ctr_create(struct ctr *c);
 /* pod_files_write: hosts, resolv.conf, hostname; once the addresses are known. 0 or -errno. */

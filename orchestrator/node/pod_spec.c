@@ -304,6 +304,7 @@ on_started(void *arg, const struct err *e)
 		return;
 	}
 	pod_event(p, c, "Normal", "Started", "Container started");
+	pod_mark(p, MARK_STARTED);
 	const struct core_v1_lifecycle_handler *h = s && s->lifecycle ? s->lifecycle->post_start
 								      : NULL;
 	if (h) {
@@ -338,6 +339,7 @@ on_created(void *arg, const struct err *e)
 		return;
 	}
 	pod_event(p, c, "Normal", "Created", "Container created");
+	pod_mark(p, MARK_CREATED);
 	c->op = CTR_STARTING;
 	int rc = runtime_container_start(p->node->rt, str_c(c->id), on_started, c);
 	if (rc < 0) {

@@ -2,7 +2,7 @@
  *
  * pod_status: what the API is told of a pod: phase, conditions, container statuses, addresses. Made whole
  * from what is, compared with what was last sent, sent as a strategic merge patch (conditions of others
- * stay). One patch at a time. When the phase is final the pod is finished.
+ * stay). One patch at a time, and few of all pods: who has to wait says in the end only what is newest. When the phase is final the pod is finished.
  * Source: Kubernetes pod status; kubelet generateAPIPodStatus, status manager (reasons and messages). */
 #include "orchestrator/node/node_int.h"
 
@@ -11,6 +11,7 @@
 #define MESSAGE_MAX 4096
 #define LOG_MESSAGE_MAX 2048
 #define RETRY_NS NS_PER_SEC
+#define PATCHES_MAX 4 /* of all pods, under way at a time */
 
 static const char *const cond_types[COND__COUNT] = {[COND_SANDBOX] = "PodReadyToStartContainers",
 	[COND_INITIALIZED] = "Initialized",
@@ -463,16 +464,24 @@ on_patched(void *arg, const struct client_result *r)
 	struct arena *a = r->http == 200 ? arena_new(4 << 20) : NULL;
 	struct doc *d = NULL;
 	p->patching = false;
+	p->node->patching--;
 	if (a && doc_parse_json(a, r->body, NULL, &d, NULL) == 0)
 		str_to_u64(doc_get_str(doc_get(d, STR("metadata")), STR("resourceVersion")),
 			&p->told_rv);
 	arena_free(a);
+	if (r->http == 200 && p->marks[MARK_SENT] && !p->marks[MARK_TOLD]) {
+		pod_mark(p, MARK_TOLD);
+		pod_marks_tell(p);
+	}
 	pod_status_seen(p);
 	if (r->http != 200 && r->http != 404 && r->http != 409) {
 		log_warn("status of pod %s/%s: %s", p->ns, p->name, r->e.msg);
 		buf_clear(&p->sent);
 		loop_timer_after(p->node->loop, &p->patch_timer, RETRY_NS);
 	}
+	struct pod *next = NULL;
+	while (p->node->patching < PATCHES_MAX && (next = pod_queue_take(p->node, QUEUE_STATUS)))
+		pod_status_update(next);
 	pod_op_end(p);
 }
 
@@ -496,7 +505,7 @@ pod_status_seen(struct pod *p)
 void
 pod_status_update(struct pod *p)
 {
-	if (!p->o || p->gone || p->cleaning || p->cleaned ||
+	if (!p->o || p->gone || p->cleaning || p->cleaned || pod_turn_awaited(p) ||
 		(p->stopping && p->sandbox_down && !p->sandbox[0] && p->sent.len &&
 			p->o->metadata.deletion_timestamp))
 		return;
@@ -524,8 +533,12 @@ pod_status_update(struct pod *p)
 		}
 	}
 	p->patch_again = !str_eq(buf_view(&b), buf_view(&p->sent));
-	if (!p->patch_again || p->patching || b.failed)
+	if (!p->patch_again || p->patching || p->turn || b.failed)
 		return;
+	if (p->node->patching >= PATCHES_MAX) {
+		pod_queue_put(p, QUEUE_STATUS, false);
+		return;
+	}
 	p->patch_timer.fn = on_patch_timer;
 	p->patch_timer.arg = p;
 	struct client_req q = {.verb = CLIENT_PATCH_STRATEGIC,
@@ -540,6 +553,9 @@ pod_status_update(struct pod *p)
 		return;
 	}
 	p->patching = true;
+	p->node->patching++;
+	if (p->marks[MARK_STARTED] && strcmp(p->phase, "Running") == 0)
+		pod_mark(p, MARK_SENT);
 	p->patch_again = false;
 	buf_clear(&p->sent);
 	buf_str(&p->sent, buf_view(&b));

@@ -45,6 +45,7 @@ on_sandbox(void *arg, const struct err *e)
 {
 	struct pod *p = arg;
 	p->sandbox_busy = false;
+	pod_mark(p, MARK_SANDBOX);
 	if (e && e->code) {
 		sandbox_failed(p, e->msg);
 		p->sandbox[0] = 0;
@@ -117,6 +118,8 @@ sandbox_make(struct pod *p)
 		pod_wake_in(p, left_ns);
 		return;
 	}
+	if (!pod_turn_take(p))
+		return;
 	if (runtime_sandbox_create(p->node->rt, &spec, p->sandbox, on_sandbox, p, &e) < 0) {
 		sandbox_failed(p, e.msg);
 		p->sandbox[0] = 0;
@@ -156,6 +159,7 @@ network_make(struct pod *p)
 		p->ips[p->n_ips++] = net.v4;
 	if (net.v6.family)
 		p->ips[p->n_ips++] = net.v6;
+	pod_mark(p, MARK_NETWORK);
 	return p->net_up = true;
 }
 
@@ -236,7 +240,8 @@ ctr_start_if_wanted(struct ctr *c)
 			return;
 		}
 	}
-	ctr_pull(c);
+	if (pod_turn_take(p))
+		ctr_pull(c);
 }
 
 /* inits_done: runs the next step of the init containers; true = the others may start. */
@@ -337,7 +342,7 @@ pod_run(struct pod *p)
 		int64_t left_ns = backoff_left(&p->setup, clock_mono_ns());
 		if (left_ns)
 			pod_wake_in(p, left_ns);
-		else
+		else if (p->volumes_ready || pod_turn_take(p))
 			pod_volumes_setup(p);
 	}
 	if (!sandbox_ready(p) || (!p->net_up && !network_make(p)))
@@ -387,6 +392,7 @@ pod_sync(struct pod *p)
 	} else {
 		pod_run(p);
 	}
+	pod_turn_look(p);
 	pod_status_update(p);
 	if (p->gone && p->cleaned && p->ops == 0)
 		pod_sync_later(p); /* on_work frees it */

@@ -156,6 +156,9 @@ pod_free(struct pod *p)
 	loop_timer_cancel(&p->wake);
 	loop_timer_cancel(&p->patch_timer);
 	loop_timer_cancel(&p->token_timer);
+	p->gone = true;
+	pod_turn_look(p);
+	pod_queue_drop(p, QUEUE_STATUS);
 	loop_defer_cancel(&p->work);
 	map_del(&p->node->pods, str_c(p->uid));
 	local_volumes_look(p->node);
@@ -242,6 +245,7 @@ pod_new(struct node *n, struct str uid, struct str ns, struct str name)
 	p->wake = (struct loop_timer){.fn = on_wake, .arg = p};
 	p->token_timer = (struct loop_timer){.fn = on_token_due, .arg = p};
 	p->phase = "Pending";
+	pod_mark(p, MARK_SEEN);
 	if (!p->uid || !p->ns || !p->name || map_put(&n->pods, uid, p, NULL) < 0) {
 		free(p->uid);
 		free(p->ns);

@@ -38,8 +38,6 @@ on_pulled(void *arg, struct str image_id, uint64_t size_bytes, const struct err 
 		struct str ref, policy;
 		bool same = image_at(c, c->pull_at, &ref, &policy) && str_eq_c(ref, x->image);
 		c->pull_at = same ? c->pull_at + 1 : 0;
-		if (same && !p->stopping)
-			ctr_pull(c);
 	} else {
 		pod_event(p, c, "Warning", "Failed", "Failed to pull image \"%s\": %s", x->image,
 			e->msg);

@@ -567,6 +567,7 @@ job_done(void *arg)
 		job_failed(p, j->e.msg);
 	else
 		p->volumes_ready = true;
+	pod_mark(p, MARK_VOLUMES);
 	arena_free(j->a);
 	pod_op_end(p);
 }

@@ -11,3 +11,4 @@ UNIT_orchestrator/runtime := $(addprefix tests/unit/orchestrator/runtime/,seccom
 	image/pull_test.c)
 FUZZ_orchestrator/runtime := tests/fuzz/image_manifest_fuzz.c tests/fuzz/tar_fuzz.c \
 	tests/fuzz/image_ref_fuzz.c
+BENCH_orchestrator/runtime := tests/bench/runtime_bench.c

@@ -61,26 +61,34 @@ rest 20
 for node in node-1 node-2; do look $node >"$tmp/$node.a"; done
 rest 30
 for node in node-1 node-2; do look $node >"$tmp/$node.b"; done
-own() { awk -v role="$2" '$2 == role { printf "%.1f", $3 / 1024 }' "$tmp/$1.b"; }
-# all NODE: what all roles have of their own, and once what the largest of them maps of files.
-all() { awk '{ n += $3; if ($6 > file) file = $6 } END { printf "%.1f", (n + file) / 1024 }' "$tmp/$1.b"; }
+pss() { awk -v role="$2" '$2 == role { printf "%.1f", $6 / 1024 }' "$tmp/$1.b"; }
+all() { awk '{ n += $6 } END { printf "%.1f", n / 1024 }' "$tmp/$1.b"; }
+own() { awk '{ n += $3 } END { printf "%.1f", n / 1024 }' "$tmp/$1.b"; }
 cpu() {
 	awk -v role="$2" 'NR == FNR { was[$2] = $5; next } $2 == role { printf "%.2f", ($5 - was[$2]) / 30e3 * 100 }' \
 		"$tmp/$1.a" "$tmp/$1.b"
 }
 for node in node-1 node-2; do
 	for role in $(awk '{ print $2 }' "$tmp/$node.b"); do
-		row "$node at rest: $role: memory of its own" "$(own $node "$role")" MiB '<=' - -
+		row "$node at rest: $role: memory (PSS)" "$(pss $node "$role")" MiB '<=' - -
 		row "$node at rest: $role: CPU" "$(cpu $node "$role")" '% of one' '<=' - "$([ "$role" = control ] && echo 0.2 || echo -)" \
 			"$([ "$backend" = kvm ] || echo 'not with KVM')"
 	done
 done
-row 'control and node: memory of all, the program once' "$(all node-1)" MiB '<=' 64 48
-row 'worker: memory of all, the program once' "$(all node-2)" MiB '<=' 24 12
+row 'control and node at rest: memory of all (PSS)' "$(all node-1)" MiB '<=' 64 48
+note "of it anonymous $(own node-1) MiB"
+row 'worker at rest: memory of all (PSS)' "$(all node-2)" MiB '<=' 24 12
+note "of it anonymous $(own node-2) MiB"
 
 # ---- pods ----
 pods_load() { "$load" --kubeconfig "$KUBECONFIG" --image "$(image busybox:latest)" --node node-2 --seconds 300 "$@"; }
 pods_gone() { [ "$(k get pods -l app=load --no-headers 2>/dev/null | wc -l)" -eq 0 ] && echo gone; }
+# steps FROM: what the node says of each start from line FROM of its console on: step, median, maximum.
+steps() {
+	console node-2 | tail -n +"$1" | sed -n 's/.* runs, ms since it was seen: //p' | tr ' ' '\n' | tr '=' ' ' |
+		sort -k2 -n | awk '{ v[$1, ++n[$1]] = $2 } END { for (k in n) print k, v[k, int((n[k] + 1) / 2)], v[k, n[k]] }' |
+		sort -k2 -n
+}
 pods_clean() { "$load" --kubeconfig "$KUBECONFIG" --resource pods clean >/dev/null && eventually 120 pods_gone >/dev/null; }
 pods_load --objects 2 --conns 1 pods >/dev/null && pods_clean # the image is there then
 line=$(pods_load --objects 30 --conns 1 pods)
@@ -90,10 +98,13 @@ row 'pod, image present: create to Running, p99' "$(word "$line" p99_us | awk '{
 pods_clean
 n=${PODS:-110}
 n=$((n - $(k get pods --no-headers -o wide | grep -c node-2))) # those that are there count
+from=$(console node-2 | wc -l)
 line=$(pods_load --objects $n --conns $n pods)
 note "$line"
+row "$n more pods at once on a node: half of them Running" "$(word "$line" p50_us | awk '{ print $1 / 1e6 }')" s '<=' - - "$ground"
 row "$n more pods at once on a node: all Running" "$(word "$line" wall_ms | awk '{ print $1 / 1000 }')" s '<=' - 1 "$ground"
+steps $((from + 1)) | while read -r step p50 max; do note "since the node saw the pod: $step p50 $p50 ms, max $max ms"; done
 look node-2 >"$tmp/node-2.b"
-row 'worker with these pods: memory of all' "$(all node-2)" MiB '<=' - -
+row 'worker with these pods: memory of all (PSS)' "$(all node-2)" MiB '<=' - -
 pods_clean
 bench_end

@@ -2,7 +2,7 @@
 #
 # Figures: the parts of `make bench` in their order. A part is tests/bench/<part>.sh, or a program alone
 # (BENCH_ of its folder); what it needs to be built stands in BENCH_NEEDS_<part>.
-BENCH_PARTS := size boot server api dns proxy store tls json checks
+BENCH_PARTS := size boot server api dns proxy runtime store tls json checks
 LOAD := $(O)/musl/bench/api_load
 LIBS += tests/bench
 SRC_tests/bench := tests/bench/load_loop.c tests/bench/load_watch.c

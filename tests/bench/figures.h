@@ -1,6 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * figures.h: what load programs read of other processes (CPU, memory), and samples with their percentiles. */
+ * figures.h: what load programs read of other processes (CPU, memory), samples with their percentiles, and rows of
+ * the table of `make bench`. */
 #ifndef BENCH_FIGURES_H
 #define BENCH_FIGURES_H
 
@@ -58,6 +59,25 @@ pss_kib(unsigned pid)
 			str_to_u64(number, &kib);
 		}
 	return kib;
+}
+
+/* figure: a row as tests/bench/lib.sh has them (there: row); floor and target are "-" where nothing was set. wall: a time
+ * on the wall, or made of one: under load it is not judged. */
+static inline void
+figure(const char *what, double value, const char *unit, const char *cmp, const char *floor,
+	const char *target, bool wall)
+{
+	int digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
+	printf("row|%s|%.*f|%s|%s|%s|%s|%s\n", what, digits, value, unit, cmp, floor, target,
+		wall ? "wall" : "");
+}
+
+/* figure_missing: the row of what could not be measured, and why. */
+static inline void
+figure_missing(const char *what, const char *unit, const char *cmp, const char *floor,
+	const char *target, const char *why)
+{
+	printf("row|%s|-|%s|%s|%s|%s|%s\n", what, unit, cmp, floor, target, why);
 }
 
 static inline void

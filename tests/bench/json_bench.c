@@ -3,6 +3,7 @@
  * json_bench: a Pod of 5 KB parsed and written: the figure every request stands on. */
 #include "base/clock.h"
 #include "base/doc.h"
+#include "tests/bench/figures.h"
 
 #include <stdio.h>
 
@@ -56,9 +57,12 @@ main(void)
 		best_write_ns = write_ns < best_write_ns ? write_ns : best_write_ns;
 		parse_ns = write_ns = 0;
 	}
-	printf("json: %zu bytes, parse %.2f us, write %.2f us, same %s\n", pod.len,
-		(double)best_parse_ns / BATCH / 1000, (double)best_write_ns / BATCH / 1000,
-		str_eq(buf_view(&pod), buf_view(&out)) ? "yes" : "no");
+	if (!str_eq(buf_view(&pod), buf_view(&out)))
+		return 1;
+	figure("a pod of 5 KB: parsed", (double)best_parse_ns / BATCH / 1000, "us", "<=", "-",
+		"5.1", true);
+	figure("the same: written", (double)best_write_ns / BATCH / 1000, "us", "<=", "-", "3.9",
+		true);
 	arena_free(a);
 	buf_release(&pod);
 	buf_release(&out);

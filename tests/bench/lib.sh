@@ -6,6 +6,7 @@
 #   row WHAT VALUE UNIT CMP FLOOR TARGET [WHY]     one figure with what it must reach at least and what it is to
 #                               reach in the end (- = nothing was set); CMP is <= or >=. VALUE "" or -: "not
 #                               measured", with WHY. A value with a WHY is printed and not judged
+#   rows                        rows that a program prints (figures.h) from standard input; its other lines are notes
 #   note TEXT...                a line for the reader
 #   word LINE NAME              the value of NAME=VALUE in a line of api_load
 #   median                      of the numbers on standard input
@@ -29,6 +30,17 @@ row() {
 		else if (target != "-") verdict = "target not met"
 		printf "%-54s %10s %-9s %-10s %-10s %s\n", what, value, unit, limit(floor), limit(target), verdict
 	}'
+}
+
+rows() {
+	while IFS='|' read -r first what value unit cmp floor target why; do
+		[ "$why" != wall ] || why=$(busy)
+		case $first in
+		row) row "$what" "$value" "$unit" "$cmp" "$floor" "$target" "$why" ;;
+		'ok   '* | *' passed, '*) ;; # of a program in the words of the unit tests
+		*) note "$first" ;;
+		esac
+	done
 }
 
 rest() { sleep "$1"; }

@@ -60,7 +60,9 @@ load_pod(struct load *l, struct buf *b, const char *name, size_t seq)
 		buf_fmt(b, "\"nodeName\":\"%s\",", l->node);
 	if (l->image) {
 		buf_fmt(b, "\"containers\":[{\"name\":\"c\",\"image\":\"%s\",", l->image);
-		buf_cstr(b, "\"imagePullPolicy\":\"IfNotPresent\"}]}}");
+		/* One that ends would be started again while others begin. */
+		buf_cstr(b, "\"imagePullPolicy\":\"IfNotPresent\","
+			    "\"command\":[\"sleep\",\"1000000\"]}]}}");
 		return;
 	}
 	buf_cstr(b, "\"schedulerName\":\"none\",\"containers\":[");

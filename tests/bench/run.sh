@@ -2,7 +2,7 @@
 # Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
 #
 # tests/bench/run.sh O PART...: `make bench`: figures, each with the floor of today and the target, under their
-# conditions. A part is a file beside this one, in the words of lib.sh, or a program that prints for itself.
+# conditions. A part is a file beside this one, in the words of lib.sh, or a program that prints its rows (figures.h).
 # Figures judge nothing: the status is 0 unless a part could not run.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -25,7 +25,8 @@ for part in "$@"; do
 	if [ -e "$top/tests/bench/$part.sh" ]; then
 		. "$top/tests/bench/$part.sh" || status=1
 	else
-		"$O/musl/bench/${part}_bench" || status=1
+		"$O/musl/bench/${part}_bench" >"$tmp/rows" || status=1
+		rows <"$tmp/rows"
 	fi
 done
 exit $status

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "storage/store/store.h"
+#include "tests/bench/figures.h"
 
 #define OBJECTS 20000
 #define FLIGHT_MAX 256
@@ -74,7 +75,7 @@ on_put(struct store_txn *t)
 }
 
 static void
-puts_of(struct bench *b, size_t n, size_t flight, const char *what)
+puts_of(struct bench *b, size_t n, size_t flight, const char *what, const char *target)
 {
 	struct store_stats before, after;
 	store_stats(b->s, &before);
@@ -95,8 +96,8 @@ puts_of(struct bench *b, size_t n, size_t flight, const char *what)
 	cpu = cpu_now() - cpu;
 	wall = wall_now() - wall;
 	store_stats(b->s, &after);
-	printf("%-34s %8.0f /s %7.1f us CPU, group of %.1f\n", what, (double)n / wall * 1e6,
-		cpu / (double)n,
+	figure(what, cpu / (double)n, "us CPU", "<=", "-", target, false);
+	printf("%.0f a second, groups of %.1f\n", (double)n / wall * 1e6,
 		(double)(after.commits - before.commits) / (double)(after.groups - before.groups));
 }
 
@@ -114,7 +115,7 @@ gets_of(struct bench *b, size_t n)
 			    &v) != 0)
 			die("a get failed");
 	}
-	printf("%-34s %7.2f us CPU\n", "get, body copied", (cpu_now() - cpu) / (double)n);
+	figure("get, body copied", (cpu_now() - cpu) / (double)n, "us CPU", "<=", "-", "-", false);
 	arena_free(a);
 }
 
@@ -146,8 +147,7 @@ lists_of(struct bench *b, uint64_t rev, const char *what)
 		best = cpu < best ? cpu : best;
 		arena_free(a);
 	}
-	printf("%-34s %7.2f ms CPU, %.2f us an object, %.1f GB/s\n", what, best / 1e3,
-		best / OBJECTS, (double)out.len / best / 1e3);
+	figure(what, best / OBJECTS, "us CPU", "<=", "-", "5", false);
 	buf_release(&out);
 }
 
@@ -179,7 +179,7 @@ watchers_of(struct bench *b, size_t n, size_t puts, bool all, const char *what)
 		if (store_watch_open(b->s, &spec, &w[i]) < 0)
 			die("a watch failed");
 	}
-	puts_of(b, puts, 64, what);
+	puts_of(b, puts, 64, what, "-");
 	while (loop_turn(b->loop, 0) > 0) {}
 	for (size_t i = 0; i < n; i++)
 		store_watch_close(w[i]);
@@ -209,19 +209,19 @@ main(int argc, char **argv)
 	b.res = (uint32_t)store_resource(b.s, STR("/pods"));
 
 	b.body = str_from(text, 3000);
-	puts_of(&b, OBJECTS, 256, "make 20,000 objects of 3,000 B");
+	puts_of(&b, OBJECTS, 256, "an object of 3,000 B made, 256 in flight", "-");
 	uint64_t rev = store_rev(b.s);
 	gets_of(&b, 300000);
-	lists_of(&b, 0, "list of 20,000, copied");
-	puts_of(&b, 1000, 1, "update 3,000 B, 1 in flight");
-	puts_of(&b, 5000, 10, "update 3,000 B, 10 in flight");
-	lists_of(&b, rev, "list as of 6,000 updates ago");
-	puts_of(&b, 20000, 256, "update 3,000 B, 256 in flight");
+	lists_of(&b, 0, "list of 20,000, copied: an object");
+	puts_of(&b, 1000, 1, "update 3,000 B, 1 in flight", "250");
+	puts_of(&b, 5000, 10, "update 3,000 B, 10 in flight", "78");
+	lists_of(&b, rev, "list as of 6,000 updates ago: an object");
+	puts_of(&b, 20000, 256, "update 3,000 B, 256 in flight", "55");
 	b.body = str_from(text, 400);
-	puts_of(&b, OBJECTS, 256, "update to 400 B, 256 in flight");
-	puts_of(&b, 2000, 1, "update 400 B, 1 in flight");
-	puts_of(&b, 10000, 10, "update 400 B, 10 in flight");
-	puts_of(&b, 20000, 64, "update 400 B, 64 in flight");
+	puts_of(&b, OBJECTS, 256, "update to 400 B, 256 in flight", "-");
+	puts_of(&b, 2000, 1, "update 400 B, 1 in flight", "-");
+	puts_of(&b, 10000, 10, "update 400 B, 10 in flight", "-");
+	puts_of(&b, 20000, 64, "update 400 B, 64 in flight", "-");
 	watchers_of(&b, 5000, 20000, false, "the same, 5,000 watch other nodes");
 	watchers_of(&b, 100, 5000, true, "the same, 100 watch all of it");
 
@@ -230,8 +230,9 @@ main(int argc, char **argv)
 	double closed = wall_now();
 	if (store_open(&cfg, &b.s, &e) < 0)
 		die(e.msg);
-	printf("%-34s %7.2f ms, close %.2f ms\n", "open with 20,000 objects",
-		(wall_now() - closed) / 1e3, (closed - wall) / 1e3);
+	figure("open with 20,000 objects", (wall_now() - closed) / 1e3, "ms", "<=", "-", "50",
+		true);
+	figure("close", (closed - wall) / 1e3, "ms", "<=", "-", "-", true);
 	store_close(b.s);
 	loop_free(b.loop);
 	buf_release(&attrs);

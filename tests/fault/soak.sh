@@ -2,7 +2,7 @@
 #
 # Fault suite, area soak (`make soak MINUTES=60`, not part of make test): on three machines pods come and go,
 # Deployments roll, Services change and roles are killed, for MINUTES. Then, when all of it is deleted: nothing is left behind
-# (namespaces, mounts, interfaces, routes, cgroups, nf_tables rules, processes, descriptors), each role's memory did not
+# (namespaces, mounts, interfaces, routes, cgroups, elements of nf_tables, processes, descriptors), each role's memory did not
 # grow, and no log has an error that was not asked for.
 minutes=${MINUTES:-60}
 looks=$tmp/looks
@@ -34,7 +34,8 @@ looking() { k wait --for=condition=Ready pod/look-node-1 pod/look-node-2 pod/loo
 # look NAME: of all machines into $looks/NAME; lines "NODE what...".
 look() {
 	for node in node-1 node-2 node-3; do
-		k exec -i "look-$node" -- sh <"$top/tests/cluster/look.sh" 2>"$tmp/look.err" | sed "s/^/$node /" || return 1
+		k exec -i "look-$node" -- sh <"$top/tests/cluster/look.sh" >"$tmp/look.out" 2>"$tmp/look.err" || return 1
+		sed "s/^/$node /" "$tmp/look.out"
 	done >"$looks/$1"
 	grep -c ' role ' "$looks/$1"
 }
@@ -42,10 +43,18 @@ counts() { sed -n 's/ count / /p' "$looks/$1"; }
 descriptors() { awk '$2 == "role" { print $1, "descriptors-of-" $3, $5 }' "$looks/$1"; }
 # settled: what is held is what was held before, but for descriptors: connections that idle out come and go.
 settled() { look after >/dev/null && [ "$(counts before)" = "$(counts after)" ] && echo same; }
+# held: awaits it, and says each time something else is waited for: "10 s: node-2 processes 31 -> 33".
 held() {
-	eventually 180 settled && return
-	counts before >"$tmp/counts"
-	counts after | diff "$tmp/counts" -
+	from_s=$(date +%s)
+	awaited=
+	until settled >/dev/null; do
+		differ=$(counts before >"$tmp/counts" && counts after | awk 'NR == FNR { was[$1 $2] = $3; next }
+			$3 != was[$1 $2] { printf "%s%s %s %s -> %s", (n++ ? ", " : ""), $1, $2, was[$1 $2], $3 }' "$tmp/counts" -)
+		[ "$differ" = "$awaited" ] || echo "$(($(date +%s) - from_s)) s: $differ"
+		awaited=$differ
+		[ $(($(date +%s) - from_s)) -le 180 ] || return 1
+	done
+	echo "same, after $(($(date +%s) - from_s)) s"
 }
 # few_descriptors: no role holds 8 more than before.
 few_descriptors() {
@@ -79,6 +88,27 @@ flat() {
 		if (bad || !judged) exit 1
 		print "flat"
 	}' | sort
+}
+
+# table: of every role memory (anonymous and PSS, KiB) and descriptors, and of all that is counted: before, the most of
+# all rounds, and after.
+table() {
+	cat "$looks/before" $(ls "$looks"/round-* | sort -t- -k2 -n) "$looks/after" | awk '
+	function seen(key, value) {
+		if (!(key in first)) { first[key] = max[key] = value; order[++n] = key }
+		if (value > max[key]) max[key] = value
+		last[key] = value
+	}
+	$2 == "role" {
+		seen($1 " " $3 " memory", $4)
+		seen($1 " " $3 " memory-PSS", $7)
+		seen($1 " " $3 " descriptors", $5)
+	}
+	$2 == "count" { seen($1 " " $3, $4) }
+	END {
+		printf "%-36s %9s %9s %9s\n", "", "before", "most", "after"
+		for (i = 1; i <= n; i++) printf "%-36s %9d %9d %9d\n", order[i], first[order[i]], max[order[i]], last[order[i]]
+	}'
 }
 
 # ---- what happens to them ----
@@ -154,8 +184,10 @@ check "$minutes minutes of pods, rollouts, Services and kills" 'rounds' around
 figure soak "$(tail -1 "$tmp/out"), $(kills) roles killed"
 check 'all of it is deleted' '' emptied
 check 'nothing is left behind' 'same' held
+sed 's/^/     soak: /' "$tmp/out"
 check 'no role holds more descriptors' 'few' few_descriptors
 check 'memory of the roles is flat' 'flat' flat
 sed 's/^/     soak: /' "$tmp/out"
+table | sed 's/^/     soak: /'
 check 'no error that was not asked for' '^ *$' unexplained
 check 'no request of a pod went without an answer' '^0 ' unanswered
