@@ -44,9 +44,8 @@ pod_scheduled(struct request *r, struct doc *pod)
 	doc_set_str(r->a, c, STR("lastTransitionTime"), arena_str(r->a, str_from(text, n)));
 	doc_set(c, STR("reason"), NULL);
 	doc_set(c, STR("message"), NULL);
-	int64_t gen = doc_get_int(meta_of(pod), STR("generation"), 0);
-	if (gen)
-		doc_set_int(r->a, c, STR("observedGeneration"), gen);
+	doc_set(c, STR("observedGeneration"), NULL);
+	doc_set(status, STR("nominatedNodeName"), NULL); /* it is over */
 }
 
 static enum step
@@ -129,9 +128,6 @@ serve_binding(struct request *r)
 	doc_set_str(r->a, spec, STR("nodeName"), node);
 	merge_strings(r, meta, binding, STR("annotations"));
 	merge_strings(r, meta, binding, STR("labels"));
-	int64_t gen = doc_get_int(meta, STR("generation"), 0);
-	if (gen)
-		doc_set_int(r->a, meta, STR("generation"), gen + 1);
 	pod_scheduled(r, r->obj);
 	r->reply_success = true;
 	r->stage = STAGE_COMMIT - 1;
