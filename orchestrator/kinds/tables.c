@@ -27,18 +27,20 @@ static const struct admission_plugin mutating[] = {
 	{"NodeRestriction", ALL_OPS, NULL, NULL, "*", admit_node_restriction},
 	{"TaintNodesByCondition", ADMIT_CREATE, "", "nodes", NULL, admit_taint_node},
 	{"Priority", CREATE_UPDATE, "", "pods", NULL, admit_priority},
-	{"DefaultTolerationSeconds", ADMIT_CREATE, "", "pods", NULL, admit_default_tolerations},
+	{"DefaultTolerationSeconds", CREATE_UPDATE, "", "pods", NULL, admit_default_tolerations},
 	{"DefaultStorageClass", ADMIT_CREATE, "", "persistentvolumeclaims", NULL,
 		admit_default_storage_class},
 	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumeclaims", NULL,
 		admit_storage_protection},
 	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumes", NULL,
 		admit_storage_protection},
+	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class},
 };
 
 static const struct admission_plugin validating[] = {
 	{"Priority", CREATE_UPDATE, "scheduling.k8s.io", "priorityclasses", NULL,
 		admit_priority_class},
+	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class_overhead},
 	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
 	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
 	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},
