@@ -19,6 +19,8 @@ enum step admit_priority_class(struct request *r);
 enum step admit_default_tolerations(struct request *r);
 enum step admit_runtime_class(struct request *r);
 enum step admit_runtime_class_overhead(struct request *r);
+enum step admit_limit_defaults(struct request *r);
+enum step admit_limits(struct request *r);
 enum step admit_default_storage_class(struct request *r);
 enum step admit_storage_protection(struct request *r);
 enum step admit_taint_node(struct request *r);

@@ -23,6 +23,8 @@ static const struct kind_ops *const kinds[] = {
 
 static const struct admission_plugin mutating[] = {
 	{"NamespaceLifecycle", ALL_OPS, NULL, NULL, "*", admit_namespace_lifecycle},
+	{"LimitRanger", ADMIT_CREATE, "", "pods", NULL, admit_limit_defaults},
+	{"LimitRanger", ADMIT_UPDATE, "", "pods", "resize", admit_limit_defaults},
 	{"ServiceAccount", ADMIT_CREATE, "", "pods", NULL, admit_service_account},
 	{"NodeRestriction", ALL_OPS, NULL, NULL, "*", admit_node_restriction},
 	{"TaintNodesByCondition", ADMIT_CREATE, "", "nodes", NULL, admit_taint_node},
@@ -38,6 +40,9 @@ static const struct admission_plugin mutating[] = {
 };
 
 static const struct admission_plugin validating[] = {
+	{"LimitRanger", ADMIT_CREATE, "", "pods", NULL, admit_limits},
+	{"LimitRanger", ADMIT_UPDATE, "", "pods", "resize", admit_limits},
+	{"LimitRanger", CREATE_UPDATE, "", "persistentvolumeclaims", NULL, admit_limits},
 	{"Priority", CREATE_UPDATE, "scheduling.k8s.io", "priorityclasses", NULL,
 		admit_priority_class},
 	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class_overhead},
