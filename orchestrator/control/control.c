@@ -59,6 +59,8 @@ static const struct resource_row {
 		SCHEMA_TYPE_OF(certificates_v1_certificate_signing_request), {0}},
 	[CONTROL_PDBS] = {"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget",
 		SCHEMA_TYPE_OF(policy_v1_pod_disruption_budget), {NULL, index_ns}},
+	[CONTROL_QUOTAS] = {"", "v1", "resourcequotas", "ResourceQuota",
+		SCHEMA_TYPE_OF(core_v1_resource_quota), {NULL, index_ns}},
 };
 
 struct running {

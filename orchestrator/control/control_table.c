@@ -19,6 +19,7 @@ extern const struct controller taint_eviction_controller;
 extern const struct controller node_ipam_controller;
 extern const struct controller serviceaccount_controller;
 extern const struct controller rootca_controller;
+extern const struct controller resourcequota_controller;
 
 const struct controller *const controllers[] = {
 	&deployment_controller,
@@ -37,5 +38,6 @@ const struct controller *const controllers[] = {
 	&node_ipam_controller,
 	&serviceaccount_controller,
 	&rootca_controller,
+	&resourcequota_controller,
 	NULL,
 };

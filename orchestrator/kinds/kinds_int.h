@@ -21,6 +21,7 @@ enum step admit_runtime_class(struct request *r);
 enum step admit_runtime_class_overhead(struct request *r);
 enum step admit_limit_defaults(struct request *r);
 enum step admit_limits(struct request *r);
+enum step admit_quota(struct request *r);
 enum step admit_default_storage_class(struct request *r);
 enum step admit_storage_protection(struct request *r);
 enum step admit_taint_node(struct request *r);

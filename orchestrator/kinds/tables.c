@@ -49,6 +49,8 @@ static const struct admission_plugin validating[] = {
 	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
 	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
 	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},
+	/* Last: who is charged is let in. */
+	{"ResourceQuota", CREATE_UPDATE, NULL, NULL, "*", admit_quota},
 };
 
 const struct kind_tables kinds_tables = {
