@@ -20,6 +20,7 @@ extern const struct controller node_ipam_controller;
 extern const struct controller serviceaccount_controller;
 extern const struct controller rootca_controller;
 extern const struct controller resourcequota_controller;
+extern const struct controller disruption_controller;
 
 const struct controller *const controllers[] = {
 	&deployment_controller,
@@ -39,5 +40,6 @@ const struct controller *const controllers[] = {
 	&serviceaccount_controller,
 	&rootca_controller,
 	&resourcequota_controller,
+	&disruption_controller,
 	NULL,
 };
