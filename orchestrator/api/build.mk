@@ -9,7 +9,7 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/list.c orchestrator/api/meta.c orchestrator/api/negotiate.c \
 	orchestrator/api/node_authz.c orchestrator/api/object.c orchestrator/api/options.c \
 	orchestrator/api/paths.c orchestrator/api/pipeline.c orchestrator/api/pki.c \
-	orchestrator/api/pod_subs.c orchestrator/api/proxy.c orchestrator/api/proxy_target.c \
+	orchestrator/api/eviction.c orchestrator/api/pod_subs.c orchestrator/api/proxy.c orchestrator/api/proxy_target.c \
 	orchestrator/api/rbac.c orchestrator/api/rbac_bootstrap.c orchestrator/api/rbac_defaults.c \
 	orchestrator/api/resources.c orchestrator/api/reviews.c orchestrator/api/route.c \
 	orchestrator/api/scale.c orchestrator/api/server.c orchestrator/api/server_main.c \

@@ -77,6 +77,8 @@ static const struct resource_row {
 	[CONTROL_PDBS] = {"policy", "v1", "policy/v1", "poddisruptionbudgets",
 		"PodDisruptionBudget", SCHEMA_TYPE_OF(policy_v1_pod_disruption_budget),
 		{NULL, index_ns}},
+	[CONTROL_QUOTAS] = {CORE, "resourcequotas", "ResourceQuota",
+		SCHEMA_TYPE_OF(core_v1_resource_quota), {NULL, index_ns}},
 };
 
 struct running {

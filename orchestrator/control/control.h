@@ -61,6 +61,7 @@ enum control_resource {
 	CONTROL_STORAGECLASSES,
 	CONTROL_CSRS,
 	CONTROL_PDBS,
+	CONTROL_QUOTAS,
 	CONTROL__COUNT
 };
 enum control_index {

@@ -25,6 +25,8 @@ extern const struct controller taint_eviction_controller;
 extern const struct controller node_ipam_controller;
 extern const struct controller serviceaccount_controller;
 extern const struct controller rootca_controller;
+extern const struct controller resourcequota_controller;
+extern const struct controller disruption_controller;
 
 const struct controller *const controllers[] = {
 	&deployment_controller,
@@ -49,5 +51,7 @@ const struct controller *const controllers[] = {
 	&node_ipam_controller,
 	&serviceaccount_controller,
 	&rootca_controller,
+	&resourcequota_controller,
+	&disruption_controller,
 	NULL,
 };

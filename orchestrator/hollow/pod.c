@@ -2,12 +2,13 @@
  *
  * pod: what a pretending node says of a pod: that it is being created, that it runs and is ready, that it has
  * ended; and, once its deletion was asked for and its end was told, that it is gone. Containers start at once,
- * end at once when they are told to, and end by themselves only where annotations say so.
+ * end a moment after they are told to, and end by themselves only where annotations say so.
  * Source: kubelet status_manager, generateAPIPodStatus (order of what is told, reasons). */
 #include "orchestrator/hollow/hollow_int.h"
 
 #define ANNOTATION "hollow.keelson.dev/"
 #define FIRST_SLOT 2 /* the first address is the gateway's */
+#define STOP_NS (2 * NS_PER_SEC)
 
 static int
 annotation(const struct pretended_pod *p, struct str name, uint64_t *ret)
@@ -47,6 +48,15 @@ condition_is(const struct pretended_pod *p, const char *type, const char *status
 	return c && str_eq_c(c->status, status);
 }
 
+/* stopped_at: when containers that were asked to end have done so. Times of the API are whole seconds: in the
+ * second after the one that follows, or when their grace is over. */
+static int64_t
+stopped_at(const struct pretended_pod *p)
+{
+	int64_t grace_ns = p->metadata.deletion_grace_period_seconds * NS_PER_SEC;
+	return p->metadata.deletion_timestamp - (grace_ns > STOP_NS ? grace_ns - STOP_NS : 0);
+}
+
 enum hollow_stage
 hollow_pod_next(const struct pretended_pod *p, int64_t now_ns, int64_t *ret_wait_ns)
 {
@@ -55,8 +65,15 @@ hollow_pod_next(const struct pretended_pod *p, int64_t now_ns, int64_t *ret_wait
 	bool over = str_eq(p->status.phase, STR("Succeeded")) ||
 		str_eq(p->status.phase, STR("Failed"));
 	*ret_wait_ns = 0;
-	if (p->metadata.deletion_timestamp)
-		return over || !p->status.start_time ? HOLLOW_GONE : HOLLOW_ENDED;
+	if (p->metadata.deletion_timestamp && (over || !p->status.start_time))
+		return HOLLOW_GONE;
+	if (p->metadata.deletion_timestamp) {
+		at_ns = stopped_at(p);
+		if (at_ns <= now_ns)
+			return HOLLOW_ENDED;
+		*ret_wait_ns = at_ns - now_ns;
+		return HOLLOW_NOTHING;
+	}
 	if (over)
 		return HOLLOW_NOTHING;
 	if (!p->status.start_time)
@@ -95,7 +112,7 @@ put_conditions(struct buf *b, const struct pretended_pod *p, enum hollow_stage s
 		const char *reason;
 	} rows[] = {{"PodReadyToStartContainers", runs, NULL},
 		{"Initialized", !created || !p->spec.n_init_containers, "ContainersNotInitialized"},
-		{"Ready", runs, why}, {"ContainersReady", runs, why}};
+		{"Ready", runs, why}, {"ContainersReady", runs, why}, {"PodScheduled", true, NULL}};
 	buf_cstr(b, "\"conditions\":[");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *status = rows[i].is ? "True" : "False";

@@ -115,10 +115,38 @@ prepare_update(struct request *r, struct doc *obj, const struct doc *old)
 	keep_member(r->a, obj, old, S("status"));
 }
 
+/* keep_observed: a writer that knows of no observedGeneration does not take one away; of conditions of one type
+ * the first keeps the first's. */
+static void
+keep_observed(struct request *r, struct doc *st, const struct doc *was)
+{
+	static const struct str member = STR_INIT("observedGeneration");
+	struct map seen;
+	if (!doc_get_int(st, member, 0))
+		keep_member(r->a, st, was, member);
+	map_init(&seen);
+	DOC_EACH (c, doc_get(st, S("conditions"))) {
+		struct str type = doc_get_str(c, S("type"));
+		struct doc *last = map_get(&seen, type), *o = last ? last->next : NULL;
+		if (!last)
+			o = doc_index(doc_get(was, S("conditions")), 0);
+		while (o && !str_eq(doc_get_str(o, S("type")), type))
+			o = o->next;
+		if (!o)
+			continue;
+		if (!doc_get_int(c, member, 0))
+			keep_member(r->a, c, o, member);
+		map_put(&seen, type, o, NULL);
+	}
+	map_release(&seen);
+}
+
 static void
 prepare_status(struct request *r, struct doc *obj, const struct doc *old)
 {
 	struct doc *st = doc_ensure_map(r->a, obj, S("status"));
+	if (st)
+		keep_observed(r, st, doc_get(old, S("status")));
 	if (st && !doc_get(st, S("qosClass")))
 		keep_member(r->a, st, doc_get(old, S("status")), S("qosClass"));
 	/* Of two first addresses that differ the older member's counts. */

@@ -23,25 +23,34 @@ static const struct kind_ops *const kinds[] = {
 
 static const struct admission_plugin mutating[] = {
 	{"NamespaceLifecycle", ALL_OPS, NULL, NULL, "*", admit_namespace_lifecycle},
+	{"LimitRanger", ADMIT_CREATE, "", "pods", NULL, admit_limit_defaults},
+	{"LimitRanger", ADMIT_UPDATE, "", "pods", "resize", admit_limit_defaults},
 	{"ServiceAccount", ADMIT_CREATE, "", "pods", NULL, admit_service_account},
 	{"NodeRestriction", ALL_OPS, NULL, NULL, "*", admit_node_restriction},
 	{"TaintNodesByCondition", ADMIT_CREATE, "", "nodes", NULL, admit_taint_node},
 	{"Priority", CREATE_UPDATE, "", "pods", NULL, admit_priority},
-	{"DefaultTolerationSeconds", ADMIT_CREATE, "", "pods", NULL, admit_default_tolerations},
+	{"DefaultTolerationSeconds", CREATE_UPDATE, "", "pods", NULL, admit_default_tolerations},
 	{"DefaultStorageClass", ADMIT_CREATE, "", "persistentvolumeclaims", NULL,
 		admit_default_storage_class},
 	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumeclaims", NULL,
 		admit_storage_protection},
 	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumes", NULL,
 		admit_storage_protection},
+	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class},
 };
 
 static const struct admission_plugin validating[] = {
+	{"LimitRanger", ADMIT_CREATE, "", "pods", NULL, admit_limits},
+	{"LimitRanger", ADMIT_UPDATE, "", "pods", "resize", admit_limits},
+	{"LimitRanger", CREATE_UPDATE, "", "persistentvolumeclaims", NULL, admit_limits},
 	{"Priority", CREATE_UPDATE, "scheduling.k8s.io", "priorityclasses", NULL,
 		admit_priority_class},
+	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class_overhead},
 	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
 	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
 	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},
+	/* Last: who is charged is let in. */
+	{"ResourceQuota", CREATE_UPDATE, NULL, NULL, "*", admit_quota},
 };
 
 const struct kind_tables kinds_tables = {

@@ -152,7 +152,7 @@ struct pod_cond {
 	bool is;
 	int64_t since_ns;
 };
-enum { COND_SANDBOX, COND_INITIALIZED, COND_READY, COND_CONTAINERS, COND__COUNT };
+enum { COND_SANDBOX, COND_INITIALIZED, COND_READY, COND_CONTAINERS, COND_SCHEDULED, COND__COUNT };
 
 /* Steps of a start, in the order in which they mostly end. */
 enum pod_mark {

@@ -16,7 +16,8 @@
 static const char *const cond_types[COND__COUNT] = {[COND_SANDBOX] = "PodReadyToStartContainers",
 	[COND_INITIALIZED] = "Initialized",
 	[COND_READY] = "Ready",
-	[COND_CONTAINERS] = "ContainersReady"};
+	[COND_CONTAINERS] = "ContainersReady",
+	[COND_SCHEDULED] = "PodScheduled"};
 
 /* ---- what was ---- */
 
@@ -409,6 +410,7 @@ put_conds(struct buf *b, struct pod *p)
 	else
 		put_cond(b, p, COND_READY, ready, why, text);
 	put_cond(b, p, COND_CONTAINERS, ready, why, text);
+	put_cond(b, p, COND_SCHEDULED, true, NULL, STR(""));
 	buf_char(b, ']');
 }
 

@@ -330,6 +330,7 @@ static void
 hopeless(struct cycle *c, struct str why)
 {
 	struct sched_pod *p = c->sp;
+	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
 	struct event_ref ref = ref_of(p);
 	char now[40];
 	struct buf b;
@@ -344,11 +345,10 @@ hopeless(struct cycle *c, struct str why)
 	buf_fmt(&b,
 		"{\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
 		"\"reason\":\"Unschedulable\",\"lastProbeTime\":null,\"lastTransitionTime\":\"%s\","
-		"\"message\":",
-		now);
+		"\"observedGeneration\":%lld,\"message\":",
+		now, (long long)m->generation);
 	doc_json_string(&b, why);
 	buf_cstr(&b, "}]}}");
-	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
 	struct client_req req = {.verb = CLIENT_PATCH_STRATEGIC,
 		.version = STR("v1"),
 		.resource = STR("pods"),

@@ -23,7 +23,7 @@ SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_cor
 	orchestrator/schema/formats.c orchestrator/schema/json_out.c orchestrator/schema/members.c \
 	orchestrator/schema/openapi.c orchestrator/schema/openapi_paths.c \
 	orchestrator/schema/openapi_v2.c orchestrator/schema/order.c orchestrator/schema/patch.c \
-	orchestrator/schema/path.c orchestrator/schema/proto.c orchestrator/schema/quantity.c \
+	orchestrator/schema/path.c orchestrator/schema/proto.c orchestrator/schema/quantity.c orchestrator/schema/quota.c orchestrator/schema/resource_list.c \
 	orchestrator/schema/schema.c orchestrator/schema/select.c orchestrator/schema/strategic.c \
 	orchestrator/schema/structs.c orchestrator/schema/table.c orchestrator/schema/validate.c \
 	orchestrator/schema/validate_meta.c orchestrator/schema/volume_fit.c

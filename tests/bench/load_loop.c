@@ -61,8 +61,9 @@ load_pod(struct load *l, struct buf *b, const char *name, size_t seq)
 	if (l->image) {
 		buf_fmt(b, "\"containers\":[{\"name\":\"c\",\"image\":\"%s\",", l->image);
 		/* One that ends would be started again while others begin. */
-		buf_cstr(b, "\"imagePullPolicy\":\"IfNotPresent\","
-			    "\"command\":[\"sleep\",\"1000000\"]}]}}");
+		buf_cstr(b,
+			"\"imagePullPolicy\":\"IfNotPresent\","
+			"\"command\":[\"sleep\",\"1000000\"]}]}}");
 		return;
 	}
 	buf_cstr(b, "\"schedulerName\":\"none\",\"containers\":[");

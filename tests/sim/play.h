@@ -1,8 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * play.h: plays on virtual time: store, API server and the controllers of `table`, and on demand nodes that pretend
+ * play.h: plays on virtual time: store, API server and the controllers of a table, and on demand nodes that pretend
  * and the scheduler. A play is a table of steps: each asks the API one thing, when the step before it is answered
- * and its time is over. Include it after `static const struct controller *const table[]`. */
+ * and its time is over. */
 #ifndef PLAY_H
 #define PLAY_H
 
@@ -34,7 +34,7 @@ struct act {
 
 static const char *const play_groups[][2] = {{"apps", "deployments"}, {"apps", "replicasets"},
 	{"apps", "daemonsets"}, {"apps", "statefulsets"}, {"apps", "controllerrevisions"},
-	{"batch", "jobs"}, {"batch", "cronjobs"}};
+	{"batch", "jobs"}, {"batch", "cronjobs"}, {"policy", "poddisruptionbudgets"}};
 
 struct scene {
 	struct world *w;
@@ -44,6 +44,7 @@ struct scene {
 	struct server_context ctx;
 	struct client *c, *scheduler_client;
 	struct control *ctl;
+	const struct controller *const *table;
 	struct hollow *hollow;
 	struct scheduler *scheduler;
 	unsigned nodes;
@@ -166,7 +167,7 @@ play_ready(void *arg)
 	CHECK_INT(api_client_new(s->api, s->l, &id, &s->c), 0);
 	s->ctx = (struct server_context){
 		.api = s->api, .world = s->w, .pod_cidr4 = STR("10.244.0.0/16")};
-	CHECK_INT(control_new(s->l, table, &s->ctx, play_client, s, &s->ctl), 0);
+	CHECK_INT(control_new(s->l, s->table, &s->ctx, play_client, s, &s->ctl), 0);
 	if (s->nodes)
 		play_nodes(s);
 	s->next = (struct loop_timer){.fn = play_next, .arg = s};
@@ -180,10 +181,12 @@ play_done(void *arg)
 }
 
 static int
-play_run(unsigned nodes, const struct act *acts, size_t n, const char *dir)
+play_run(const struct controller *const *with, unsigned nodes, const struct act *acts, size_t n,
+	const char *dir)
 {
 	struct scene *s = calloc(1, sizeof(*s));
 	struct err e = {0};
+	s->table = with;
 	s->acts = acts;
 	s->n = n;
 	s->nodes = nodes;
@@ -203,9 +206,9 @@ play_run(unsigned nodes, const struct act *acts, size_t n, const char *dir)
 	return rc == 0 && !s->bad ? 0 : 1;
 }
 
-/* play: in a process of its own: a world is one per process. 0 = every step was answered as it says. */
+/* play: with these controllers, in a process of its own: a world is one per process. 0 = every step was answered as it says. */
 static int
-play(unsigned nodes, const struct act *acts, size_t n)
+play(const struct controller *const *with, unsigned nodes, const struct act *acts, size_t n)
 {
 	static int count;
 	char dir[200];
@@ -213,12 +216,12 @@ play(unsigned nodes, const struct act *acts, size_t n)
 	snprintf(dir, sizeof(dir), "%s/%d", TEST_TMP, count++);
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(play_run(nodes, acts, n, dir));
+		_exit(play_run(with, nodes, acts, n, dir));
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-#define PLAY(nodes, acts) CHECK_INT(play((nodes), (acts), ARRAY_LEN(acts)), 0)
+#define PLAY(nodes, acts) CHECK_INT(play(table, (nodes), (acts), ARRAY_LEN(acts)), 0)
 
 /* The first steps of a play with nodes: an account for pods, and time for the nodes to become ready. */
 #define PLAY_ACCOUNT                                                                               \

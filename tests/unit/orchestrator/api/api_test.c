@@ -612,6 +612,8 @@ TEST(binding_and_eviction)
 		.ns = STR("default"), .name = STR("p"), .subresource = STR("binding"),
 		.body = STR("{\"target\":{\"kind\":\"Node\",\"name\":\"n1\"}}")};
 	CHECK_INT(call(&f, f.admin, &bind), 201);
+	CHECK_INT(write_as(&f, f.admin, CLIENT_GET, "pods", "default", "p", "", ""), 200);
+	CHECK(says(&f, "\"generation\":1,")); /* where it runs is not what it is */
 	CHECK_INT(call(&f, f.admin, &bind), 409);
 	CHECK(says(&f, "already assigned to node"));
 	CHECK_INT(

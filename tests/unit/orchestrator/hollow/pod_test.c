@@ -33,42 +33,47 @@ TEST(what_is_said_next_follows_from_what_was_said)
 		struct str_pair *annotations;
 		size_t n_annotations;
 		int64_t generation;
-		bool deleted;
+		int64_t grace_s; /* of a deletion just asked for; -1: it is over; 0: none */
 		enum hollow_stage next;
 		int64_t wait_s;
 	} rows[] = {
-		{"new", "Pending", "Always", -1, NULL, NULL, 0, 1, false, HOLLOW_CREATING, 0},
-		{"known", "Pending", "Always", 0, NULL, NULL, 0, 1, false, HOLLOW_RUNNING, 0},
-		{"runs", "Running", "Always", 1, ready, NULL, 0, 1, false, HOLLOW_NOTHING, 0},
-		{"others said it is not ready", "Running", "Always", 1, unready, NULL, 0, 1, false,
+		{"new", "Pending", "Always", -1, NULL, NULL, 0, 1, 0, HOLLOW_CREATING, 0},
+		{"known", "Pending", "Always", 0, NULL, NULL, 0, 1, 0, HOLLOW_RUNNING, 0},
+		{"runs", "Running", "Always", 1, ready, NULL, 0, 1, 0, HOLLOW_NOTHING, 0},
+		{"others said it is not ready", "Running", "Always", 1, unready, NULL, 0, 1, 0,
 			HOLLOW_RUNNING, 0},
 		{"changed", "Running", "Always", 1, ready, NULL, 0, 2, false, HOLLOW_RUNNING, 0},
-		{"to be deleted", "Running", "Always", 1, ready, NULL, 0, 1, true, HOLLOW_ENDED, 0},
-		{"deleted before it was known", "Pending", "Always", -1, NULL, NULL, 0, 1, true,
-			HOLLOW_GONE, 0},
-		{"ended, to be deleted", "Succeeded", "Always", 1, NULL, NULL, 0, 1, true,
-			HOLLOW_GONE, 0},
-		{"ended", "Failed", "Never", 1, NULL, exit_0, 1, 1, false, HOLLOW_NOTHING, 0},
-		{"ends at once", "Running", "Never", 1, ready, exit_0, 1, 1, false, HOLLOW_ENDED,
+		{"to be deleted", "Running", "Always", 1, ready, NULL, 0, 1, 30, HOLLOW_NOTHING, 2},
+		{"to be deleted soon", "Running", "Always", 1, ready, NULL, 0, 1, 1, HOLLOW_NOTHING,
+			1},
+		{"its grace is over", "Running", "Always", 1, ready, NULL, 0, 1, -1, HOLLOW_ENDED,
 			0},
-		{"ends later", "Running", "Never", 2, ready, exit_3_after_5, 2, 1, false,
+		{"deleted before it was known", "Pending", "Always", -1, NULL, NULL, 0, 1, 30,
+			HOLLOW_GONE, 0},
+		{"ended, to be deleted", "Succeeded", "Always", 1, NULL, NULL, 0, 1, 30,
+			HOLLOW_GONE, 0},
+		{"ended", "Failed", "Never", 1, NULL, exit_0, 1, 1, 0, HOLLOW_NOTHING, 0},
+		{"ends at once", "Running", "Never", 1, ready, exit_0, 1, 1, 0, HOLLOW_ENDED, 0},
+		{"ends later", "Running", "Never", 2, ready, exit_3_after_5, 2, 1, 0,
 			HOLLOW_NOTHING, 3},
-		{"is over the time", "Running", "Never", 9, ready, exit_3_after_5, 2, 1, false,
+		{"is over the time", "Running", "Never", 9, ready, exit_3_after_5, 2, 1, 0,
 			HOLLOW_ENDED, 0},
-		{"failed: again", "Running", "OnFailure", 9, ready, exit_3_after_5, 2, 1, false,
+		{"failed: again", "Running", "OnFailure", 9, ready, exit_3_after_5, 2, 1, 0,
 			HOLLOW_NOTHING, 0},
-		{"good: not again", "Running", "OnFailure", 9, ready, exit_0, 1, 1, false,
-			HOLLOW_ENDED, 0},
-		{"always again", "Running", "Always", 9, ready, exit_0, 1, 1, false, HOLLOW_NOTHING,
+		{"good: not again", "Running", "OnFailure", 9, ready, exit_0, 1, 1, 0, HOLLOW_ENDED,
 			0},
-		{"no number", "Running", "Never", 9, ready, exit_no_number, 1, 1, false,
-			HOLLOW_NOTHING, 0},
+		{"always again", "Running", "Always", 9, ready, exit_0, 1, 1, 0, HOLLOW_NOTHING, 0},
+		{"no number", "Running", "Never", 9, ready, exit_no_number, 1, 1, 0, HOLLOW_NOTHING,
+			0},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct pretended_pod p = {.metadata = {.annotations = rows[i].annotations,
 						  .n_annotations = rows[i].n_annotations,
 						  .generation = rows[i].generation,
-						  .deletion_timestamp = rows[i].deleted ? NOW : 0},
+						  .deletion_timestamp = rows[i].grace_s
+							  ? NOW + rows[i].grace_s * NS_PER_SEC
+							  : 0,
+						  .deletion_grace_period_seconds = rows[i].grace_s},
 			.spec = {.restart_policy = str_c(rows[i].policy)},
 			.status = {.phase = str_c(rows[i].phase),
 				.observed_generation = 1,
