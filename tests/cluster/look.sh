@@ -29,5 +29,7 @@ echo "$nft" | awk '
 	inside { n += gsub(/,/, ""); if (/\}/) inside = 0 }
 	END { print "count nf_tables-sets", sets + 0; print "count nf_tables-chains", chains + 0; print "count nf_tables-elements", n + 0 }'
 # those of the last ten seconds may be on their way: pods and this script run commands
-cat /proc/[0-9]*/stat 2>/dev/null | sed 's/ (.*) / /' | awk -v up="$(cut -d' ' -f1 /proc/uptime)" '
-	$1 != 2 && $3 != 2 && up - $21 / 100 >= 10 { n++ } END { print "count processes", n }'
+cat /proc/[0-9]*/stat 2>/dev/null | sed 's/^[0-9]* (\(.*\)) /\1|/' | awk -F '|' -v up="$(cut -d' ' -f1 /proc/uptime)" '
+	{ split($2, f, " "); gsub(/ /, "_", $1) }
+	f[2] != 2 && $1 != "kthreadd" && up - f[20] / 100 >= 10 { n[$1]++ }
+	END { for (k in n) print "count processes-" k, n[k] }' | sort
