@@ -212,9 +212,9 @@ for i in 1 2 3; do
 	[ $i = 1 ] || check "node-$i's" '20 answers.*web-1 .*web-2 .*web-3' count_here "$fwd" 20
 done
 through_api() { k get --raw "/api/v1/namespaces/net/$1"; }
-check 'a pod through the API' 'web-1 ' through_api pods/web-1/proxy/
-check 'a Service through the API' 'web-[123] ' through_api services/http:web:http/proxy/
-refuse 'a pod that speaks https, to which the API server does not show its own certificate' 'Unauthorized' \
+check 'a pod through the API' 'nginx' through_api pods/web-1/proxy/
+check 'a Service through the API' 'nginx' through_api services/http:web:http/proxy/
+refuse 'a pod that speaks https, to which the API server does not show its own certificate' 'the server has asked for the client to provide credentials' \
 	through_api pods/https:host-1:10250/proxy/pods
 check "a node port by the node's IPv6 address" '20 answers.*web-1 .*web-2 .*web-3' count cl-1 \
 	"$(node_ip 3 | cut -d' ' -f2)" 20 "$port"
