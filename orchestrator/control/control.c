@@ -19,6 +19,7 @@
 static void index_owner(const struct informer_obj *o, informer_put_fn *put, void *ctx);
 static void index_ns(const struct informer_obj *o, informer_put_fn *put, void *ctx);
 static void index_pod_node(const struct informer_obj *o, informer_put_fn *put, void *ctx);
+static void index_orphan(const struct informer_obj *o, informer_put_fn *put, void *ctx);
 
 typedef void index_fn(const struct informer_obj *o, informer_put_fn *put, void *ctx);
 
@@ -29,10 +30,10 @@ typedef void index_fn(const struct informer_obj *o, informer_put_fn *put, void *
 static const struct resource_row {
 	const char *group, *version, *api_version, *resource, *kind;
 	const struct schema_type *type;
-	index_fn *indexes[3];
+	index_fn *indexes[4];
 } rows[CONTROL__COUNT] = {
 	[CONTROL_PODS] = {CORE, "pods", "Pod", SCHEMA_TYPE_OF(core_v1_pod),
-		{index_owner, index_ns, index_pod_node}},
+		{index_owner, index_ns, index_pod_node, index_orphan}},
 	[CONTROL_NODES] = {CORE, "nodes", "Node", SCHEMA_TYPE_OF(core_v1_node), {0}},
 	[CONTROL_NAMESPACES] = {CORE, "namespaces", "Namespace", SCHEMA_TYPE_OF(core_v1_namespace),
 		{0}},
@@ -59,7 +60,8 @@ static const struct resource_row {
 	[CONTROL_STATEFULSETS] = {APPS, "statefulsets", "StatefulSet",
 		SCHEMA_TYPE_OF(apps_v1_stateful_set), {NULL, index_ns}},
 	[CONTROL_REVISIONS] = {APPS, "controllerrevisions", "ControllerRevision",
-		SCHEMA_TYPE_OF(apps_v1_controller_revision), {index_owner, index_ns}},
+		SCHEMA_TYPE_OF(apps_v1_controller_revision),
+		{index_owner, NULL, NULL, index_orphan}},
 	[CONTROL_JOBS] = {BATCH, "jobs", "Job", SCHEMA_TYPE_OF(batch_v1_job),
 		{index_owner, index_ns}},
 	[CONTROL_CRONJOBS] = {BATCH, "cronjobs", "CronJob", SCHEMA_TYPE_OF(batch_v1_cron_job), {0}},
@@ -132,6 +134,13 @@ static void
 index_pod_node(const struct informer_obj *o, informer_put_fn *put, void *ctx)
 {
 	put(ctx, ((const struct core_v1_pod *)o->obj)->spec.node_name);
+}
+
+static void
+index_orphan(const struct informer_obj *o, informer_put_fn *put, void *ctx)
+{
+	if (!control_owner(meta_of(o)))
+		put(ctx, o->ns);
 }
 
 static void

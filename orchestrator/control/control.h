@@ -65,9 +65,10 @@ enum control_resource {
 	CONTROL__COUNT
 };
 enum control_index {
-	INDEX_OWNER, /* uid of the controlling owner */
-	INDEX_NS,    /* namespace */
-	INDEX_NODE,  /* pods: spec.nodeName; leases: name */
+	INDEX_OWNER,  /* uid of the controlling owner */
+	INDEX_NS,     /* namespace */
+	INDEX_NODE,   /* pods: spec.nodeName; leases: name */
+	INDEX_ORPHAN, /* namespace of those without a controlling owner */
 };
 /* control_informer: made on first use (in start()). NULL = no memory. */
 struct informer *control_informer(struct control *ctl, enum control_resource r);

@@ -81,10 +81,9 @@ find(struct history *h)
 	}
 	bool none = s->w->k->selector(s->a, s->o->obj, &sel) < 0 || sel.nothing;
 	for (size_t pos = 0;
-		!none && (o = informer_index_next(h->revisions, INDEX_NS, s->o->ns, &pos));) {
+		!none && (o = informer_index_next(h->revisions, INDEX_ORPHAN, s->o->ns, &pos));) {
 		const struct meta_v1_object_meta *m = control_meta(CONTROL_REVISIONS, o);
-		if (control_owner(m) || m->deletion_timestamp ||
-			!selector_match_pairs(&sel, m->labels, m->n_labels))
+		if (m->deletion_timestamp || !selector_match_pairs(&sel, m->labels, m->n_labels))
 			continue;
 		adopt(h, o);
 		const struct informer_obj **slot = ARENA_PUSH(s->a, h->v, h->n);

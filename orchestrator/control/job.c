@@ -21,7 +21,7 @@ is_ours(const struct batch_v1_job *j)
 static bool
 is_new(const struct job_sync *x, const struct core_v1_pod *p)
 {
-	return workload_has_finalizer(x->s->w, p) && !job_lists(x->j, p->metadata.uid) &&
+	return workload_has_finalizer(x->s->w, p) && !job_lists(x, p->metadata.uid) &&
 		(!x->indexed || job_index_valid(x, p));
 }
 
@@ -198,6 +198,23 @@ sync_over(struct workload_sync *s)
 			workload_release(s->w, s->pods[i], control_ignore, NULL);
 }
 
+/* act: what was counted says what is to be done. */
+static void
+act(struct job_sync *x)
+{
+	if (decide(x)) {
+		if (x->s->met)
+			workload_delete(x->s, x->active, x->n_active, false);
+	} else {
+		if (x->s->met && !x->j->metadata.deletion_timestamp)
+			job_pods(x);
+		if (is_complete(x))
+			ends(x, STR("SuccessCriteriaMet"), STR("CompletionsReached"),
+				STR("Reached expected number of succeeded pods"));
+	}
+	job_status(x);
+}
+
 static void
 sync_job(struct workload_sync *s)
 {
@@ -212,22 +229,13 @@ sync_job(struct workload_sync *s)
 	x.indexed = str_eq(j->spec.completion_mode, STR("Indexed"));
 	x.completions = j->spec.has_completions ? j->spec.completions : 0;
 	x.status = schema_from_struct(s->a, SCHEMA_TYPE_OF(batch_v1_job_status), &j->status);
+	job_list(&x);
 	count(&x);
-	if (!x.status || arena_failed(s->a)) {
+	if (!x.status || arena_failed(s->a))
 		s->b->failed = true;
-		return;
-	}
-	if (decide(&x)) {
-		if (s->met)
-			workload_delete(s, x.active, x.n_active, false);
-	} else {
-		if (s->met && !j->metadata.deletion_timestamp)
-			job_pods(&x);
-		if (is_complete(&x))
-			ends(&x, STR("SuccessCriteriaMet"), STR("CompletionsReached"),
-				STR("Reached expected number of succeeded pods"));
-	}
-	job_status(&x);
+	else
+		act(&x);
+	map_release(&x.listed);
 }
 
 /* ---- events, the row ---- */

@@ -56,6 +56,8 @@ struct job_sync {
 	const struct batch_v1_job *j;
 	struct job_memory *m;
 	struct doc *status; /* as it will be written */
+	struct map
+		listed; /* uids of pods that the cached status has not yet counted: see job_list */
 	const struct informer_obj **active;
 	size_t n_active;
 	int32_t ready, terminating;
@@ -103,8 +105,9 @@ void job_pods(struct job_sync *x);
 const struct batch_v1_job_condition *job_condition(const struct batch_v1_job *j, const char *type);
 /* job_ended: Complete or Failed, whichever it is; NULL = it has not. */
 const struct batch_v1_job_condition *job_ended(const struct batch_v1_job *j);
-/* job_lists: the status has the pod among those that are not yet counted. */
-bool job_lists(const struct batch_v1_job *j, struct str uid);
+/* job_list: fills `listed`, which the caller releases. job_lists: is the pod there? */
+void job_list(struct job_sync *x);
+bool job_lists(const struct job_sync *x, struct str uid);
 /* job_status: brings the status up to date and writes it when it differs; finalizers go. */
 void job_status(struct job_sync *x);
 

@@ -14,6 +14,9 @@
 
 #define UNCOUNTED_MAX 500
 
+/* Values of `listed`: the pod still carries the finalizer, or no more. */
+static char uncounted_held[] = "+", uncounted_gone[] = "-";
+
 const struct batch_v1_job_condition *
 job_condition(const struct batch_v1_job *j, const char *type)
 {
@@ -31,22 +34,33 @@ job_ended(const struct batch_v1_job *j)
 	return c ? c : job_condition(j, "Failed");
 }
 
-static bool
-listed(const struct str *v, size_t n, struct str uid)
+static void
+list_uids(struct job_sync *x, const struct str *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (str_eq(v[i], uid))
-			return true;
-	return false;
+		map_put(&x->listed, v[i], uncounted_gone, NULL);
 }
 
-/* is_listed: the pod is in the status already. */
-bool
-job_lists(const struct batch_v1_job *j, struct str uid)
+void
+job_list(struct job_sync *x)
 {
-	const struct batch_v1_uncounted_terminated_pods *u = j->status.uncounted_terminated_pods;
-	return u &&
-		(listed(u->succeeded, u->n_succeeded, uid) || listed(u->failed, u->n_failed, uid));
+	const struct batch_v1_uncounted_terminated_pods *u = x->j->status.uncounted_terminated_pods;
+	map_init(&x->listed);
+	if (!u)
+		return;
+	list_uids(x, u->succeeded, u->n_succeeded);
+	list_uids(x, u->failed, u->n_failed);
+	for (size_t i = 0; map_len(&x->listed) && i < x->s->n_pods; i++) {
+		const struct informer_obj *o = x->s->pods[i];
+		if (map_get(&x->listed, o->uid) && workload_has_finalizer(x->s->w, o->obj))
+			map_put(&x->listed, o->uid, uncounted_held, NULL);
+	}
+}
+
+bool
+job_lists(const struct job_sync *x, struct str uid)
+{
+	return map_get(&x->listed, uid) != NULL;
 }
 
 static void
@@ -82,15 +96,6 @@ put_suspended(struct job_sync *x)
 	}
 }
 
-static bool
-carries(const struct job_sync *x, struct str uid)
-{
-	for (size_t i = 0; i < x->s->n_pods; i++)
-		if (str_eq(x->s->pods[i]->uid, uid))
-			return workload_has_finalizer(x->s->w, x->s->pods[i]->obj);
-	return false;
-}
-
 /* keep_uncounted: those of a list that still carry the finalizer; the others are counted. */
 static struct doc *
 keep_uncounted(struct job_sync *x, const struct str *v, size_t n, struct str counter, bool counted)
@@ -98,7 +103,7 @@ keep_uncounted(struct job_sync *x, const struct str *v, size_t n, struct str cou
 	struct doc *list = doc_list(x->a);
 	int64_t gone = 0;
 	for (size_t i = 0; list && i < n; i++)
-		if (carries(x, v[i]))
+		if (map_get(&x->listed, v[i]) == uncounted_held)
 			doc_append(list, doc_str(x->a, v[i]));
 		else
 			gone++;
@@ -131,7 +136,7 @@ settle(struct job_sync *x, const struct informer_obj *o, struct doc *succeeded, 
 		failed_now = true;
 	else if (x->end.type.n)
 		failed_now = str_eq(p->status.phase, STR("Failed"));
-	bool counts = !x->indexed || job_index_valid(x, p), in_status = job_lists(x->j, o->uid);
+	bool counts = !x->indexed || job_index_valid(x, p), in_status = job_lists(x, o->uid);
 	if (in_status) {
 		/* its finalizer goes */
 	} else if (done && x->indexed) {

@@ -21,9 +21,9 @@ state_free(const struct workload *w, struct workload_state *x)
 }
 
 struct workload_state *
-workload_state(struct workload *w, struct str key)
+workload_state(struct workload *w, struct str uid)
 {
-	struct workload_state *x = map_get(&w->states, key);
+	struct workload_state *x = map_get(&w->states, uid);
 	if (x)
 		return x;
 	x = calloc(1, sizeof(*x));
@@ -32,7 +32,7 @@ workload_state(struct workload *w, struct str key)
 	map_init(&x->names);
 	x->batch = 1;
 	x->memory = calloc(1, w->k->memory + 1);
-	if (!x->memory || map_put(&w->states, key, x, NULL) < 0) {
+	if (!x->memory || map_put(&w->states, uid, x, NULL) < 0) {
 		map_release(&x->names);
 		free(x->memory);
 		free(x);
@@ -121,9 +121,9 @@ find_pods(struct workload_sync *s)
 	}
 	if (m->deletion_timestamp || sel.nothing)
 		return;
-	for (size_t pos = 0; (pod = informer_index_next(w->pods, INDEX_NS, s->o->ns, &pos));) {
+	for (size_t pos = 0; (pod = informer_index_next(w->pods, INDEX_ORPHAN, s->o->ns, &pos));) {
 		const struct core_v1_pod *p = pod->obj;
-		if (control_owner(&p->metadata) || !pod_is_active(p) || !is_member(s, &sel, p))
+		if (!pod_is_active(p) || !is_member(s, &sel, p))
 			continue;
 		claim(s, pod, true);
 		add_pod(s, pod);
@@ -158,11 +158,10 @@ on_key(void *arg, struct str key)
 	struct workload *w = arg;
 	const struct informer_obj *o = informer_get(w->owners, key);
 	if (!o) {
-		state_free(w, map_del(&w->states, key));
 		queue_done(w->q, key, false);
 		return;
 	}
-	struct workload_state *x = workload_state(w, key);
+	struct workload_state *x = workload_state(w, o->uid);
 	struct control_batch *b = batch_new(w->q, key);
 	if (!b)
 		return;
@@ -195,6 +194,9 @@ on_owner(void *arg, const struct informer_obj *old, const struct informer_obj *n
 	if (w->k->changed)
 		w->k->changed(w, old, new_);
 	queue_add(w->q, (new_ ? new_ : old)->key);
+	/* One of the same name may come: it must not wait for what this one did. */
+	if (old && (!new_ || !str_eq(old->uid, new_->uid)))
+		state_free(w, map_del(&w->states, old->uid));
 	for (size_t pos = 0; !new_ && w->k->finalizer &&
 		(pod = informer_index_next(w->pods, INDEX_OWNER, old->uid, &pos));)
 		orphaned(w, pod);

@@ -44,7 +44,7 @@ struct workload {
 	struct client *c;
 	struct queue *q;
 	struct informer *owners, *pods;
-	struct map states; /* key of the owner -> struct workload_state */
+	struct map states; /* uid of the owner -> struct workload_state */
 	void *more;        /* the kind's own; freed with this */
 };
 

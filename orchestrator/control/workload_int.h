@@ -28,6 +28,6 @@ struct workload_state {
 extern char workload_made[], workload_gone[];
 
 /* workload_state: made on first use; NULL = no memory. */
-struct workload_state *workload_state(struct workload *w, struct str key);
+struct workload_state *workload_state(struct workload *w, struct str uid);
 
 #endif

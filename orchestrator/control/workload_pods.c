@@ -115,7 +115,7 @@ static void
 on_created(void *arg, const struct client_result *res)
 {
 	struct call *k = arg;
-	struct workload_state *x = map_get(&k->w->states, k->owner->key);
+	struct workload_state *x = map_get(&k->w->states, k->owner->uid);
 	struct arena *a = arena_new(1 << 22);
 	struct doc *d = NULL;
 	if (res->e.code) {
@@ -138,7 +138,7 @@ on_created(void *arg, const struct client_result *res)
 void
 workload_create(struct workload_sync *s, struct doc *const *pods, size_t n)
 {
-	struct workload_state *x = workload_state(s->w, s->o->key);
+	struct workload_state *x = workload_state(s->w, s->o->uid);
 	struct control_path path = {.resource = CONTROL_PODS, .ns = s->o->ns};
 	int64_t now = loop_now_ns(control_loop(s->w->ctl));
 	if (!x || n == 0)
@@ -171,7 +171,7 @@ workload_create(struct workload_sync *s, struct doc *const *pods, size_t n)
 void
 workload_content(struct workload_sync *s)
 {
-	struct workload_state *x = workload_state(s->w, s->o->key);
+	struct workload_state *x = workload_state(s->w, s->o->uid);
 	if (!x)
 		return;
 	x->batch = 1;
@@ -195,7 +195,7 @@ static void
 on_deleted(void *arg, const struct client_result *res)
 {
 	struct call *k = arg;
-	struct workload_state *x = map_get(&k->w->states, k->owner->key);
+	struct workload_state *x = map_get(&k->w->states, k->owner->uid);
 	bool failed = res->e.code && res->e.reason != R_NOT_FOUND;
 	if (x && failed)
 		map_del(&x->names, k->pod->name);
@@ -251,7 +251,7 @@ void
 workload_delete(
 	struct workload_sync *s, const struct informer_obj *const *pods, size_t n, bool release)
 {
-	struct workload_state *x = workload_state(s->w, s->o->key);
+	struct workload_state *x = workload_state(s->w, s->o->uid);
 	if (!x || n == 0)
 		return;
 	x->since_ns = loop_now_ns(control_loop(s->w->ctl));

@@ -27,10 +27,11 @@ struct act {
 	const char *body; /* "%s": the uid of what `uid_of` made */
 	int uid_of;       /* a step before; -1: none */
 	int http;         /* what it must be answered; 0: anything */
-	const char *
-		holds; /* and what the answer must hold: texts between '|'; "!x": not; "3*x": so often */
-	int64_t wait_s; /* afterwards */
+	/* and what the answer must hold: texts between '|'; "!x": not; "3*x": so often */
+	const char *holds;
+	int64_t wait_s; /* afterwards; AT_ONCE: the next step does not even wait for the answer */
 };
+#define AT_ONCE (-1)
 
 static const char *const play_groups[][2] = {{"apps", "deployments"}, {"apps", "replicasets"},
 	{"apps", "daemonsets"}, {"apps", "statefulsets"}, {"apps", "controllerrevisions"},
@@ -49,7 +50,7 @@ struct scene {
 	struct scheduler *scheduler;
 	unsigned nodes;
 	const struct act *acts;
-	size_t n, at;
+	size_t n, at, answered;
 	char uid[64][40];
 	struct loop_timer next;
 	bool bad, done;
@@ -86,6 +87,9 @@ play_next(struct loop_timer *t)
 		if (str_eq_c(req.resource, play_groups[i][1]))
 			req.group = str_c(play_groups[i][0]);
 	CHECK_INT(client_call_start(s->c, &req, play_answer, s, NULL), 0);
+	s->at++;
+	if (x->wait_s == AT_ONCE)
+		play_next(t);
 }
 
 static bool
@@ -113,19 +117,20 @@ static void
 play_answer(void *arg, const struct client_result *r)
 {
 	struct scene *s = arg;
-	const struct act *x = &s->acts[s->at];
+	size_t at = s->answered++;
+	const struct act *x = &s->acts[at];
 	struct arena *a = arena_new(0);
 	struct doc *d = NULL;
 	if ((x->http && r->http != x->http) || !play_holds(r->body, x->holds)) {
-		printf("     step %zu: %d " STR_FMT "\n", s->at, r->http, STR_ARG(r->body));
+		printf("     step %zu: %d " STR_FMT "\n", at, r->http, STR_ARG(r->body));
 		s->bad = s->done = true;
 	}
 	if (doc_parse_json(a, r->body, NULL, &d, NULL) == 0)
-		str_copy_c(doc_get_str(doc_get(d, STR("metadata")), STR("uid")), s->uid[s->at],
+		str_copy_c(doc_get_str(doc_get(d, STR("metadata")), STR("uid")), s->uid[at],
 			sizeof(s->uid[0]));
 	arena_free(a);
-	s->at++;
-	loop_timer_after(s->l, &s->next, x->wait_s * NS_PER_SEC);
+	if (x->wait_s != AT_ONCE)
+		loop_timer_after(s->l, &s->next, x->wait_s * NS_PER_SEC);
 }
 
 static int

@@ -4,10 +4,10 @@
  * is refused is told in a condition. */
 #include "orchestrator/control/control.h"
 
-extern const struct controller replicaset_controller, replication_controller, node_ipam_controller,
-	node_lifecycle_controller;
+extern const struct controller replicaset_controller, replication_controller, gc_controller,
+	node_ipam_controller, node_lifecycle_controller;
 static const struct controller *const table[] = {&replicaset_controller, &replication_controller,
-	&node_ipam_controller, &node_lifecycle_controller, NULL};
+	&gc_controller, &node_ipam_controller, &node_lifecycle_controller, NULL};
 
 #include "tests/sim/play.h"
 
@@ -76,5 +76,17 @@ TEST(what_is_refused_is_told_until_it_is_not)
 			-1, 200, NULL, 40},
 		{LOOK("replicasets", "rs"), -1, 200, "ReplicaFailure|Mine", 0}, PLAY_ACCOUNT,
 		{LOOK("replicasets", "rs"), -1, 200, "!ReplicaFailure|Mine|\"replicas\":2", 0}};
+	PLAY(0, acts);
+}
+
+/* It waited as long as the first, which had been refused for minutes, would have waited. */
+TEST(a_set_of_the_same_name_does_not_wait_for_the_first)
+{
+	static const struct act acts[] = {{RS("1"), -1, 201, NULL, 150},
+		{CLIENT_CREATE, "serviceaccounts", "default", "",
+			"{\"metadata\":{\"name\":\"default\"}}", -1, 201, NULL, 0},
+		{CLIENT_DELETE, "replicasets", "default", "rs", NULL, -1, 200, NULL, AT_ONCE},
+		{RS("3"), -1, 201, NULL, 2},
+		{LOOK("pods", ""), -1, 200, "3*\"generateName\":\"rs-\"", 0}};
 	PLAY(0, acts);
 }
