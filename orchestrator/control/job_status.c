@@ -179,7 +179,7 @@ track(struct job_sync *x)
 	     left = false;
 	if (!lists || !succeeded || !failed)
 		return true;
-	if (x->indexed)
+	if (x->indexed && x->s->n_pods)
 		qsort(x->s->pods, x->s->n_pods, sizeof(*x->s->pods), pod_order);
 	for (size_t i = 0; i < x->s->n_pods; i++) {
 		const struct informer_obj *o = x->s->pods[i];
