@@ -83,3 +83,21 @@ http_listen(const struct http_addr *addr, bool reuse_port, int *ret_fd, struct h
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
+
+int
+http_own_ip(uint8_t family, struct ip_addr *ret)
+{
+	/* Of documentation (RFC 5737, RFC 3849): the route to it is the one to everywhere. */
+	struct http_addr far = {.port = 9};
+	struct sockaddr_storage sa;
+	int rc = ip_parse(family == 6 ? STR("2001:db8::1") : STR("198.51.100.1"), &far.ip);
+	socklen_t n = http_sockaddr(&far, &sa);
+	_cleanup_fd_ int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (rc < 0 || fd < 0 || connect(fd, (struct sockaddr *)&sa, n) < 0)
+		return rc < 0 ? rc : -errno;
+	n = sizeof(sa);
+	if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0)
+		return -errno;
+	*ret = http_addr_of(&sa).ip;
+	return 0;
+}

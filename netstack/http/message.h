@@ -3,8 +3,8 @@
  * message: what requests and replies are made of: header tables, URLs, media types, addresses, and the
  * tunnel that either becomes after an upgrade.
  *
- * Invariants: parsers are total functions over slices; nothing here does I/O but http_listen and
- * tunnels. Include netstack/http/http.h, which brings this along.
+ * Invariants: parsers are total functions over slices; nothing here does I/O but http_listen,
+ * http_own_ip and tunnels. Include netstack/http/http.h, which brings this along.
  * Source: RFC 9110, RFC 9112, RFC 3986, WHATWG URL (query strings), RFC 6838 (media types). */
 #ifndef NETSTACK_HTTP_MESSAGE_H
 #define NETSTACK_HTTP_MESSAGE_H
@@ -99,6 +99,9 @@ int http_listen(const struct http_addr *addr, bool reuse_port, int *ret_fd,
 	struct http_addr *ret_bound, struct err *e);
 /* http_listen_addr: what a listener is bound to. -errno (e). */
 int http_listen_addr(int fd, struct http_addr *ret, struct err *e);
+/* http_own_ip: the address from which this machine reaches others of a family (4, 6); nothing is sent. -errno: it
+ * reaches none. */
+int http_own_ip(uint8_t family, struct ip_addr *ret);
 
 /* ---- tunnels ----------------------------------------------------------------------------------- */
 

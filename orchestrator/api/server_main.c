@@ -295,7 +295,7 @@ static const struct option_row options[] = {
 		O(cluster_dns4), 0},
 	{"--cluster-domain", "NAME", "domain of service names [cluster.local]", OPTION_TEXT,
 		O(cluster_domain), 0},
-	{"--advertise", "IP", "address that pods reach this server by", OPTION_TEXT,
+	{"--advertise", "IP", "address that pods reach this server by [the machine's]", OPTION_TEXT,
 		O(advertise_ip4), 0},
 	{"--server-url", "URL", "address in the kubeconfig [the listener's]", OPTION_TEXT,
 		O(server_url), 0},
@@ -315,10 +315,27 @@ usage(FILE *to)
 	options_help(options, ARRAY_LEN(options), to);
 }
 
+/* advertise: who serves on a loopback address, or on all, says where the machine is found otherwise: Endpoints can name
+ * nothing else. */
+static void
+advertise(struct server_options *o, char text[2][IP_TEXT_MAX])
+{
+	struct http_addr at = {0};
+	struct ip_addr ip;
+	struct str *const to[] = {&o->advertise_ip4, &o->advertise_ip6};
+	if (http_addr_parse(str_c(o->listen), &at) < 0 ||
+		(ip_is_set(&at.ip) && !ip_is_loopback(&at.ip) && !ip_is_unspecified(&at.ip)))
+		return;
+	for (uint8_t i = 0; i < ARRAY_LEN(to); i++)
+		if (!to[i]->n && http_own_ip(i ? 6 : 4, &ip) == 0)
+			*to[i] = str_from(text[i], ip_format(&ip, text[i]));
+}
+
 int
 server_main(int argc, char **argv)
 {
 	struct server_options o = defaults;
+	char own[2][IP_TEXT_MAX];
 	struct err e = {0};
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		usage(stdout);
@@ -331,6 +348,7 @@ server_main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	advertise(&o, own);
 	log_setup("server", LOG_INFO);
 	return server_run(&o);
 }

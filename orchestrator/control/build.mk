@@ -8,10 +8,11 @@ SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_
 	service_pods.c endpointslice.c endpoints.c \
 	namespace.c per_namespace.c gc.c node_lifecycle.c taint_eviction.c node_ipam.c \
 	volume_binder.c volume_protection.c ephemeral_volume.c certificates.c addons.c \
-	resourcequota.c disruption.c)
+	resourcequota.c disruption.c endpointslice_mirroring.c)
 DEPS_orchestrator/control := orchestrator/client orchestrator/schedule orchestrator/schema netstack/tls base
 SIM_control := $(addprefix tests/sim/,deployment_test.c deletion_test.c replication_test.c job_test.c cronjob_test.c \
-	daemonset_test.c statefulset_test.c resourcequota_test.c disruption_test.c)
+	daemonset_test.c statefulset_test.c resourcequota_test.c disruption_test.c \
+	mirroring_test.c)
 UNIT_orchestrator/control := tests/unit/orchestrator/control/deployment_rollout_test.c \
 	tests/unit/orchestrator/control/certificates_test.c \
 	tests/unit/orchestrator/control/job_index_test.c \

@@ -27,6 +27,7 @@ extern const struct controller serviceaccount_controller;
 extern const struct controller rootca_controller;
 extern const struct controller resourcequota_controller;
 extern const struct controller disruption_controller;
+extern const struct controller endpointslicemirroring_controller;
 
 const struct controller *const controllers[] = {
 	&deployment_controller,
@@ -53,5 +54,6 @@ const struct controller *const controllers[] = {
 	&rootca_controller,
 	&resourcequota_controller,
 	&disruption_controller,
+	&endpointslicemirroring_controller,
 	NULL,
 };

@@ -35,7 +35,8 @@ struct act {
 
 static const char *const play_groups[][2] = {{"apps", "deployments"}, {"apps", "replicasets"},
 	{"apps", "daemonsets"}, {"apps", "statefulsets"}, {"apps", "controllerrevisions"},
-	{"batch", "jobs"}, {"batch", "cronjobs"}, {"policy", "poddisruptionbudgets"}};
+	{"batch", "jobs"}, {"batch", "cronjobs"}, {"policy", "poddisruptionbudgets"},
+	{"discovery.k8s.io", "endpointslices"}};
 
 struct scene {
 	struct world *w;

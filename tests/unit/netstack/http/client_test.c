@@ -599,3 +599,15 @@ TEST(odd_servers)
 	close(lfd);
 	stop();
 }
+
+/* It is what Endpoints name: no other machine would find a loopback address. */
+TEST(a_machine_knows_from_where_it_reaches_others)
+{
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		struct ip_addr ip = {0};
+		int rc = http_own_ip(family, &ip);
+		CHECK(rc == 0 || rc == -ENETUNREACH || rc == -EAFNOSUPPORT || rc == -EHOSTUNREACH);
+		CHECK_INT(ip.family, rc == 0 ? family : 0);
+		CHECK(rc < 0 || !ip_is_loopback(&ip));
+	}
+}
