@@ -89,8 +89,10 @@ stage_negotiate(struct request *r)
 	if (!out)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "the request is too large");
 	bool streams = r->sub && r->sub->connect;
+	/* What answers a question is no row of a table. */
+	bool tables = r->verb != VERB_CREATE || !(r->sub ? r->sub->serve : r->res->serve_virtual);
 	for (size_t i = 0; i < n; i++) {
-		if (!clause_accepts(&clauses[i], out))
+		if (!clause_accepts(&clauses[i], out) || (out->as == AS_TABLE && !tables))
 			continue;
 		r->accept = out;
 		return STEP_NEXT;

@@ -7,13 +7,6 @@
  * pkg/registry/authorization, pkg/registry/authentication. */
 #include "orchestrator/api/api_int.h"
 
-static enum step
-invalid(struct request *r, const char *field, const char *text)
-{
-	schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, str_c(field), NULL, str_c(text));
-	return request_fail_invalid(r);
-}
-
 static struct doc *
 strings_doc(struct request *r, const struct str *list, size_t n)
 {
@@ -25,16 +18,123 @@ strings_doc(struct request *r, const struct str *list, size_t n)
 
 /* ---- access reviews -------------------------------------------------------------------------------- */
 
+/* check_requirements: of a field selector, or of a label selector, whose keys and values have forms. Operators that are
+ * not known are for who decides to ignore. */
+static void
+check_requirements(struct schema_errors *errs, struct str path, const struct doc *list, bool labels)
+{
+	size_t i = 0;
+	DOC_EACH (q, list) {
+		struct str at = schema_path_index(errs, path, i++);
+		struct str op = doc_get_str(q, STR("operator"));
+		struct str values = schema_path_child(errs, at, STR("values"));
+		struct str key = doc_get_str(q, STR("key"));
+		size_t n = doc_len(doc_get(q, STR("values"))), k = 0;
+		if (!labels && !key.n)
+			schema_err_required(
+				errs, schema_path_child(errs, at, STR("key")), "must be specified");
+		if (!n && (str_eq_c(op, "In") || str_eq_c(op, "NotIn")))
+			schema_err_required(errs, values,
+				"must be specified when `operator` is 'In' or 'NotIn'");
+		if (n && (str_eq_c(op, "Exists") || str_eq_c(op, "DoesNotExist")))
+			schema_err_forbidden(errs, values,
+				"may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+		if (!labels)
+			continue;
+		schema_err_format(
+			errs, schema_path_child(errs, at, STR("key")), FORMAT_QUALIFIED_NAME, key);
+		DOC_EACH (v, doc_get(q, STR("values")))
+			schema_err_format(errs, schema_path_index(errs, values, k++),
+				FORMAT_LABEL_VALUE, doc_as_str(v));
+	}
+}
+
+static void
+check_selector(struct schema_errors *errs, const struct doc *res, const char *name, bool labels)
+{
+	const struct doc *sel = doc_get(res, str_c(name));
+	struct str path = schema_path(errs, "spec.resourceAttributes.%s", name);
+	struct str raw = doc_get_str(sel, STR("rawSelector"));
+	const struct doc *list = doc_get(sel, STR("requirements"));
+	if (!sel)
+		return;
+	if (raw.n && doc_len(list))
+		schema_err_invalid(errs, schema_path_child(errs, path, STR("rawSelector")), raw,
+			"may not specified at the same time as requirements");
+	if (!raw.n && !doc_len(list))
+		schema_error_fmt(errs, SCHEMA_CAUSE_REQUIRED,
+			schema_path_child(errs, path, STR("requirements")), NULL,
+			"when " STR_FMT " is specified, requirements or rawSelector is required",
+			STR_ARG(path));
+	check_requirements(errs, schema_path_child(errs, path, STR("requirements")), list, labels);
+}
+
+/* check_meta: a question has no name. */
+static void
+check_meta(struct request *r, bool local)
+{
+	bool empty = true;
+	DOC_EACH (m, meta_of(r->obj))
+		if (!doc_is_empty(m) && !str_eq_c(m->key, "managedFields") &&
+			!(local && str_eq_c(m->key, "namespace")))
+			empty = false;
+	if (!empty)
+		schema_error_add(&r->causes, SCHEMA_CAUSE_INVALID, STR("metadata"), meta_of(r->obj),
+			local ? STR("must be empty except for namespace") : STR("must be empty"));
+}
+
+/* access_check: NEXT, or the answer: of the group, but of no kind and no name. */
+static enum step
+access_check(struct request *r)
+{
+	struct schema_errors *errs = &r->causes;
+	struct doc *meta = doc_ensure_map(r->a, r->obj, STR("metadata"));
+	if (meta && r->res->kind->namespaced)
+		doc_set_str(r->a, meta, STR("namespace"), r->ns);
+	if (!meta || schema_order(r->a, r->res->kind->type, r->obj) < 0)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	const struct doc *spec = doc_get(r->obj, STR("spec"));
+	const struct doc *res = doc_get(spec, STR("resourceAttributes"));
+	const struct doc *non = doc_get(spec, STR("nonResourceAttributes"));
+	bool self = str_eq_c(r->res->plural, "selfsubjectaccessreviews");
+	bool local = str_eq_c(r->res->plural, "localsubjectaccessreviews");
+	if (!res == !non)
+		schema_error_add(errs, SCHEMA_CAUSE_INVALID, STR("spec"),
+			non ? non : doc_null(r->a),
+			STR("exactly one of nonResourceAttributes or resourceAttributes must be "
+			    "specified"));
+	if (!self && !doc_get_str(spec, STR("user")).n && !doc_len(doc_get(spec, STR("groups"))))
+		schema_err_invalid(errs, STR("spec.user"), STR(""),
+			"at least one of user or group must be specified");
+	check_selector(errs, res, "fieldSelector", false);
+	check_selector(errs, res, "labelSelector", true);
+	check_meta(r, local);
+	if (local && res && !str_eq(doc_get_str(res, STR("namespace")), r->ns))
+		schema_err_invalid(errs, STR("spec.resourceAttributes.namespace"),
+			doc_get_str(res, STR("namespace")), "must match metadata.namespace");
+	if (local && non)
+		schema_error_add(errs, SCHEMA_CAUSE_INVALID, STR("spec.nonResourceAttributes"), non,
+			STR("disallowed on this kind of request"));
+	if (!errs->n)
+		return STEP_NEXT;
+	return request_fail_status(r,
+		&(struct status_spec){.http = 422,
+			.reason = R_INVALID,
+			.group = r->res->group,
+			.errors = errs,
+			.message = arena_fmt(r->a, "." STR_FMT " \"\" is invalid: " STR_FMT,
+				STR_ARG(r->res->group), STR_ARG(schema_errors_message(errs)))});
+}
+
 static enum step
 access_review(struct request *r, const struct user *who)
 {
 	const struct doc *spec = doc_get(r->obj, STR("spec"));
 	const struct doc *res = doc_get(spec, STR("resourceAttributes"));
 	const struct doc *non = doc_get(spec, STR("nonResourceAttributes"));
-	if (!res == !non)
-		return invalid(r, "spec.resourceAttributes",
-			"exactly one of nonResourceAttributes or resourceAttributes must be specified");
 	struct authz_attrs at = {.user = who};
+	if (access_check(r) == STEP_REPLY)
+		return STEP_REPLY;
 	if (res) {
 		at.is_resource = true;
 		at.verb = doc_get_str(res, STR("verb"));
@@ -77,14 +177,6 @@ serve_subject_access_review(struct request *r)
 			*slot = doc_as_str(g);
 	}
 	who.groups = groups;
-	if (who.name.n == 0 && who.n_groups == 0)
-		return invalid(r, "spec.user", "at least one of user or group must be specified");
-	if (str_eq(r->res->plural, STR("localsubjectaccessreviews"))) {
-		const struct doc *res = doc_get(spec, STR("resourceAttributes"));
-		if (!res || !str_eq(doc_get_str(res, STR("namespace")), r->ns))
-			return invalid(r, "spec.resourceAttributes.namespace",
-				"must match metadata.namespace");
-	}
 	return access_review(r, &who);
 }
 

@@ -585,30 +585,38 @@ CHECK(events_v1_event)
 
 /* ---- certificates ---- */
 
+/* A name of a bundle with a signer begins with the signer's, "/" as ":"; the rest is what names are elsewhere. */
 CHECK(certificates_v1_cluster_trust_bundle)
 {
-	struct str name = text(get(d, "metadata"), "name"),
-		   signer = text(get(d, "spec"), "signerName");
-	struct str domain = STR_NONE, path = STR_NONE, prefix = STR_NONE;
+	struct arena *a = s->errs->a;
+	const struct doc *meta = get(d, "metadata");
+	struct str name = text(meta, "name"), signer = text(get(d, "spec"), "signerName");
+	struct str domain = STR_NONE, path = STR_NONE;
 
-	if (old || name.n == 0)
+	(void)old;
+	if (name.n == 0 || (signer.n == 0 && str_find_char(name, ':') < 0))
 		return;
+	schema_errors_drop(s->errs, STR("metadata.name"));
 	if (signer.n == 0) {
-		FORMAT(FORMAT_DNS_SUBDOMAIN, name, "metadata.name");
+		INVALID(name,
+			"ClusterTrustBundle without signer name must not have \":\" in its name",
+			"metadata.name");
 		return;
 	}
 	str_cut(signer, '/', &domain, &path);
-	prefix = arena_fmt(s->errs->a, STR_FMT ":" STR_FMT ":", STR_ARG(domain), STR_ARG(path));
-	if (!str_starts(name, prefix))
+	struct str prefix = arena_fmt(a, STR_FMT ":" STR_FMT ":", STR_ARG(domain), STR_ARG(path));
+	if (str_starts(text(meta, "generateName"), prefix))
+		schema_errors_drop(s->errs, STR("metadata.generateName"));
+	if (str_starts(name, prefix))
+		FORMAT(FORMAT_DNS_SUBDOMAIN, str_sub(name, prefix.n, SIZE_MAX), "metadata.name");
+	else
 		INVALID(name,
-			arena_fmt(s->errs->a,
+			arena_fmt(a,
 				"ClusterTrustBundle for signerName " STR_FMT
 				" must be named with prefix " STR_FMT,
 				STR_ARG(signer), STR_ARG(prefix))
 				.p,
 			"metadata.name");
-	else
-		FORMAT(FORMAT_DNS_SUBDOMAIN, str_sub(name, prefix.n, SIZE_MAX), "metadata.name");
 }
 
 CHECK(certificates_v1_certificate_signing_request_spec)

@@ -363,6 +363,11 @@ static const struct ask asks[] = {
 	ASK("GET", CMS, NULL, 406, "NotAcceptable",
 		"application/json, application/yaml, application/vnd.kubernetes.protobuf",
 		.headers = "Accept: application/json;as=Table;g=meta.k8s.io;v=v9\r\n"),
+	/* the answer to a question is no row of a table */
+	ASK("POST", "apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+		"{\"spec\":{\"nonResourceAttributes\":{\"path\":\"/\",\"verb\":\"get\"}}}", 406,
+		"NotAcceptable", "application/json, application/yaml",
+		.headers = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io\r\n"),
 };
 
 void
