@@ -36,4 +36,5 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	pod_start_test.c \
 	pod_status_test.c \
 	register_test.c \
-	rules_test.c)
+	rules_test.c \
+	stream_test.c)
