@@ -358,10 +358,10 @@ node_proxy_free(struct api_worker *w)
 	w->node_http = NULL;
 }
 
-/* What the target gets of the client's headers. The hand-shake's ones pass; a WebSocket bearer token
- * among the subprotocols does not. */
+/* What the target gets of the client's headers. The hand-shake's ones pass with an upgrade; a WebSocket bearer
+ * token among the subprotocols does not. */
 static size_t
-headers_for(struct request *r, const struct http_req *h, struct http_header **ret)
+headers_for(struct request *r, const struct http_req *h, bool upgrade, struct http_header **ret)
 {
 	struct http_header *out = NULL;
 	size_t n = 0;
@@ -369,6 +369,8 @@ headers_for(struct request *r, const struct http_req *h, struct http_header **re
 		struct str name = h->headers.v[i].name, value = h->headers.v[i].value;
 		bool type = str_eq_nocase(name, STR("Content-Type"));
 		if (is_hop(name) && !type)
+			continue;
+		if (!upgrade && str_eq_nocase(str_sub(name, 0, 14), STR("Sec-WebSocket-")))
 			continue;
 		if (str_eq_nocase(name, STR("Sec-WebSocket-Protocol")) &&
 			str_find(value, STR("base64url.bearer.")) >= 0) {
@@ -406,10 +408,11 @@ proxy_start(struct request *r, const struct proxy_target *t)
 		.tls = t->node ? r->server->kubelet_tls : r->server->pod_tls,
 		.head_ns = HEAD_NS,
 		.body_bytes = -1};
-	spec.n_headers = headers_for(r, h, &headers);
-	spec.headers = headers;
-	struct str upgrade = http_headers_get(&h->headers, STR("Upgrade"));
+	/* A log is a plain reply of the node, also where the client gets it over a WebSocket. */
+	struct str upgrade = t->text ? STR_NONE : http_headers_get(&h->headers, STR("Upgrade"));
 	spec.upgrade = str_is_set(upgrade) ? upgrade : STR("");
+	spec.n_headers = headers_for(r, h, spec.upgrade.n != 0, &headers);
+	spec.headers = headers;
 	spec.fresh = spec.upgrade.n != 0;
 	spec.stream_body = h->has_body && spec.upgrade.n == 0;
 	if (spec.stream_body)
