@@ -173,13 +173,8 @@ put_terminated(struct buf *b, const struct ctr_last *l)
 const char *
 ctr_waiting_reason(const struct ctr *c)
 {
-	bool init_left = false;
-	for (size_t i = 0; i < c->pod->n_ctrs && c->kind == CTR_MAIN; i++)
-		init_left = init_left || c->pod->ctrs[i].kind == CTR_INIT;
-	return c->reason[0]                                        ? c->reason
-		: init_left && !c->pod->conds[COND_INITIALIZED].is ? "PodInitializing"
-		: c->kind == CTR_INIT && c != c->pod->ctrs         ? "PodInitializing"
-								   : "ContainerCreating";
+	bool inits = c->pod->ctrs[0].kind == CTR_INIT; /* they stand first */
+	return c->reason[0] ? c->reason : inits ? "PodInitializing" : "ContainerCreating";
 }
 
 static void
