@@ -18,7 +18,8 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 DEPS_orchestrator/api := orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
 UNIT_orchestrator/api := tests/unit/orchestrator/api/api_test.c tests/unit/orchestrator/api/docs_test.c \
-	tests/unit/orchestrator/api/http_sink_test.c tests/unit/orchestrator/api/proxy_test.c
+	tests/unit/orchestrator/api/http_sink_test.c tests/unit/orchestrator/api/proxy_test.c \
+	tests/unit/orchestrator/api/route_test.c
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 FUZZ_orchestrator/api := tests/fuzz/request_fuzz.c
 

@@ -494,6 +494,18 @@ serve_node_stream(struct request *r)
 	return st == STEP_NEXT ? proxy_start(r, &t) : st;
 }
 
+/* root_of: where the root of what is proxied stands: relative links of a page need the slash at its end.
+ * STR_NONE: the request is not for a root without one. */
+static struct str
+root_of(struct request *r)
+{
+	bool reads = str_eq(r->method, STR("GET")) || str_eq(r->method, STR("HEAD"));
+	if (r->subpath.n || !reads)
+		return STR_NONE;
+	return arena_fmt(r->a, STR_FMT "/%s" STR_FMT, STR_ARG(r->path), r->raw_query.n ? "?" : "",
+		STR_ARG(r->raw_query));
+}
+
 enum step
 serve_proxy(struct request *r)
 {
@@ -501,5 +513,12 @@ serve_proxy(struct request *r)
 	if (!r->sink->http)
 		return request_fail(r, R_BAD_REQUEST, "streams need a connection of their own");
 	enum step st = target_proxy(r, &t);
-	return st == STEP_NEXT ? proxy_start(r, &t) : st;
+	if (st != STEP_NEXT)
+		return st;
+	struct str root = root_of(r);
+	if (!str_is_set(root) ||
+		str_is_set(http_headers_get(&r->sink->http->headers, STR("Upgrade"))))
+		return proxy_start(r, &t);
+	r->sink->ops->header(r, STR("Location"), root);
+	return request_reply_bytes(r, 301, STR("text/plain"), STR("moved\n"));
 }
