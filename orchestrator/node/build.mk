@@ -5,6 +5,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	addresses.c \
 	admit.c \
 	env.c \
+	ephemeral.c \
 	evict.c \
 	facts.c \
 	forward.c \
@@ -30,6 +31,7 @@ DEPS_orchestrator/node := orchestrator/nodenet orchestrator/client orchestrator/
 UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	addresses_test.c \
 	admit_test.c \
+	ephemeral_test.c \
 	join_test.c \
 	local_volumes_test.c \
 	objects_test.c \
