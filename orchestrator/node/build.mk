@@ -9,6 +9,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	evict.c \
 	facts.c \
 	forward.c \
+	grpc.c \
 	join.c \
 	local_volumes.c \
 	node.c \
@@ -32,6 +33,7 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	addresses_test.c \
 	admit_test.c \
 	ephemeral_test.c \
+	grpc_test.c \
 	join_test.c \
 	local_volumes_test.c \
 	objects_test.c \
@@ -40,3 +42,4 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	register_test.c \
 	rules_test.c \
 	stream_test.c)
+FUZZ_orchestrator/node := tests/fuzz/grpc_fuzz.c

@@ -345,7 +345,8 @@ struct action_spec {
 	const struct core_v1_tcp_socket_action *tcp;
 	const struct core_v1_sleep_action *sleep;
 	int64_t timeout_ns;
-	bool hook; /* any answer of HTTP is enough */
+	bool hook;                              /* any answer of HTTP is enough */
+	const struct core_v1_grpc_action *grpc; /* of a probe */
 };
 int action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, void *arg,
 	struct action **ret);
