@@ -220,7 +220,7 @@ image: $(if $(filter keelson,$(PROGS)),$(O)/image/initramfs)
 $(O)/bin/mkcpio: image/mkcpio.c
 	$(call say,HOSTCC,$@)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTCFLAGS) $< -o $@
-$(O)/image/initramfs: $(O)/bin/keelson $(O)/bin/mkcpio image/initramfs.list image/build.sh
+$(O)/image/initramfs: $(O)/bin/keelson $(O)/bin/mkcpio image/initramfs.list image/hosts image/build.sh
 	$(call say,IMAGE,$@)
 	$(Q)mkdir -p $(@D) && image/build.sh $(O) $@
 

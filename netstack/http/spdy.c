@@ -298,6 +298,12 @@ spdy_write(struct spdy_stream *st, struct str bytes, bool fin)
 	return queued;
 }
 
+size_t
+spdy_queued(const struct spdy *s)
+{
+	return s->tunnel ? http_tunnel_queued(s->tunnel) : 0;
+}
+
 void
 spdy_reset(struct spdy_stream *st, int status)
 {

@@ -53,6 +53,7 @@ int spdy_open(struct spdy *s, const struct http_header *headers, size_t n, bool 
 /* spdy_write: bytes (frames of at most 64 KiB), then FIN if fin. Returns the bytes queued in the
  * transport. Ignored after a FIN. */
 size_t spdy_write(struct spdy_stream *s, struct str bytes, bool fin);
+size_t spdy_queued(const struct spdy *s); /* bytes in the transport; on a tunnel only */
 /* spdy_reset: RST_STREAM; gone is not called; s is invalid afterwards. */
 void spdy_reset(struct spdy_stream *s, int status);
 void spdy_goaway(struct spdy *s);

@@ -445,10 +445,17 @@ ws_pause(struct ws *w, bool paused)
 		loop_defer(http_tunnel_loop(w->tunnel), &w->resume);
 }
 
+/* closing_over: the peer had its time to answer the close frame; what is queued before that is its own still,
+ * however slowly it reads. */
 static void
 closing_over(struct loop_timer *t)
 {
-	ws_feed_eof(t->arg);
+	struct ws *w = t->arg;
+
+	if (w->tunnel && http_tunnel_queued(w->tunnel) > 0)
+		loop_timer_after(http_tunnel_loop(w->tunnel), t, CLOSE_NS);
+	else
+		ws_feed_eof(w);
 }
 
 static void

@@ -1,19 +1,21 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * http_sink: where HTTP requests enter the pipeline and where their answers go: whole replies, streams,
- * watches as lines or as WebSocket messages; and the body stage, which reads a body after the request
+ * watches as lines or as WebSocket messages, logs as WebSocket messages; and the body stage, which reads a body after the request
  * was authorized, never before.
  *
  * Invariant: what outlives an upgrade has an arena of its own, since the request of the connection ends
  * with its 101.
- * Source: Kubernetes API concepts (watch streams); RFC 6455. */
+ * Source: Kubernetes API concepts (watch streams); k8s.io/streaming wsstream (binary.k8s.io); RFC 6455. */
 #include "orchestrator/api/api_int.h"
+
+#include "base/hash.h"
 
 struct http_request {
 	struct request r;
 	struct reply_sink sink;
-	struct ws *ws; /* a watch over WebSocket */
-	bool own_arena, ws_over;
+	struct ws *ws; /* a watch or a log over WebSocket */
+	bool own_arena, ws_over, base64;
 	void (*drain)(struct request *r);
 };
 
@@ -63,7 +65,7 @@ ws_got(void *arg, int opcode, struct str bytes)
 {
 	(void)arg;
 	(void)opcode;
-	(void)bytes; /* a watcher has nothing to say */
+	(void)bytes; /* who watches or reads has nothing to say */
 }
 
 static void
@@ -96,12 +98,33 @@ ws_refused(void *arg)
 	request_client_gone(r);
 }
 
+/* How bytes are sent that are no events. */
+static const struct str byte_protocols[] = {
+	STR_INIT("binary.k8s.io"), STR_INIT("base64.binary.k8s.io")};
+
+static size_t
+ws_bytes(struct request *r, struct str bytes)
+{
+	struct http_request *hr = of(r);
+	if (!hr->ws)
+		return 0;
+	if (!hr->base64)
+		return ws_message(hr->ws, WS_BINARY, bytes);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	base64_encode(&b, bytes);
+	return ws_message(hr->ws, WS_TEXT, buf_view(&b));
+}
+
+/* sink_begin: a WebSocket takes an answer that succeeds; one that streams bytes begins with an empty message. */
 static void
 sink_begin(struct request *r, int http, struct str type)
 {
 	struct http_req *h = r->sink->http;
-	if (r->verb == VERB_WATCH && ws_is_upgrade(h)) {
-		int rc = ws_accept(h, NULL, 0, 65536, &watch_ws_fns, r, NULL, &of(r)->ws);
+	bool log = r->sub && str_eq(r->sub->name, STR("log"));
+	if ((r->verb == VERB_WATCH || log) && ws_is_upgrade(h)) {
+		struct str protocol = STR_NONE;
+		int rc = ws_accept(h, byte_protocols, log ? ARRAY_LEN(byte_protocols) : 0, 65536,
+			&watch_ws_fns, r, &protocol, &of(r)->ws);
 		if (rc == -EINVAL || rc == -EPROTONOSUPPORT)
 			http_reply(h, rc == -EINVAL ? 400 : 403, STR("text/plain"),
 				STR("bad WebSocket handshake\n"));
@@ -109,6 +132,9 @@ sink_begin(struct request *r, int http, struct str type)
 			of(r)->ws_over = true;
 			of(r)->ws = NULL;
 			loop_post(r->loop, ws_refused, r);
+		} else if (log) {
+			of(r)->base64 = str_eq(protocol, byte_protocols[1]);
+			ws_bytes(r, STR(""));
 		}
 		return;
 	}
@@ -124,7 +150,7 @@ is_ws(struct request *r)
 static size_t
 sink_write(struct request *r, struct str bytes)
 {
-	return is_ws(r) ? 0 : http_write(r->sink->http, bytes);
+	return is_ws(r) ? ws_bytes(r, bytes) : http_write(r->sink->http, bytes);
 }
 
 static size_t

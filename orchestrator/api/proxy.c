@@ -358,10 +358,10 @@ node_proxy_free(struct api_worker *w)
 	w->node_http = NULL;
 }
 
-/* What the target gets of the client's headers. The hand-shake's ones pass; a WebSocket bearer token
- * among the subprotocols does not. */
+/* What the target gets of the client's headers. The hand-shake's ones pass with an upgrade; a WebSocket bearer
+ * token among the subprotocols does not. */
 static size_t
-headers_for(struct request *r, const struct http_req *h, struct http_header **ret)
+headers_for(struct request *r, const struct http_req *h, bool upgrade, struct http_header **ret)
 {
 	struct http_header *out = NULL;
 	size_t n = 0;
@@ -369,6 +369,8 @@ headers_for(struct request *r, const struct http_req *h, struct http_header **re
 		struct str name = h->headers.v[i].name, value = h->headers.v[i].value;
 		bool type = str_eq_nocase(name, STR("Content-Type"));
 		if (is_hop(name) && !type)
+			continue;
+		if (!upgrade && str_eq_nocase(str_sub(name, 0, 14), STR("Sec-WebSocket-")))
 			continue;
 		if (str_eq_nocase(name, STR("Sec-WebSocket-Protocol")) &&
 			str_find(value, STR("base64url.bearer.")) >= 0) {
@@ -406,10 +408,11 @@ proxy_start(struct request *r, const struct proxy_target *t)
 		.tls = t->node ? r->server->kubelet_tls : r->server->pod_tls,
 		.head_ns = HEAD_NS,
 		.body_bytes = -1};
-	spec.n_headers = headers_for(r, h, &headers);
-	spec.headers = headers;
-	struct str upgrade = http_headers_get(&h->headers, STR("Upgrade"));
+	/* A log is a plain reply of the node, also where the client gets it over a WebSocket. */
+	struct str upgrade = t->text ? STR_NONE : http_headers_get(&h->headers, STR("Upgrade"));
 	spec.upgrade = str_is_set(upgrade) ? upgrade : STR("");
+	spec.n_headers = headers_for(r, h, spec.upgrade.n != 0, &headers);
+	spec.headers = headers;
 	spec.fresh = spec.upgrade.n != 0;
 	spec.stream_body = h->has_body && spec.upgrade.n == 0;
 	if (spec.stream_body)
@@ -491,6 +494,18 @@ serve_node_stream(struct request *r)
 	return st == STEP_NEXT ? proxy_start(r, &t) : st;
 }
 
+/* root_of: where the root of what is proxied stands: relative links of a page need the slash at its end.
+ * STR_NONE: the request is not for a root without one. */
+static struct str
+root_of(struct request *r)
+{
+	bool reads = str_eq(r->method, STR("GET")) || str_eq(r->method, STR("HEAD"));
+	if (r->subpath.n || !reads)
+		return STR_NONE;
+	return arena_fmt(r->a, STR_FMT "/%s" STR_FMT, STR_ARG(r->path), r->raw_query.n ? "?" : "",
+		STR_ARG(r->raw_query));
+}
+
 enum step
 serve_proxy(struct request *r)
 {
@@ -498,5 +513,12 @@ serve_proxy(struct request *r)
 	if (!r->sink->http)
 		return request_fail(r, R_BAD_REQUEST, "streams need a connection of their own");
 	enum step st = target_proxy(r, &t);
-	return st == STEP_NEXT ? proxy_start(r, &t) : st;
+	if (st != STEP_NEXT)
+		return st;
+	struct str root = root_of(r);
+	if (!str_is_set(root) ||
+		str_is_set(http_headers_get(&r->sink->http->headers, STR("Upgrade"))))
+		return proxy_start(r, &t);
+	r->sink->ops->header(r, STR("Location"), root);
+	return request_reply_bytes(r, 301, STR("text/plain"), STR("moved\n"));
 }

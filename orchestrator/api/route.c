@@ -20,6 +20,8 @@ static const struct {
 	{"PATCH", VERB_PATCH, VERB_PATCH},
 	{"DELETE", VERB_DELETE, VERB_DELETECOLLECTION},
 };
+/* What proxies pass on besides. */
+static const char *const harmless_methods[] = {"HEAD", "OPTIONS"};
 
 /* Splits "/a/b/c" into at most MAX_PARTS parts; *ret_rest is what stands behind the part `from`. */
 static size_t
@@ -62,11 +64,14 @@ selected_name(struct request *r)
 }
 
 static enum verb
-verb_of(struct request *r, bool named)
+verb_of(struct str method, bool named, bool proxy)
 {
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-		if (str_eq_c(r->method, methods[i].method))
+		if (str_eq_c(method, methods[i].method))
 			return named ? methods[i].one : methods[i].many;
+	for (size_t i = 0; proxy && i < ARRAY_LEN(harmless_methods); i++)
+		if (str_eq_c(method, harmless_methods[i]))
+			return VERB_GET;
 	return VERB_NONE;
 }
 
@@ -99,14 +104,16 @@ route_resource(struct request *r, struct str group, struct str version, struct s
 		return;
 	struct str name = at + 1 < n ? parts[at + 1] : STR("");
 	const struct api_subresource *sub = NULL;
+	bool proxy = false;
 	if (at + 2 < n) {
 		sub = api_subresource_find(res, parts[at + 2]);
 		bool deep = at + 3 < n;
-		if (!sub || (deep && !str_eq(sub->name, STR("proxy"))))
+		proxy = sub && str_eq(sub->name, STR("proxy"));
+		if (!sub || (deep && !proxy))
 			return;
 		r->subpath = str_sub(r->path, ends[at + 2], SIZE_MAX);
 	}
-	enum verb v = verb_of(r, name.n != 0);
+	enum verb v = verb_of(r->method, name.n != 0, proxy);
 	r->wrong_method = v == VERB_NONE;
 	if (r->wrong_method)
 		return;

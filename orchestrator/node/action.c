@@ -1,7 +1,9 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * action: one check or hook in or at a container: a command, an HTTP GET, a TCP connection, a pause.
+ * action: one check or hook in or at a container: a command, an HTTP GET, a TCP connection, gRPC's health check,
+ * a pause.
  * Bounded by its timeout. Source: kubelet pkg/probe, lifecycle handlers (what counts as success). */
+#include "orchestrator/node/grpc.h"
 #include "orchestrator/node/node_int.h"
 
 #include <netinet/in.h>
@@ -26,7 +28,8 @@ struct action {
 	char command[300]; /* "" = no command */
 	int64_t timeout_ns;
 	struct buf out;
-	bool sleeping, ok, hook;
+	struct grpc_check grpc;
+	bool sleeping, ok, hook, by_grpc;
 	char text[OUTPUT_MAX + 200];
 };
 
@@ -35,6 +38,7 @@ action_free(void *p)
 {
 	struct action *x = p;
 	buf_release(&x->out);
+	grpc_check_release(&x->grpc);
 	free(x);
 }
 
@@ -83,6 +87,9 @@ on_timer(struct loop_timer *t)
 	if (x->command[0])
 		snprintf(x->text, sizeof(x->text), "command timed out: \"%s\" timed out after %s",
 			x->command, took);
+	else if (x->by_grpc)
+		snprintf(x->text, sizeof(x->text), "timeout: health rpc did not complete within %s",
+			took);
 	else
 		probe_text(x->text, sizeof(x->text), x->url[0] ? x->url : NULL, &x->at.ip,
 			x->at.port, &e);
@@ -230,6 +237,44 @@ start_http(struct action *x, const struct core_v1_http_get_action *s, int64_t ti
 	return rc < 0 ? known(x, false, e.msg) : 0;
 }
 
+/* grpc_send: what the check wants sent; it is far less than a new connection takes at once. */
+static bool
+grpc_send(struct action *x)
+{
+	struct str out = buf_view(&x->grpc.out);
+	bool ok = !out.n || send(x->sock.fd, out.p, out.n, MSG_NOSIGNAL) == (ssize_t)out.n;
+	buf_clear(&x->grpc.out);
+	return ok;
+}
+
+static void
+on_grpc(struct loop_fd *w, uint32_t revents)
+{
+	struct action *x = w->arg;
+	char bytes[4096];
+	ssize_t n = read(w->fd, bytes, sizeof(bytes));
+	(void)revents;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	int rc = n > 0 ? grpc_check_feed(&x->grpc, str_from(bytes, (size_t)n)) : -ECONNRESET;
+	if (rc == 0 && grpc_send(x))
+		return;
+	const char *status = rc == 1 ? grpc_check_status(&x->grpc) : NULL;
+	bool ok = status && strcmp(status, "SERVING") == 0;
+	if (ok)
+		snprintf(x->text, sizeof(x->text), "service healthy");
+	else if (status)
+		snprintf(x->text, sizeof(x->text), "service unhealthy (responded with \"%s\")",
+			status);
+	else
+		snprintf(x->text, sizeof(x->text), "error: health rpc probe failed: %s",
+			n == 0           ? "the connection ended"
+				: n < 0  ? strerror(errno)
+				: rc < 0 ? "the reply is not gRPC, or the call was refused"
+					 : "the service has no health check by this name");
+	finish(x, ok, x->text);
+}
+
 static void
 on_connect(struct loop_fd *w, uint32_t revents)
 {
@@ -238,24 +283,27 @@ on_connect(struct loop_fd *w, uint32_t revents)
 	socklen_t n = sizeof(err);
 	(void)revents;
 	getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &n);
+	if (x->by_grpc && err == 0 && grpc_send(x)) {
+		loop_fd_del(w);
+		w->events = EPOLLIN;
+		w->fn = on_grpc;
+		if (loop_fd_add(x->c->pod->node->loop, w) == 0)
+			return;
+		err = ENOMEM;
+	}
 	struct err e = {.code = -err};
 	snprintf(e.msg, sizeof(e.msg), "connect: %s", strerror(err));
 	probe_text(x->text, sizeof(x->text), NULL, &x->at.ip, x->at.port, &e);
-	finish(x, err == 0, x->text);
+	finish(x, err == 0 && !x->by_grpc, x->text);
 }
 
+/* dial: on_connect has its result, unless it is known. */
 static int
-start_tcp(struct action *x, const struct core_v1_tcp_socket_action *s)
+dial(struct action *x, struct ip_addr ip, uint16_t port)
 {
 	struct pod *p = x->c->pod;
-	struct ip_addr ip = {0};
 	struct sockaddr_storage sa = {0};
 	socklen_t len = 0;
-	uint16_t port = port_of(x->c, &s->port);
-	if (s->host.n)
-		ip_parse(s->host, &ip);
-	else if (p->n_ips)
-		ip = p->ips[0];
 	if (ip.family == 4) {
 		struct sockaddr_in *v4 = (void *)&sa;
 		v4->sin_family = AF_INET;
@@ -282,6 +330,32 @@ start_tcp(struct action *x, const struct core_v1_tcp_socket_action *s)
 	return loop_fd_add(p->node->loop, &x->sock) < 0 ? known(x, false, "no memory") : 0;
 }
 
+static int
+start_tcp(struct action *x, const struct core_v1_tcp_socket_action *s)
+{
+	struct pod *p = x->c->pod;
+	struct ip_addr ip = {0};
+	if (s->host.n)
+		ip_parse(s->host, &ip);
+	else if (p->n_ips)
+		ip = p->ips[0];
+	return dial(x, ip, port_of(x->c, &s->port));
+}
+
+static int
+start_grpc(struct action *x, const struct core_v1_grpc_action *s)
+{
+	struct pod *p = x->c->pod;
+	struct http_addr at = {
+		.ip = p->n_ips ? p->ips[0] : (struct ip_addr){0}, .port = (uint16_t)s->port};
+	char authority[HTTP_ADDR_TEXT];
+	x->by_grpc = true;
+	http_addr_format(&at, authority);
+	if (grpc_check_begin(&x->grpc, str_c(authority), s->service) < 0)
+		return known(x, false, "error: the name of the service is too long");
+	return dial(x, at.ip, at.port);
+}
+
 int
 action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, void *arg,
 	struct action **ret)
@@ -306,6 +380,8 @@ action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, v
 		start_http(x, s->http, wait_ns);
 	else if (s->tcp)
 		start_tcp(x, s->tcp);
+	else if (s->grpc)
+		start_grpc(x, s->grpc);
 	else if (s->sleep) {
 		x->sleeping = true;
 		if (!wait_ns || s->sleep->seconds * NS_PER_SEC < wait_ns)

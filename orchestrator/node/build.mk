@@ -5,9 +5,11 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	addresses.c \
 	admit.c \
 	env.c \
+	ephemeral.c \
 	evict.c \
 	facts.c \
 	forward.c \
+	grpc.c \
 	join.c \
 	local_volumes.c \
 	node.c \
@@ -30,10 +32,14 @@ DEPS_orchestrator/node := orchestrator/nodenet orchestrator/client orchestrator/
 UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	addresses_test.c \
 	admit_test.c \
+	ephemeral_test.c \
+	grpc_test.c \
 	join_test.c \
 	local_volumes_test.c \
 	objects_test.c \
 	pod_start_test.c \
 	pod_status_test.c \
 	register_test.c \
-	rules_test.c)
+	rules_test.c \
+	stream_test.c)
+FUZZ_orchestrator/node := tests/fuzz/grpc_fuzz.c

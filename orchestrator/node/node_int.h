@@ -93,7 +93,7 @@ struct node {
 
 /* ---- pods ---- */
 
-enum ctr_kind { CTR_INIT, CTR_MAIN };
+enum ctr_kind { CTR_INIT, CTR_MAIN, CTR_EPHEMERAL };
 enum ctr_op { CTR_IDLE, CTR_PULLING, CTR_CREATING, CTR_STARTING, CTR_HOOK, CTR_STOPPING };
 
 struct probe {
@@ -116,6 +116,7 @@ struct ctr_last {
 
 struct ctr {
 	struct pod *pod;
+	struct ctr *next; /* of the ephemeral ones */
 	char *name;
 	enum ctr_kind kind;
 	enum ctr_op op;
@@ -176,6 +177,7 @@ struct pod {
 	char *uid, *ns, *name;
 	struct ctr *ctrs; /* init, then main ones */
 	size_t n_ctrs;
+	struct ctr *ephemerals; /* in the order in which they came */
 	unsigned ops;
 	struct loop_work work;
 	struct loop_timer wake;
@@ -227,6 +229,9 @@ void pods_network_ready(struct node *n);
 void pods_addresses_changed(struct node *n);                   /* of the node */
 const struct core_v1_container *ctr_spec(const struct ctr *c); /* NULL: no longer in the pod */
 bool ctr_is_sidecar(const struct ctr *c);
+/* ctr_adopt: takes over what an earlier process made of it in the sandbox. ctr_release: what it owns. */
+void ctr_adopt(struct ctr *c, struct str sandbox);
+void ctr_release(struct ctr *c);
 /* ctr_state: the newest run; false = there is none. */
 bool ctr_state(const struct ctr *c, struct runtime_container *ret);
 bool ctr_running(const struct ctr *c);
@@ -261,6 +266,14 @@ void pod_queue_drop(struct pod *p, enum pod_queue k);
 /* pod_mark: the step has ended now, if it did not before. pod_marks_tell: all of them, to the log. */
 void pod_mark(struct pod *p, enum pod_mark m);
 void pod_marks_tell(struct pod *p);
+/* ephemeral.c */
+/* ephemerals_take: those that the object names and that are not known yet. */
+void ephemerals_take(struct pod *p);
+void ephemerals_sync(struct pod *p);                   /* starts those that never ran */
+bool ephemerals_stop(struct pod *p, int64_t grace_ns); /* true: none runs */
+void ephemerals_free(struct pod *p);
+/* ephemeral_spec: the i-th one's description, as a container's; borrowed. */
+const struct core_v1_container *ephemeral_spec(const struct core_v1_pod_spec *s, size_t i);
 /* pod_spec.c */
 void ctr_create(struct ctr *c);
 /* pod_files_write: hosts, resolv.conf, hostname; once the addresses are known. 0 or -errno. */
@@ -332,7 +345,8 @@ struct action_spec {
 	const struct core_v1_tcp_socket_action *tcp;
 	const struct core_v1_sleep_action *sleep;
 	int64_t timeout_ns;
-	bool hook; /* any answer of HTTP is enough */
+	bool hook;                              /* any answer of HTTP is enough */
+	const struct core_v1_grpc_action *grpc; /* of a probe */
 };
 int action_start(struct ctr *c, const struct action_spec *s, action_done_fn *done, void *arg,
 	struct action **ret);

@@ -323,6 +323,8 @@ pod_objects_want(struct pod *p)
 		want_of_container(p, &s->init_containers[i]);
 	for (size_t i = 0; i < s->n_containers; i++)
 		want_of_container(p, &s->containers[i]);
+	for (size_t i = 0; i < s->n_ephemeral_containers; i++)
+		want_of_container(p, ephemeral_spec(s, i));
 	for (size_t i = 0; i < s->n_volumes; i++)
 		want_of_volume(p, &s->volumes[i]);
 	for (size_t i = 0; i < s->n_image_pull_secrets; i++)

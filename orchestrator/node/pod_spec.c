@@ -52,7 +52,13 @@ pod_files_write(struct pod *p)
 	if (s->subdomain.n)
 		buf_fmt(&fqdn, STR_FMT "." STR_FMT ".%s.svc." STR_FMT, STR_ARG(name),
 			STR_ARG(s->subdomain), p->ns, STR_ARG(cfg->cluster.dns_domain));
-	hosts_write(&b, s, name, buf_view(&fqdn), p->ips, p->n_ips);
+	if (s->host_network) {
+		disk_read_file("/etc/hosts", 65536, &host);
+		hosts_write_node(&b, s, buf_view(&host));
+		buf_clear(&host);
+	} else {
+		hosts_write(&b, s, name, buf_view(&fqdn), p->ips, p->n_ips);
+	}
 	run_path(p, "hosts", path);
 	if (rc == 0)
 		rc = file_put(path, buf_view(&b), 0644);
@@ -200,6 +206,8 @@ mounts_fill(struct making *m)
 		struct str sub = x->sub_path_expr.n
 			? var_expand(m->a, x->sub_path_expr, env_lookup, &m->env)
 			: x->sub_path;
+		if (sub_path_check(sub, &m->e) < 0)
+			return -EINVAL;
 		v[i] = (struct runtime_mount){.sub = sub,
 			.sub_create = true,
 			.target = x->mount_path,

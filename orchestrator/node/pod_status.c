@@ -173,13 +173,8 @@ put_terminated(struct buf *b, const struct ctr_last *l)
 const char *
 ctr_waiting_reason(const struct ctr *c)
 {
-	bool init_left = false;
-	for (size_t i = 0; i < c->pod->n_ctrs && c->kind == CTR_MAIN; i++)
-		init_left = init_left || c->pod->ctrs[i].kind == CTR_INIT;
-	return c->reason[0]                                        ? c->reason
-		: init_left && !c->pod->conds[COND_INITIALIZED].is ? "PodInitializing"
-		: c->kind == CTR_INIT && c != c->pod->ctrs         ? "PodInitializing"
-								   : "ContainerCreating";
+	bool inits = c->pod->ctrs[0].kind == CTR_INIT; /* they stand first */
+	return c->reason[0] ? c->reason : inits ? "PodInitializing" : "ContainerCreating";
 }
 
 static void
@@ -257,12 +252,16 @@ put_ctr(struct buf *b, struct ctr *c)
 		put_terminated(b, last);
 	else
 		buf_cstr(b, "{}");
-	buf_fmt(b, ",\"ready\":%s,\"restartCount\":%u",
-		(running && c->ready) || init_done ? "true" : "false", count);
+	/* Nobody waits for an ephemeral one: it is never ready. */
+	bool ready = running && c->ready && c->kind != CTR_EPHEMERAL;
+	buf_fmt(b, ",\"ready\":%s,\"restartCount\":%u", ready || init_done ? "true" : "false",
+		count);
 	put_image(b, c, s);
 	if (c->id[0] || last->has)
 		buf_fmt(b, ",\"containerID\":\"keelson://%s\"", c->id[0] ? c->id : last->id);
-	buf_fmt(b, ",\"started\":%s}", running && c->started ? "true" : "false");
+	if (c->kind != CTR_EPHEMERAL)
+		buf_fmt(b, ",\"started\":%s", running && c->started ? "true" : "false");
+	buf_char(b, '}');
 }
 
 static void
@@ -280,6 +279,17 @@ put_ctrs(struct buf *b, struct pod *p, enum ctr_kind k, const char *name)
 		put_ctr(b, &p->ctrs[i]);
 	}
 	if (!first)
+		buf_char(b, ']');
+}
+
+static void
+put_ephemerals(struct buf *b, struct pod *p)
+{
+	for (struct ctr *c = p->ephemerals; c; c = c->next) {
+		buf_cstr(b, c == p->ephemerals ? ",\"ephemeralContainerStatuses\":[" : ",");
+		put_ctr(b, c);
+	}
+	if (p->ephemerals)
 		buf_char(b, ']');
 }
 
@@ -523,6 +533,7 @@ pod_status_update(struct pod *p)
 	put_ips(&b, p);
 	put_ctrs(&b, p, CTR_INIT, "initContainerStatuses");
 	put_ctrs(&b, p, CTR_MAIN, "containerStatuses");
+	put_ephemerals(&b, p);
 	buf_cstr(&b, "}}");
 	if (!p->finished &&
 		(strcmp(p->phase, "Succeeded") == 0 || strcmp(p->phase, "Failed") == 0)) {

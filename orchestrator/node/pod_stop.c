@@ -127,7 +127,7 @@ grace_of(const struct pod *p)
 static bool
 ctrs_stop(struct pod *p, int64_t grace_ns)
 {
-	bool all = true;
+	bool all = ephemerals_stop(p, grace_ns);
 	for (size_t i = 0; i < p->n_ctrs; i++) {
 		struct ctr *c = &p->ctrs[i];
 		ctr_pull_cancel(c);

@@ -64,19 +64,25 @@ on_removed(void *arg, const struct err *e)
 	pod_op_end(p);
 }
 
-/* sandbox_lost: what was in the old one becomes the last state. */
+/* ctr_lost: what was in the old sandbox becomes the last state. */
+static void
+ctr_lost(struct ctr *c)
+{
+	struct runtime_container rc;
+	if (ctr_state(c, &rc))
+		ctr_last_set(&c->last, &rc, c->message);
+	c->id[0] = c->old[0] = 0;
+	c->message_read = false;
+	probes_stop(c);
+}
+
 static void
 sandbox_lost(struct pod *p)
 {
-	for (size_t i = 0; i < p->n_ctrs; i++) {
-		struct ctr *c = &p->ctrs[i];
-		struct runtime_container rc;
-		if (ctr_state(c, &rc))
-			ctr_last_set(&c->last, &rc, c->message);
-		c->id[0] = c->old[0] = 0;
-		c->message_read = false;
-		probes_stop(c);
-	}
+	for (size_t i = 0; i < p->n_ctrs; i++)
+		ctr_lost(&p->ctrs[i]);
+	for (struct ctr *c = p->ephemerals; c; c = c->next)
+		ctr_lost(c);
 	pod_net_release(p);
 	p->net_up = p->files_ready = false;
 	p->n_ips = 0;
@@ -351,8 +357,10 @@ pod_run(struct pod *p)
 		hostports_open(p);
 	if (!p->files_ready && pod_files_write(p) == 0)
 		p->files_ready = true;
-	if (p->volumes_ready && p->files_ready && informer_synced(p->node->services))
+	if (p->volumes_ready && p->files_ready && informer_synced(p->node->services)) {
+		ephemerals_sync(p);
 		ctrs_sync(p);
+	}
 }
 
 /* deadline_check: activeDeadlineSeconds. */

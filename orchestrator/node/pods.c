@@ -20,6 +20,11 @@ ctr_spec(const struct ctr *c)
 	const struct core_v1_pod *o = c->pod->o;
 	if (!o)
 		return NULL;
+	for (size_t i = 0; c->kind == CTR_EPHEMERAL && i < o->spec.n_ephemeral_containers; i++)
+		if (str_eq_c(o->spec.ephemeral_containers[i].name, c->name))
+			return ephemeral_spec(&o->spec, i);
+	if (c->kind == CTR_EPHEMERAL)
+		return NULL;
 	const struct core_v1_container *v = c->kind == CTR_INIT ? o->spec.init_containers
 								: o->spec.containers;
 	size_t n = c->kind == CTR_INIT ? o->spec.n_init_containers : o->spec.n_containers;
@@ -92,6 +97,9 @@ pod_ctr(struct pod *p, struct str name)
 	for (size_t i = 0; i < p->n_ctrs; i++)
 		if (str_eq_c(name, p->ctrs[i].name))
 			return &p->ctrs[i];
+	for (struct ctr *c = p->ephemerals; c; c = c->next)
+		if (str_eq_c(name, c->name))
+			return c;
 	return NULL;
 }
 
@@ -134,8 +142,10 @@ pod_event(struct pod *p, const struct ctr *c, const char *type, const char *reas
 		.uid = str_c(p->uid),
 		.resource_version = p->o->metadata.resource_version};
 	if (c) {
-		snprintf(field, sizeof(field), "spec.%s{%s}",
-			c->kind == CTR_INIT ? "initContainers" : "containers", c->name);
+		static const char *const lists[] = {[CTR_INIT] = "initContainers",
+			[CTR_MAIN] = "containers",
+			[CTR_EPHEMERAL] = "ephemeralContainers"};
+		snprintf(field, sizeof(field), "spec.%s{%s}", lists[c->kind], c->name);
 		ref.field_path = str_c(field);
 	}
 	client_event(p->node->api, &ref, type, reason, STR("kubelet"), p->node->name, "%s", text);
@@ -149,6 +159,14 @@ pod_take_host_ips(struct pod *p)
 }
 
 /* ---- lives ---- */
+
+void
+ctr_release(struct ctr *c)
+{
+	probes_stop(c);
+	action_cancel(c->action);
+	free(c->name);
+}
 
 static void
 pod_free(struct pod *p)
@@ -164,11 +182,9 @@ pod_free(struct pod *p)
 	local_volumes_look(p->node);
 	pod_volumes_free(p);
 	objects_release(p);
-	for (size_t i = 0; i < p->n_ctrs; i++) {
-		probes_stop(&p->ctrs[i]);
-		action_cancel(p->ctrs[i].action);
-		free(p->ctrs[i].name);
-	}
+	for (size_t i = 0; i < p->n_ctrs; i++)
+		ctr_release(&p->ctrs[i]);
+	ephemerals_free(p);
 	if (p->ref)
 		informer_obj_unref(p->ref);
 	buf_release(&p->sent);
@@ -258,7 +274,7 @@ pod_new(struct node *n, struct str uid, struct str ns, struct str name)
 
 /* ---- adoption ---- */
 
-static void
+void
 ctr_adopt(struct ctr *c, struct str sandbox)
 {
 	struct node *n = c->pod->node;
@@ -395,6 +411,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	p = map_get(&n->pods, new_->uid);
 	if (p) {
 		pod_take(p, new_);
+		ephemerals_take(p);
 		pod_status_seen(p);
 		if (old) {
 			const struct meta_v1_object_meta
@@ -418,6 +435,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 		return;
 	}
 	pod_adopt_sandbox(p);
+	ephemerals_take(p);
 	pod_status_start(p);
 	pod_judge(p);
 	pod_sync_later(p);

@@ -148,6 +148,7 @@ on_timer(struct loop_timer *t)
 	struct action_spec a = {.exec = s->exec,
 		.http = s->http_get,
 		.tcp = s->tcp_socket,
+		.grpc = s->grpc,
 		.timeout_ns = (s->timeout_seconds > 0 ? s->timeout_seconds : 1) * NS_PER_SEC};
 	if (action_start(b->ctr, &a, on_result, b, &b->run) < 0)
 		probe_arm(b, false);

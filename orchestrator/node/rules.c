@@ -341,6 +341,21 @@ var_expand(struct arena *a, struct str s, var_lookup_fn *lookup, void *arg)
 	return b.failed ? STR_NONE : buf_view(&b);
 }
 
+int
+sub_path_check(struct str sub, struct err *e)
+{
+	struct str rest = sub, part;
+	if (sub.n && sub.p[0] == '/')
+		return err_set(e, -EINVAL, R_UNKNOWN,
+			"error SubPath `" STR_FMT "` must not be an absolute path", STR_ARG(sub));
+	while (str_next(&rest, '/', &part))
+		if (str_eq(part, STR("..")))
+			return err_set(e, -EINVAL, R_UNKNOWN,
+				"unable to provision SubPath `" STR_FMT "`: must not contain '..'",
+				STR_ARG(sub));
+	return 0;
+}
+
 struct str
 service_env_name(struct arena *a, struct str name)
 {
@@ -358,6 +373,19 @@ service_env_name(struct arena *a, struct str name)
 
 /* ---- files ---- */
 
+static void
+put_aliases(struct buf *b, const struct core_v1_pod_spec *s)
+{
+	if (s->n_host_aliases)
+		buf_cstr(b, "\n# Entries added by HostAliases.\n");
+	for (size_t i = 0; i < s->n_host_aliases; i++) {
+		buf_str(b, s->host_aliases[i].ip);
+		for (size_t k = 0; k < s->host_aliases[i].n_hostnames; k++)
+			buf_fmt(b, "\t" STR_FMT, STR_ARG(s->host_aliases[i].hostnames[k]));
+		buf_char(b, '\n');
+	}
+}
+
 void
 hosts_write(struct buf *b, const struct core_v1_pod_spec *s, struct str hostname, struct str fqdn,
 	const struct ip_addr *ips, size_t n_ips)
@@ -374,14 +402,15 @@ hosts_write(struct buf *b, const struct core_v1_pod_spec *s, struct str hostname
 			buf_fmt(b, STR_FMT "\t", STR_ARG(fqdn));
 		buf_fmt(b, STR_FMT "\n", STR_ARG(hostname));
 	}
-	if (s->n_host_aliases)
-		buf_cstr(b, "\n# Entries added by HostAliases.\n");
-	for (size_t i = 0; i < s->n_host_aliases; i++) {
-		buf_str(b, s->host_aliases[i].ip);
-		for (size_t k = 0; k < s->host_aliases[i].n_hostnames; k++)
-			buf_fmt(b, "\t" STR_FMT, STR_ARG(s->host_aliases[i].hostnames[k]));
-		buf_char(b, '\n');
-	}
+	put_aliases(b, s);
+}
+
+void
+hosts_write_node(struct buf *b, const struct core_v1_pod_spec *s, struct str host)
+{
+	buf_cstr(b, "# Kubernetes-managed hosts file (host network).\n");
+	buf_str(b, host);
+	put_aliases(b, s);
 }
 
 enum { RESOLV_SEARCH_MAX = 32, RESOLV_SERVERS_MAX = 3 };

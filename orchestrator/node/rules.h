@@ -91,6 +91,8 @@ void probe_text(char *out, size_t size, const char *url, const struct ip_addr *i
 typedef struct str var_lookup_fn(void *arg, struct str name); /* STR_NONE = unknown */
 /* var_expand: $(NAME) by lookup, unknown ones stay, $$ is one $. arena. */
 struct str var_expand(struct arena *a, struct str s, var_lookup_fn *lookup, void *arg);
+/* sub_path_check: a path below a volume, as expanded: relative, and never upwards. -EINVAL. */
+int sub_path_check(struct str sub, struct err *e);
 /* service_env_name: "my-svc" -> "MY_SVC". arena. */
 struct str service_env_name(struct arena *a, struct str name);
 
@@ -100,6 +102,8 @@ bool pairs_same(const struct str_pair *a, size_t n_a, const struct str_pair *b, 
 /* ---- files ---- */
 void hosts_write(struct buf *b, const struct core_v1_pod_spec *s, struct str hostname,
 	struct str fqdn, const struct ip_addr *ips, size_t n_ips);
+/* hosts_write_node: of a pod in the node's network; host = content of the machine's own file. */
+void hosts_write_node(struct buf *b, const struct core_v1_pod_spec *s, struct str host);
 /* resolv_write: host = content of the machine's own resolv.conf. */
 void resolv_write(struct buf *b, const struct core_v1_pod_spec *s, struct str ns, struct str domain,
 	const struct ip_addr *dns, size_t n_dns, struct str host);

@@ -6,11 +6,12 @@
  *   GET + Upgrade: websocket   v5/v4.channel.k8s.io: first byte of a message = channel
  *   POST + Upgrade: SPDY/3.1   v4.channel.k8s.io: the client opens error, stdin, stdout, stderr, resize
  *
- * Source: Kubernetes remotecommand v4, v5 (KEP-4006); kubelet containerLogs. */
+ * Source: Kubernetes remotecommand v1 to v5 (KEP-4006); kubelet containerLogs. */
 #include "orchestrator/node/node_int.h"
 
 #define MESSAGE_MAX (1 << 20)
-#define STREAMS_NS (30 * NS_PER_SEC) /* the client opens its streams within this */
+#define STREAMS_NS                                                                                 \
+	(30 * NS_PER_SEC) /* the client opens its streams within this, and ends after the status */
 
 enum { SIDE_ERROR, SIDE_STDIN, SIDE_STDOUT, SIDE_STDERR, SIDE_RESIZE, SIDE__COUNT };
 static const char *const side_names[SIDE__COUNT] = {"error", "stdin", "stdout", "stderr", "resize"};
@@ -87,15 +88,23 @@ on_drain(void *arg)
 		runtime_attach_resume(s->att);
 }
 
+/* status_write: how it ended. Protocols before the fourth are told of a failure only, in words. */
 static void
-status_write(struct buf *b, int code, const struct err *e)
+status_write(struct buf *b, bool json, int code, const struct err *e)
 {
 	if (e && e->code) {
+		if (!json) {
+			buf_cstr(b, e->msg);
+			return;
+		}
 		buf_cstr(b, "{\"metadata\":{},\"status\":\"Failure\",\"message\":");
 		doc_json_string(b, str_c(e->msg));
 		buf_cstr(b, ",\"reason\":\"InternalError\",\"code\":500}");
 	} else if (code == 0) {
-		buf_cstr(b, "{\"metadata\":{},\"status\":\"Success\"}");
+		if (json)
+			buf_cstr(b, "{\"metadata\":{},\"status\":\"Success\"}");
+	} else if (!json) {
+		buf_fmt(b, "command terminated with non-zero exit code: exit code %d", code);
 	} else {
 		buf_fmt(b,
 			"{\"metadata\":{},\"status\":\"Failure\",\"message\":\"command terminated with "
@@ -114,15 +123,15 @@ on_end(void *arg, int code, const struct err *e)
 	s->att = NULL;
 	if (s->attach)
 		code = 0; /* an attached client is told no exit code */
-	status_write(&b, code, e);
 	if (s->ws) {
-		k8s_channel_send(s->ws, s->proto, K8S_ERROR, buf_view(&b));
+		status_write(&b, s->proto == K8S_V5 || s->proto == K8S_V4, code, e);
+		if (b.len)
+			k8s_channel_send(s->ws, s->proto, K8S_ERROR, buf_view(&b));
 		ws_close(s->ws, WS_NORMAL, STR(""));
-		loop_timer_after(s->n->loop, &s->timer, STREAMS_NS);
 	} else if (s->spdy) {
-		bool tell = s->v4 || code || (e && e->code);
+		status_write(&b, s->v4, code, e);
 		if (s->sides[SIDE_ERROR])
-			spdy_write(s->sides[SIDE_ERROR], tell ? buf_view(&b) : STR(""), true);
+			spdy_write(s->sides[SIDE_ERROR], buf_view(&b), true);
 		for (int i = SIDE_STDIN; i < SIDE_RESIZE; i++)
 			if (s->sides[i])
 				spdy_write(s->sides[i], STR(""), true);
@@ -300,10 +309,15 @@ on_spdy_closed(void *arg, int error)
 	session_end(arg);
 }
 
+/* on_timer: no streams came, or the client did not end after the status; it may still be reading. */
 static void
 on_timer(struct loop_timer *t)
 {
-	session_end(t->arg);
+	struct session *s = t->arg;
+	if (s->started && s->spdy && spdy_queued(s->spdy))
+		loop_timer_after(s->n->loop, t, STREAMS_NS);
+	else
+		session_end(s);
 }
 
 /* ---- requests ---- */

@@ -115,26 +115,39 @@ gone(struct runtime_exec *x)
 
 /* ---- output ---- */
 
+/* read_some: a piece of the output to the caller, where it takes one. 0: none; -1: that was all. */
+static ssize_t
+read_some(struct runtime_exec *x, enum runtime_stream s)
+{
+	char buf[READ_BYTES / 4];
+	ssize_t n = 0;
+
+	if (x->paused || !x->out[s].open || x->closed)
+		return 0;
+	n = read(x->out[s].w.fd, buf, sizeof(buf));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return -1;
+	if (!x->ops.on_output(x->arg, s, str_from(buf, (size_t)n)))
+		x->paused = true;
+	return n;
+}
+
 static void
 on_readable(struct loop_fd *w, uint32_t revents)
 {
 	struct runtime_exec *x = w->arg;
 	enum runtime_stream s = w == &x->out[RUNTIME_STDERR].w ? RUNTIME_STDERR : RUNTIME_STDOUT;
-	char buf[READ_BYTES / 4];
+	ssize_t n = 1;
 
 	(void)revents;
-	for (int i = 0; i < READS_PER_TURN && !x->paused && x->out[s].open && !x->closed; i++) {
-		ssize_t n = read(w->fd, buf, sizeof(buf));
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) {
-			in_close(x, s);
-			check(x);
-			return;
-		}
-		if (!x->ops.on_output(x->arg, s, str_from(buf, (size_t)n)))
-			x->paused = true;
+	for (int i = 0; i < READS_PER_TURN && n > 0; i++)
+		n = read_some(x, s);
+	if (n < 0) {
+		in_close(x, s);
+		check(x);
+		return;
 	}
 	if (x->paused && x->out[s].open && !x->closed && w->loop)
 		loop_fd_del(w);
@@ -164,15 +177,29 @@ runtime_exec_resume(struct runtime_exec *x)
 	for (size_t s = RUNTIME_STDOUT; s <= RUNTIME_STDERR; s++)
 		if (x->out[s].open && !x->out[s].w.loop && loop_fd_add(x->rt->loop, &x->out[s].w))
 			in_close(x, (enum runtime_stream)s);
+	check(x);
 }
 
 /* ---- the end ---- */
 
+/* on_linger: others hold the output open. What lies in it by now may be the process's, and is read first; a
+ * caller that takes no more has all the time it wants. */
 static void
 on_linger(struct loop_timer *t)
 {
 	struct runtime_exec *x = t->arg;
 
+	for (size_t s = RUNTIME_STDOUT; s <= RUNTIME_STDERR; s++) {
+		int left = 0;
+		ssize_t n = 1;
+
+		if (x->out[s].open)
+			ioctl(x->out[s].w.fd, FIONREAD, &left);
+		for (; left > 0 && n > 0; left -= (int)n)
+			n = read_some(x, (enum runtime_stream)s);
+	}
+	if (x->paused)
+		return;
 	in_close(x, RUNTIME_STDOUT);
 	in_close(x, RUNTIME_STDERR);
 	check(x);

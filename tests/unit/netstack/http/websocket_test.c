@@ -294,16 +294,57 @@ static const struct http_call_fns fns = {
 		CHECK(cond);                                                                       \
 	} while (0)
 
-TEST(handshake_subprotocols_and_back_pressure_over_sockets)
+static struct http_server *server;
+static struct http_client *client;
+static char url[64];
+
+static void
+sockets_up(void)
 {
 	struct http_server_config cfg = {.on_request = on_request};
 	struct http_client_config cc = {0};
 	struct http_addr any = {.ip = ip_v4(0x7f000001)}, at = {0};
-	struct http_server *server = NULL;
-	struct http_client *client = NULL;
-	struct arena *a = arena_new(0);
 	struct err e = {0};
-	char url[64];
+
+	loop = cfg.loop = cc.loop = loop_new(NULL, "test");
+	CHECK_INT(http_listen(&any, false, &cfg.listen_fd, &at, &e), 0);
+	CHECK_INT(http_server_new(&cfg, &server), 0);
+	CHECK_INT(http_client_new(&cc, &client), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", at.port);
+}
+
+static void
+sockets_down(void)
+{
+	http_client_free(client);
+	http_server_free(server);
+	for (int k = 0; k < 3; k++)
+		loop_turn(loop, 0);
+	loop_free(loop);
+}
+
+/* dial: a WebSocket request; status and client_result tell what came of it. */
+static void
+dial(const char *protocols)
+{
+	struct arena *a = arena_new(0);
+	struct http_header h[3];
+	struct err e = {0};
+	struct http_call_spec s = {.method = STR_INIT("GET"),
+		.url = str_c(url),
+		.headers = h,
+		.n_headers = ws_client_headers(a, str_c(protocols), h, key),
+		.upgrade = STR_INIT("websocket")};
+	client_result = -1;
+	status = 0;
+	CHECK_INT(http_call_start(client, &s, &fns, NULL, NULL, &e), 0);
+	UNTIL(client_result != -1);
+	arena_free(a);
+}
+
+TEST(handshake_subprotocols_and_back_pressure_over_sockets)
+{
+	struct err e = {0};
 	static const struct {
 		const char *protocols, *chosen;
 		int status;
@@ -314,23 +355,9 @@ TEST(handshake_subprotocols_and_back_pressure_over_sockets)
 		{"other", "", 403},
 	};
 
-	loop = cfg.loop = cc.loop = loop_new(NULL, "test");
-	CHECK_INT(http_listen(&any, false, &cfg.listen_fd, &at, &e), 0);
-	CHECK_INT(http_server_new(&cfg, &server), 0);
-	CHECK_INT(http_client_new(&cc, &client), 0);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", at.port);
+	sockets_up();
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct http_header h[3];
-		size_t n = ws_client_headers(a, str_c(rows[i].protocols), h, key);
-		struct http_call_spec s = {.method = STR_INIT("GET"),
-			.url = str_c(url),
-			.headers = h,
-			.n_headers = n,
-			.upgrade = STR_INIT("websocket")};
-		client_result = -1;
-		status = 0;
-		CHECK_INT(http_call_start(client, &s, &fns, NULL, NULL, &e), 0);
-		UNTIL(client_result != -1);
+		dial(rows[i].protocols);
 		CHECK_INT(status, rows[i].status);
 		if (status != 101)
 			continue;
@@ -365,12 +392,29 @@ TEST(handshake_subprotocols_and_back_pressure_over_sockets)
 	CHECK_INT(http_call_start(client, &s, &fns, NULL, NULL, &e), 0);
 	UNTIL(client_result != -1);
 	CHECK_INT(status, 400);
-	http_client_free(client);
-	http_server_free(server);
-	for (int k = 0; k < 3; k++)
-		loop_turn(loop, 0);
-	loop_free(loop);
-	arena_free(a);
+	sockets_down();
+}
+
+TEST(a_slow_reader_loses_what_was_sent_before_the_close)
+{
+	static char block[100000];
+
+	sockets_up();
+	dial("v5.channel.k8s.io");
+	CHECK_INT(status, 101);
+	ws_pause(client_end.w, true);
+	for (int k = 0; k < 200; k++)
+		ws_message(server_end.w, WS_BINARY, str_from(block, sizeof(block)));
+	ws_close(server_end.w, WS_NORMAL, STR("done"));
+	closing_over(&server_end.w->closing); /* its time is over */
+	CHECK_INT(server_end.closes, 0);
+	ws_pause(client_end.w, false);
+	UNTIL(client_end.closes == 1 && server_end.closes == 1);
+	CHECK_INT(client_end.messages, 200);
+	CHECK_INT(client_end.code, 1000);
+	end_free(&client_end);
+	end_free(&server_end);
+	sockets_down();
 }
 
 /* ---- channels ---- */

@@ -98,3 +98,28 @@ TEST(a_side_that_breaks_ends_the_other)
 	CHECK(!s.p.client && !s.p.target);
 	close_scene(&s);
 }
+
+TEST(a_page_behind_a_proxy_is_read_without_the_slash_of_its_root)
+{
+	static const struct {
+		const char *method, *subpath, *query, *root;
+	} rows[] = {
+		{"GET", "", "", "/api/v1/x/proxy/"},
+		{"HEAD", "", "a=b", "/api/v1/x/proxy/?a=b"},
+		{"GET", "/", "", NULL},
+		{"POST", "", "", NULL},
+	};
+	struct arena *a = arena_new(0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct request r = {.a = a,
+			.path = STR("/api/v1/x/proxy"),
+			.method = str_c(rows[i].method),
+			.subpath = str_c(rows[i].subpath),
+			.raw_query = str_c(rows[i].query)};
+		struct str root = root_of(&r);
+		CHECK_INT(str_is_set(root), rows[i].root != NULL);
+		if (rows[i].root)
+			CHECK_STR(root, rows[i].root);
+	}
+	arena_free(a);
+}

@@ -39,6 +39,22 @@ TEST(an_image_of_several_digests_is_known_by_the_one_that_was_asked_for)
 	CHECK_STR(digest_of(&img, STR("r.test/a:1")), "r.test/a@sha256:11");
 }
 
+TEST(the_first_init_container_waits_for_another_reason_than_the_rest)
+{
+	struct pod p = {0};
+	static struct ctr with[3];
+	for (size_t i = 0; i < ARRAY_LEN(with); i++)
+		with[i] = (struct ctr){.pod = &p, .kind = i < 2 ? CTR_INIT : CTR_MAIN};
+	p.ctrs = with;
+	p.n_ctrs = ARRAY_LEN(with);
+	for (size_t i = 0; i < ARRAY_LEN(with); i++)
+		CHECK_STR(str_c(ctr_waiting_reason(&with[i])), "PodInitializing");
+	snprintf(with[0].reason, sizeof(with[0].reason), "ErrImagePull");
+	CHECK_STR(str_c(ctr_waiting_reason(&with[0])), "ErrImagePull");
+	p.ctrs = &with[2];
+	CHECK_STR(str_c(ctr_waiting_reason(&with[2])), "ContainerCreating");
+}
+
 /* ---- what others write over it ---- */
 
 static struct core_v1_pod_condition conds[COND__COUNT];

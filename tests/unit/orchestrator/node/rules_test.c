@@ -180,6 +180,37 @@ TEST(hosts_has_the_pod_and_its_aliases)
 	CHECK(str_find(buf_view(&b), STR("10.1.2.3\tfoo.local\tbar.local\n")) > 0);
 }
 
+TEST(a_pod_in_the_nodes_network_takes_the_nodes_hosts_for_its_own)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct str name = STR("far");
+	struct core_v1_host_alias alias = {STR("10.1.2.3"), &name, 1};
+	struct core_v1_pod_spec s = {.host_aliases = &alias, .n_host_aliases = 1};
+	hosts_write_node(&b, &s, STR("127.0.0.1\tlocalhost\n"));
+	CHECK_STR(buf_view(&b),
+		"# Kubernetes-managed hosts file (host network).\n127.0.0.1\tlocalhost\n"
+		"\n# Entries added by HostAliases.\n10.1.2.3\tfar\n");
+}
+
+TEST(a_sub_path_that_expands_to_outside_of_its_volume_is_no_error_of_the_container)
+{
+	const struct {
+		const char *path, *message;
+	} rows[] = {
+		{"", ""},
+		{"a/b..c/..d", ""},
+		{"/tmp", "error SubPath `/tmp` must not be an absolute path"},
+		{"..", "unable to provision SubPath `..`: must not contain '..'"},
+		{"a/../b", "unable to provision SubPath `a/../b`: must not contain '..'"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err e = {0};
+		CHECK_INT(
+			sub_path_check(str_c(rows[i].path), &e), rows[i].message[0] ? -EINVAL : 0);
+		CHECK_STR(str_c(e.msg), rows[i].message);
+	}
+}
+
 TEST(resolv_conf_by_policy)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;

@@ -519,6 +519,7 @@ struct session {
 	bool ended;
 	int code;
 	struct err e;
+	size_t pause_at; /* takes no more when it has as many bytes; 0: takes all */
 };
 
 static bool
@@ -527,7 +528,7 @@ on_output(void *arg, enum runtime_stream s, struct str bytes)
 	struct session *x = arg;
 
 	buf_str(s == RUNTIME_STDOUT ? &x->out : &x->err, bytes);
-	return true;
+	return !x->pause_at || x->out.len < x->pause_at;
 }
 
 static void
@@ -627,6 +628,50 @@ TEST(exec_streams_codes_and_terminal)
 {
 	HOST_NEEDED();
 	HOST_RUN(execs);
+}
+
+/* The process has ended, another holds its output open, and the client has not taken all of it. */
+static void
+slow_client(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct runtime_exec *x = NULL;
+	struct runtime_exec *clock = NULL;
+	struct session ses = {.pause_at = 7};
+	struct session later = {0};
+	struct str much[] = {STR("sh"), STR("-c"),
+		STR("(sleep 0.3; head -c 50000 /dev/zero; exec sleep 1000) & echo first")};
+	struct str nap[] = {STR("sleep"), STR("3")}; /* longer than the output is waited for */
+	struct runtime_exec_spec spec = {.argv = much, .n_argv = 3, .use_stdout = true};
+	struct err e = {0};
+
+	up();
+	s = shell_spec("sleep 1000", argv);
+	create(&s);
+	start();
+	spec.container_id = str_c(CT);
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &ses, &x, &e), 0);
+	AWAIT(ses.out.len >= 7);
+	spec.argv = nap;
+	spec.n_argv = 2;
+	CHECK_INT(runtime_exec_start(RT, &spec, &session_ops, &later, &clock, &e), 0);
+	AWAIT(later.ended);
+	CHECK(!ses.ended);
+	ses.pause_at = 0;
+	runtime_exec_resume(x);
+	AWAIT(ses.ended);
+	CHECK_INT((int)ses.out.len, 50006);
+	CHECK_INT(ses.code, 0);
+	session_clear(&ses);
+	session_clear(&later);
+	down();
+}
+
+TEST(output_of_an_ended_process_is_lost_on_a_slow_client)
+{
+	HOST_NEEDED();
+	HOST_RUN(slow_client);
 }
 
 static void
