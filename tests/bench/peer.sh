@@ -8,12 +8,7 @@ seconds=${SECONDS_EACH:-3}
 rounds=${ROUNDS:-3}
 pki=$tmp/ours/pki
 . "$top/tests/peers/pair.sh"
-bench_end() {
-	for p in $pair_pids; do
-		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
-	done
-	pair_pids=
-}
+bench_end() { pair_stop; }
 
 ours_do() { "$load" --kubeconfig "$server_config" --pid "$server_pid" --seconds "$seconds" "$@"; }
 theirs_do() {
@@ -54,7 +49,7 @@ versus() {
 			target == "-" ? "" : sprintf(">= %sx: %s; ", target, C / c >= target ? "met" : "not met"), less }' | tell
 }
 
-server_start "$tmp/ours" --api-only && pair_start "$tmp/theirs" "$pki" || { bench_end; return 1; }
+server_start "$tmp/ours" --api-only && pair_start "$tmp/theirs" "$pki" || return 1
 mkdir -p "$O/bench"
 : >"$O/bench/peer"
 line_of operation side a-second p50-us p99-us a-CPU-second 'target; what ours does not do'
@@ -88,5 +83,5 @@ line_of 'peak memory, MiB' ours "$o" '' '' '' ''
 line_of 'peak memory, MiB' theirs "$t" '' '' '' "kube-apiserver $(peak "${pair_pids#* }"), etcd $(peak "${pair_pids% *}")"
 line_of 'peak memory' ratio "$(awk -v o="$o" -v t="$t" 'BEGIN { printf "%.1fx", t / o }')" '' '' '' ''
 note 'neither side audits; both authorize by Node and RBAC; writes are on the disk when they are answered'
-bench_end
+pair_stop
 server_stop

@@ -27,9 +27,8 @@ pids=
 . "$top/tests/peers/pair.sh"
 
 finish() {
-	for p in $pids $pair_pids; do
-		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
-	done
+	pair_stop
+	[ -z "$pids" ] || { kill "$pids" && wait "$pids"; } 2>/dev/null
 	rm -rf "$tmp"
 }
 trap finish EXIT

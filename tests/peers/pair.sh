@@ -6,6 +6,7 @@
 #
 #   pair_start DIR PKI    data and logs (etcd.log, kube-apiserver.log) in DIR; sets pair_url and pair_pids, of which
 #                         the caller ends those that were started, also when it fails (status 1, the reason said)
+#   pair_stop             ends them at once: their data is thrown away, and kube-apiserver takes minutes without etcd
 #   pair_await WHAT LOG PID COMMAND...    until the command succeeds, 120 s; false, and the log's end, when the process
 #                         ends or time is over
 pair_pids=
@@ -46,4 +47,11 @@ pair_start() {
 	pair_url=https://127.0.0.1:$3
 	pair_await kube-apiserver "$dir/kube-apiserver.log" $! curl -sf --cacert "$pki/ca.crt" --cert "$pki/admin.crt" \
 		--key "$pki/admin.key" "$pair_url/readyz"
+}
+
+pair_stop() {
+	for pair_pid in $pair_pids; do
+		kill -9 "$pair_pid" && wait "$pair_pid"
+	done 2>/dev/null
+	pair_pids=
 }
