@@ -328,6 +328,12 @@ control_write(struct client *c, enum client_verb verb, const struct control_path
 	return control_write_text(c, verb, p, body ? buf_view(&b) : STR_NONE, done, arg);
 }
 
+bool
+control_ns_ends(const struct client_result *r)
+{
+	return r->e.code && str_find(str_c(r->e.msg), STR("being terminated")) >= 0;
+}
+
 void
 control_ignore(void *arg, const struct client_result *r)
 {
@@ -365,7 +371,7 @@ batch_done(void *arg, const struct client_result *r)
 	struct control_batch *b = arg;
 	b->left--;
 	b->failed = b->failed || r->e.code != 0;
-	if (r->e.code && r->e.reason == R_FORBIDDEN)
+	if (r->e.code && r->e.reason == R_FORBIDDEN && !control_ns_ends(r))
 		log_warn("%s: %s", b->key, r->e.msg); /* names the controller, and what it lacks */
 	batch_end(b);
 }

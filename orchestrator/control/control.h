@@ -101,6 +101,8 @@ int control_write(struct client *c, enum client_verb verb, const struct control_
 	const struct doc *body, client_done_fn *done, void *arg);
 int control_write_text(struct client *c, enum client_verb verb, const struct control_path *p,
 	struct str body, client_done_fn *done, void *arg);
+/* control_ns_ends: refused because its namespace is going away: nothing to tell anybody. */
+bool control_ns_ends(const struct client_result *r);
 /* control_ignore: a done function for best-effort writes. */
 void control_ignore(void *arg, const struct client_result *r);
 

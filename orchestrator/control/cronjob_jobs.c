@@ -97,7 +97,7 @@ on_created(void *arg, const struct client_result *r)
 			uid = o->uid;
 			rv = control_meta(CONTROL_JOBS, o)->resource_version;
 		}
-	} else if (r->e.code && str_find(str_c(r->e.msg), STR("being terminated")) < 0) {
+	} else if (r->e.code && !control_ns_ends(r)) {
 		client_event(n->k->c, &ref, "Warning", "FailedCreate", who, STR(""),
 			"Error creating job: %s", r->e.msg);
 	}

@@ -41,7 +41,7 @@ on_made(void *arg, const struct client_result *r)
 		client_event(m->w->c, &ref, "Normal", "SuccessfulCreate", who, STR(""),
 			"Create Claim %s Pod %s in StatefulSet " STR_FMT " success", m->claim,
 			m->pod, STR_ARG(m->o->name));
-	else if (r->e.reason != R_ALREADY_EXISTS)
+	else if (r->e.reason != R_ALREADY_EXISTS && !control_ns_ends(r))
 		client_event(m->w->c, &ref, "Warning", "FailedCreate", who, STR(""),
 			"Create Claim %s for Pod %s in StatefulSet " STR_FMT " failed error: %s",
 			m->claim, m->pod, STR_ARG(m->o->name), r->e.msg);

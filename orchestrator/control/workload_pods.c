@@ -93,16 +93,15 @@ workload_pod(const struct workload_sync *s, const struct core_v1_pod_template_sp
 }
 
 static void
-refused(const struct call *k, struct workload_state *x, const char *error)
+refused(const struct call *k, struct workload_state *x, const struct client_result *r)
 {
-	/* A namespace that is going away refuses everything: nothing to tell. */
-	if (str_find(str_c(error), STR("being terminated")) < 0)
-		tell(k, error);
+	if (!control_ns_ends(r))
+		tell(k, r->e.msg);
 	if (!x)
 		return;
 	x->refused_now = true;
 	x->batch = 1;
-	str_copy_c(str_c(error), x->error, sizeof(x->error));
+	str_copy_c(str_c(r->e.msg), x->error, sizeof(x->error));
 	int64_t now = loop_now_ns(control_loop(k->w->ctl));
 	if (x->not_before > now)
 		return; /* another of the same batch */
@@ -119,7 +118,7 @@ on_created(void *arg, const struct client_result *res)
 	struct arena *a = arena_new(1 << 22);
 	struct doc *d = NULL;
 	if (res->e.code) {
-		refused(k, x, res->e.msg);
+		refused(k, x, res);
 	} else if (a && doc_parse_json(a, res->body, NULL, &d, NULL) == 0) {
 		struct str name = doc_get_str(doc_get(d, STR("metadata")), STR("name"));
 		str_copy_c(name, k->name, sizeof(k->name));

@@ -146,6 +146,40 @@ CHECK(apps_v1_daemon_set_status)
 
 /* ---- StatefulSets ---- */
 
+/* forgive_names: what was said of members of the template that the controller sets itself: the pod's names, and the
+ * volumes that are made of claim templates. */
+static void
+forgive_names(const struct schema_spot *s, const struct doc *d)
+{
+	static const char *const lists[] = {"containers", "initContainers"};
+	static const char *const uses[] = {"volumeMounts", "volumeDevices"};
+	const struct doc *pod = get(get(d, "template"), "spec");
+	struct names claims = names_new(s->errs->a, doc_len(get(d, "volumeClaimTemplates")));
+
+	schema_errors_drop(s->errs, AT("template.spec.hostname"));
+	schema_errors_drop(s->errs, AT("template.spec.subdomain"));
+	DOC_EACH (c, get(d, "volumeClaimTemplates"))
+		names_add(&claims, text(get(c, "metadata"), "name"), c);
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		size_t i = 0;
+
+		DOC_EACH (c, get(pod, lists[l])) {
+			for (size_t u = 0; u < ARRAY_LEN(uses); u++) {
+				size_t k = 0;
+
+				DOC_EACH (m, get(c, uses[u])) {
+					if (names_find(&claims, text(m, "name")))
+						schema_errors_drop(s->errs,
+							AT("template.spec.%s[%zu].%s[%zu].name",
+								lists[l], i, uses[u], k));
+					k++;
+				}
+			}
+			i++;
+		}
+	}
+}
+
 CHECK(apps_v1_stateful_set_spec)
 {
 	static const char *const policies[] = {"OrderedReady", "Parallel", NULL};
@@ -166,6 +200,7 @@ CHECK(apps_v1_stateful_set_spec)
 	check_share(s, ru, "maxUnavailable", "updateStrategy.rollingUpdate.maxUnavailable", 100);
 	if (gone && share_is_zero(gone))
 		INVALID_DOC(gone, "cannot be 0", "updateStrategy.rollingUpdate.maxUnavailable");
+	forgive_names(s, d);
 	check_selected(s, d, "empty selector is invalid for statefulset");
 	check_pod_template(s, d, "StatefulSet");
 	if (text(d, "serviceName").n && old == NULL)

@@ -55,6 +55,29 @@ TEST(good_objects_have_no_causes)
 		"");
 }
 
+#define STATEFULSET(mounts)                                                                        \
+	META "spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, "     \
+	     "spec: {hostname: Not_Looked_At, containers: [{name: c, image: i, " mounts            \
+	     "}]}}, volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: ["         \
+	     "ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]"                            \
+	     "}"
+
+/* "volumeMounts[0].name: Not found" */
+TEST(containers_mount_what_a_stateful_set_claims)
+{
+	CHECK_STR(causes("apps", "StatefulSet",
+			  STATEFULSET("volumeMounts: [{name: data, mountPath: /d}]"), NULL),
+		"");
+	CHECK_STR(causes("apps", "StatefulSet",
+			  STATEFULSET("volumeDevices: [{name: data, devicePath: /d}]"), NULL),
+		"");
+	CHECK_STR(causes("apps", "StatefulSet",
+			  STATEFULSET("volumeMounts: [{name: other, mountPath: /d}]"), NULL),
+		"spec.template.spec.containers[0].volumeMounts[0].name: Not found: \"other\"");
+	CHECK_STR(causes("apps", "StatefulSet", STATEFULSET("volumeMounts: [{name: data}]"), NULL),
+		"spec.template.spec.containers[0].volumeMounts[0].mountPath: Required value");
+}
+
 TEST(fields_that_contradict_each_other_give_causes)
 {
 	static const struct {
