@@ -201,7 +201,10 @@ play_run(const struct controller *const *with, unsigned nodes, const struct act 
 	s->l = loop_new(s->w, "test");
 	struct store_config sc = {.dir = dir, .world = s->w, .no_sync = true};
 	int rc = store_open(&sc, &s->store, &e);
-	struct api_config ac = {.store = s->store, .world = s->w, .kinds = &kinds_tables};
+	struct api_config ac = {.store = s->store,
+		.world = s->w,
+		.kinds = &kinds_tables,
+		.service_cidr4 = STR("10.96.0.0/16")};
 	if (rc == 0)
 		rc = api_server_new(&ac, &s->api, &e);
 	if (rc == 0)

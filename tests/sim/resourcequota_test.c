@@ -33,10 +33,10 @@ TEST(what_is_there_counts_what_is_made_is_charged_what_goes_is_given_back)
 		{MAKE("pods", "first", POD("300m")), 201, NULL, 0},
 		{MAKE("configmaps", "a", ""), 201, NULL, 1},
 		{QUOTA("\"hard\":{\"pods\":\"2\",\"requests.cpu\":\"1\",\"count/configmaps\":\"3\","
-		       "\"count/deployments.apps\":\"1\",\"services\":\"1\"}"),
+		       "\"count/deployments.apps\":\"1\",\"services\":\"2\"}"),
 			2},
 		QUOTA_IS("\"used\":{\"count/configmaps\":\"1\",\"count/deployments.apps\":\"0\","
-			 "\"pods\":\"1\",\"requests.cpu\":\"300m\",\"services\":\"0\"}",
+			 "\"pods\":\"1\",\"requests.cpu\":\"300m\",\"services\":\"1\"}",
 			0),
 		{MAKE("pods", "second", POD("600m")), 201, NULL, 0},
 		QUOTA_IS("\"pods\":\"2\",\"requests.cpu\":\"900m\"", 0),
@@ -50,7 +50,7 @@ TEST(what_is_there_counts_what_is_made_is_charged_what_goes_is_given_back)
 		QUOTA_IS("\"pods\":\"1\",\"requests.cpu\":\"300m\"", 0), {GO("pods", "first"), 0},
 		{GO("configmaps", "a"), 2},
 		QUOTA_IS("\"used\":{\"count/configmaps\":\"0\",\"count/deployments.apps\":\"0\","
-			 "\"pods\":\"0\",\"requests.cpu\":\"0\",\"services\":\"0\"}",
+			 "\"pods\":\"0\",\"requests.cpu\":\"0\",\"services\":\"1\"}",
 			0)};
 	PLAY(0, acts);
 }
