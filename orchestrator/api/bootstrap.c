@@ -20,6 +20,7 @@
 struct job {
 	struct str group, resource, ns, name;
 	struct doc *obj;
+	struct str sub;
 	bool update;
 	struct bootstrap *b;
 	struct job *next;
@@ -50,13 +51,14 @@ stored(struct bootstrap *b, const struct job *j)
 	return object_parse(b->a, res, v.body);
 }
 
-static void
+/* job_add: NULL: there is nothing to do. */
+static struct job *
 job_add(struct bootstrap *b, const char *group, const char *resource, struct str ns,
 	struct doc *obj, bool (*merge)(struct arena *a, struct doc *have, const struct doc *want))
 {
 	struct job *j = obj ? ARENA_NEW(b->a, struct job) : NULL;
 	if (!j || !api_resource_find(b->s, str_c(group), STR(""), str_c(resource)))
-		return;
+		return NULL;
 	*j = (struct job){.group = str_c(group),
 		.resource = str_c(resource),
 		.ns = ns,
@@ -66,12 +68,13 @@ job_add(struct bootstrap *b, const char *group, const char *resource, struct str
 	struct doc *have = stored(b, j);
 	if (have) {
 		if (!merge || !merge(b->a, have, obj))
-			return;
+			return NULL;
 		j->update = true;
 		j->obj = have;
 	}
 	*b->last = j;
 	b->last = &j->next;
+	return j;
 }
 
 static void bootstrap_next(struct bootstrap *b);
@@ -102,6 +105,7 @@ job_start(struct bootstrap *b, struct job *j)
 		.resource = j->resource,
 		.ns = j->ns,
 		.name = j->update ? j->name : STR(""),
+		.subresource = j->sub,
 		.body = buf_view(&body)};
 	if (!body.failed && client_call_start(b->client, &q, job_done, j, NULL) == 0)
 		b->running++;
@@ -265,6 +269,46 @@ kubernetes_service(struct bootstrap *b)
 		replace_spec);
 }
 
+/* ---- ServiceCIDR kubernetes --------------------------------------------------------------------------- */
+
+static bool
+make_ready(struct arena *a, struct doc *have, const struct doc *want)
+{
+	struct doc *st = doc_ensure_map(a, have, STR("status"));
+	if (!st || doc_len(doc_get(st, STR("conditions"))))
+		return false;
+	doc_set(st, STR("conditions"),
+		doc_copy(a, doc_get(doc_get(want, STR("status")), STR("conditions"))));
+	return true;
+}
+
+/* service_cidr: the ranges as an object; with `ready`, which it is as soon as it is there. */
+static void
+service_cidr(struct bootstrap *b, bool ready)
+{
+	const struct str cidrs[] = {b->s->cfg.service_cidr4, b->s->cfg.service_cidr6};
+	struct doc *list = doc_list(b->a), *d;
+	char now[40];
+	rfc3339_format(clock_wall_ns(), 0, now);
+	d = json(b,
+		arena_fmt(b->a,
+			"{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"ServiceCIDR\","
+			"\"metadata\":{\"name\":\"kubernetes\"},\"spec\":{},\"status\":{\"conditions\":[{"
+			"\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"%s\",\"reason\":"
+			"\"\",\"message\":\"Kubernetes default Service CIDR is ready\"}]}}",
+			now));
+	for (size_t i = 0; list && i < ARRAY_LEN(cidrs); i++)
+		if (cidrs[i].n)
+			doc_append(list, doc_str(b->a, cidrs[i]));
+	if (!d || !doc_len(list))
+		return;
+	doc_set(doc_get(d, STR("spec")), STR("cidrs"), list);
+	struct job *j = job_add(
+		b, "networking.k8s.io", "servicecidrs", STR(""), d, ready ? make_ready : NULL);
+	if (j && ready)
+		j->sub = STR("status");
+}
+
 /* ---- the token nodes join with --------------------------------------------------------------------- */
 
 static void
@@ -340,7 +384,11 @@ bootstrap_next(struct bootstrap *b)
 		rbac_bootstrap_objects(b->a, rbac_object, b);
 		priority_classes(b);
 		kubernetes_service(b);
+		service_cidr(b, false);
 		bootstrap_token(b);
+		run_jobs(b);
+	} else if (b->phase == 3) {
+		service_cidr(b, true);
 		run_jobs(b);
 	} else {
 		if (aggregator_start(s) < 0)

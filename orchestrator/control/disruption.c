@@ -130,12 +130,6 @@ cached(struct informer *i, struct arena *a, struct str ns,
 	return o && str_eq(o->uid, ref->uid) ? o->obj : NULL;
 }
 
-static bool
-is_of_apps(const struct meta_v1_owner_reference *ref, const char *kind)
-{
-	return str_eq_c(ref->kind, kind) && str_starts(ref->api_version, STR("apps/"));
-}
-
 static void look_end(struct look *l);
 
 static void
@@ -206,11 +200,13 @@ static void
 find_owner(struct look *l, const struct core_v1_pod *pod)
 {
 	const struct meta_v1_owner_reference *ref = control_owner(&pod->metadata);
-	const struct apps_v1_replica_set *set = ref && is_of_apps(ref, "ReplicaSet")
+	const struct apps_v1_replica_set *set = ref &&
+			control_is_kind(CONTROL_REPLICASETS, ref->api_version, ref->kind)
 		? cached(l->k->sets, l->a, l->o->ns, ref)
 		: NULL;
 	const struct meta_v1_owner_reference *above = set ? control_owner(&set->metadata) : NULL;
-	const struct apps_v1_deployment *d = above && is_of_apps(above, "Deployment")
+	const struct apps_v1_deployment *d = above &&
+			control_is_kind(CONTROL_DEPLOYMENTS, above->api_version, above->kind)
 		? cached(l->k->deployments, l->a, l->o->ns, above)
 		: NULL;
 	struct owner *x = ref ? add_owner(l, d ? d->metadata.uid : ref->uid) : NULL;
@@ -376,13 +372,7 @@ on_said(void *arg, const struct client_result *r)
 static void
 tell(const struct look *l, const struct counts *n)
 {
-	const struct meta_v1_object_meta *m = &budget_of(l)->metadata;
-	struct event_ref ref = {.api_version = STR("policy/v1"),
-		.kind = STR("PodDisruptionBudget"),
-		.ns = m->namespace,
-		.name = m->name,
-		.uid = m->uid,
-		.resource_version = m->resource_version};
+	struct event_ref ref = control_ref(CONTROL_PDBS, l->o);
 	if (!n->any)
 		client_event(l->k->c, &ref, "Normal", "NoPods", COMPONENT, STR(""),
 			"No matching pods found");

@@ -285,6 +285,30 @@ address_taken(struct request *r, const struct commit_part *p)
 	return request_fail_invalid(r);
 }
 
+/* part_shown: the same as an IPAddress, which says whose it is. */
+static struct commit_part *
+part_shown(struct request *r, const struct doc *service, struct str ip, bool take)
+{
+	struct commit_part *p = part(r, S("ipaddresses"), ip, take);
+	char uid[37], now[40];
+	if (!p)
+		return NULL;
+	p->group = S("networking.k8s.io");
+	if (!take)
+		return p;
+	rand_uuid(uid);
+	rfc3339_format(r->wall_ns, 0, now);
+	struct str text = arena_fmt(r->a,
+		"{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"IPAddress\",\"metadata\":{\"name\":"
+		"\"" STR_FMT "\",\"uid\":\"%s\",\"creationTimestamp\":\"%s\",\"labels\":{"
+		"\"ipaddress.kubernetes.io/ip-family\":\"%s\",\"ipaddress.kubernetes.io/managed-by\":"
+		"\"ipallocator.k8s.io\"}},\"spec\":{\"parentRef\":{\"resource\":\"services\","
+		"\"namespace\":\"" STR_FMT "\",\"name\":\"" STR_FMT "\"}}}",
+		STR_ARG(ip), uid, now, str_find_char(ip, ':') < 0 ? "IPv4" : "IPv6", STR_ARG(r->ns),
+		STR_ARG(meta_str(service, "name")));
+	return doc_parse_json(r->a, text, NULL, &p->obj, NULL) == 0 ? p : NULL;
+}
+
 static enum step
 port_taken(struct request *r, const struct commit_part *p)
 {
@@ -330,7 +354,8 @@ is_free(struct request *r, struct str resource, struct str name)
 }
 
 static enum step
-take_addresses(struct request *r, struct doc *spec, const struct doc *old_spec)
+take_addresses(
+	struct request *r, const struct doc *service, struct doc *spec, const struct doc *old_spec)
 {
 	const struct api_ranges *k = request_ranges(r);
 	struct doc *ips = doc_ensure_list(r->a, spec, S("clusterIPs"));
@@ -343,6 +368,8 @@ take_addresses(struct request *r, struct doc *spec, const struct doc *old_spec)
 			continue;
 		struct commit_part *p = part(r, ADDRESSES, doc_as_str(ip), true);
 		if (p)
+			p->conflict = address_taken;
+		if ((p = part_shown(r, service, doc_as_str(ip), true)) != NULL)
 			p->conflict = address_taken;
 	}
 	DOC_EACH (f, doc_get(spec, S("ipFamilies"))) {
@@ -359,7 +386,9 @@ take_addresses(struct request *r, struct doc *spec, const struct doc *old_spec)
 			return request_fail(r, R_INTERNAL_ERROR,
 				"failed to allocate a serviceIP: range is full");
 		doc_append(ips, doc_str(r->a, ip));
-		part(r, ADDRESSES, ip, true); /* a race for it: the whole write starts again */
+		/* a race for it: the whole write starts again */
+		part(r, ADDRESSES, ip, true);
+		part_shown(r, service, ip, true);
 	}
 	doc_set_str(r->a, spec, S("clusterIP"), doc_as_str(doc_index(ips, 0)));
 	return STEP_NEXT;
@@ -449,8 +478,10 @@ give_back(struct request *r, const struct doc *spec, const struct doc *old_spec)
 {
 	if (!is_headless(old_spec))
 		DOC_EACH (ip, doc_get(old_spec, S("clusterIPs")))
-			if (!list_has(doc_get(spec, S("clusterIPs")), doc_as_str(ip)))
+			if (!list_has(doc_get(spec, S("clusterIPs")), doc_as_str(ip))) {
 				part(r, ADDRESSES, doc_as_str(ip), false);
+				part_shown(r, NULL, doc_as_str(ip), false);
+			}
 	DOC_EACH (p, doc_get(old_spec, S("ports"))) {
 		int64_t n = doc_get_int(p, S("nodePort"), 0);
 		if (n && !had_port(spec, p))
@@ -467,7 +498,7 @@ before_commit(struct request *r, struct doc *obj, const struct doc *old)
 	const struct doc *old_spec = doc_get(old, S("spec"));
 	enum step s = STEP_NEXT;
 	if (spec && has_addresses(spec) && !is_headless(spec))
-		s = take_addresses(r, spec, old_spec);
+		s = take_addresses(r, obj, spec, old_spec);
 	if (s == STEP_NEXT && spec && has_node_ports(spec))
 		s = take_ports(r, spec, old_spec);
 	if (s == STEP_NEXT && spec && has_health_port(spec))

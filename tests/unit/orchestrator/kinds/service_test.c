@@ -45,3 +45,60 @@ TEST(a_balancer_that_keeps_clients_addresses_gets_a_health_port)
 	}
 	fx_close(&f);
 }
+
+static int
+net(struct fixture *f, enum client_verb verb, const char *resource, const char *name,
+	const char *body)
+{
+	return call(f, f->admin,
+		&(struct client_req){.group = STR("networking.k8s.io"),
+			.version = STR("v1"),
+			.verb = verb,
+			.resource = str_c(resource),
+			.name = str_c(name),
+			.body = str_c(body)});
+}
+
+TEST(an_address_of_a_service_is_an_object_as_long_as_it_is_taken)
+{
+	static const char body[] =
+		"{\"metadata\":{\"name\":\"%s\"},\"spec\":{\"clusterIP\":\"10.96.0.77\",\"ports\":[{"
+		"\"port\":80}]}}";
+	struct fixture f;
+	char text[300];
+	fx_open_with(&f, 4, &kinds_tables);
+	snprintf(text, sizeof(text), body, "a");
+	CHECK_INT(write_as(&f, f.admin, CLIENT_CREATE, "services", "default", "", "", text), 201);
+	CHECK_INT(net(&f, CLIENT_GET, "ipaddresses", "10.96.0.77", ""), 200);
+	CHECK(says(&f,
+		"\"ipaddress.kubernetes.io/ip-family\":\"IPv4\",\"ipaddress.kubernetes.io/"
+		"managed-by\":\"ipallocator.k8s.io\""));
+	CHECK(says(&f,
+		"\"parentRef\":{\"resource\":\"services\",\"namespace\":\"default\",\"name\":"
+		"\"a\"}"));
+	snprintf(text, sizeof(text), body, "b");
+	CHECK_INT(write_as(&f, f.admin, CLIENT_CREATE, "services", "default", "", "", text), 422);
+	CHECK(says(&f, "provided IP is already allocated"));
+	CHECK_INT(write_as(&f, f.admin, CLIENT_DELETE, "services", "default", "a", "", ""), 200);
+	CHECK_INT(net(&f, CLIENT_GET, "ipaddresses", "10.96.0.77", ""), 404);
+	/* One that somebody else has taken by such an object is not given to a Service. */
+	CHECK_INT(net(&f, CLIENT_CREATE, "ipaddresses", "",
+			  "{\"metadata\":{\"name\":\"10.96.0.77\"},\"spec\":{\"parentRef\":{"
+			  "\"resource\":\"x\",\"name\":\"y\"}}}"),
+		201);
+	CHECK_INT(write_as(&f, f.admin, CLIENT_CREATE, "services", "default", "", "", text), 422);
+	CHECK(says(&f, "provided IP is already allocated"));
+	fx_close(&f);
+}
+
+TEST(the_range_of_services_is_an_object_that_is_ready)
+{
+	struct fixture f;
+	fx_open_with(&f, 5, &kinds_tables);
+	CHECK_INT(net(&f, CLIENT_GET, "servicecidrs", "kubernetes", ""), 200);
+	CHECK(says(&f, "\"spec\":{\"cidrs\":[\"10.96.0.0/16\"]}"));
+	CHECK(says(&f, "\"type\":\"Ready\",\"status\":\"True\""));
+	CHECK_INT(net(&f, CLIENT_GET, "ipaddresses", "10.96.0.1", ""), 200);
+	CHECK(says(&f, "\"name\":\"kubernetes\"}"));
+	fx_close(&f);
+}
