@@ -23,6 +23,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	probe.c \
 	pull.c \
 	register.c \
+	resize.c \
 	rules.c \
 	serve.c \
 	stream.c \
@@ -40,6 +41,7 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	pod_start_test.c \
 	pod_status_test.c \
 	register_test.c \
+	resize_test.c \
 	rules_test.c \
 	stream_test.c)
 FUZZ_orchestrator/node := tests/fuzz/grpc_fuzz.c

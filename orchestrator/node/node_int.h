@@ -137,6 +137,8 @@ struct ctr {
 	struct runtime_pull *pulling;
 	void *pulling_arg;
 	char image_id[80];
+	char *applied; /* resources of the newest run, as the status tells them; NULL: unknown */
+	bool resize_restart; /* it gets what is allocated by a restart */
 	bool started, ready, hook_ran;
 	bool kill;  /* to be ended */
 	bool again; /* and then started again whatever its exit code */
@@ -146,6 +148,15 @@ struct ctr {
 	struct action *action; /* the hook at work */
 	int64_t stop_by_ns;    /* when the grace ends */
 	bool ending;           /* the runtime has been told */
+};
+
+/* What stands in the way of other resources. */
+enum pod_resize {
+	RESIZE_NONE,
+	RESIZE_DEFERRED,   /* others have what it asks for */
+	RESIZE_INFEASIBLE, /* more than the machine has */
+	RESIZE_UNDER_WAY,
+	RESIZE_FAILED
 };
 
 struct pod_cond {
@@ -174,6 +185,8 @@ struct pod {
 	const struct informer_obj
 		*ref;                /* latest object; NULL: the API never told of it (left over) */
 	const struct core_v1_pod *o; /* of ref */
+	const struct informer_obj *alloc; /* whose resources it is given; NULL: not looked at yet */
+	int64_t generation;               /* of the object that was acted on last */
 	char *uid, *ns, *name;
 	struct ctr *ctrs; /* init, then main ones */
 	size_t n_ctrs;
@@ -202,6 +215,11 @@ struct pod {
 	char end_reason[40],
 		end_message[300];       /* Failed for a reason of its own (DeadlineExceeded) */
 	int64_t stop_by_ns, started_ns; /* started: status.startTime, wall */
+	/* resize.c */
+	enum pod_resize resize, resize_told;
+	bool resize_pod; /* its cgroup is to be set */
+	char resize_message[512];
+	int64_t resize_since_ns;
 	/* status */
 	struct pod_cond conds[COND__COUNT];
 	const char *phase;
@@ -222,6 +240,8 @@ void pod_sync_later(struct pod *p);
 void pod_wake_in(struct pod *p, int64_t delay_ns); /* the earliest of several wins */
 void pod_op_begin(struct pod *p);
 void pod_op_end(struct pod *p);
+/* pod_room: what the machine has, and what the other pods on it are given. */
+void pod_room(const struct pod *p, struct admit_room *ret);
 struct pod *pod_find(struct node *n, struct str ns, struct str name);
 struct ctr *pod_ctr(struct pod *p, struct str name);
 void pods_on_runtime(void *arg, const struct runtime_event *ev);
@@ -266,6 +286,20 @@ void pod_queue_drop(struct pod *p, enum pod_queue k);
 /* pod_mark: the step has ended now, if it did not before. pod_marks_tell: all of them, to the log. */
 void pod_mark(struct pod *p, enum pod_mark m);
 void pod_marks_tell(struct pod *p);
+/* resize.c */
+/* pod_allocated: a description of the pod that has the resources it is given. ctr_resources: a container's of it. */
+const struct core_v1_pod_spec *pod_allocated(const struct pod *p);
+const struct core_v1_resource_requirements *ctr_resources(const struct ctr *c);
+/* ctr_applied: r is what the newest run has. */
+void ctr_applied(struct ctr *c, const struct core_v1_resource_requirements *r);
+/* resize_look: are the resources that are asked for given? resize_apply: what is given becomes what runs have. */
+void resize_look(struct pod *p);
+void resize_apply(struct pod *p);
+/* resize_restarts: does a change from `was` to what the description says restart the container? */
+bool resize_restarts(
+	const struct core_v1_container *s, const struct core_v1_resource_requirements *was);
+void resize_put_conds(
+	struct buf *b, struct pod *p); /* further conditions, each with a comma before it */
 /* ephemeral.c */
 /* ephemerals_take: those that the object names and that are not known yet. */
 void ephemerals_take(struct pod *p);

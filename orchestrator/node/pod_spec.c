@@ -401,8 +401,10 @@ spec_fill(struct making *m)
 	r->env = m->env.v;
 	r->n_env = m->env.n;
 	r->cwd = s->working_dir;
-	r->limits = container_limits(s);
-	r->oom_score_adj = oom_score(&c->pod->o->spec, s, c->pod->node->facts.memory_bytes);
+	struct core_v1_container given = *s;
+	given.resources = *ctr_resources(c);
+	r->limits = container_limits(&given);
+	r->oom_score_adj = oom_score(&c->pod->o->spec, &given, c->pod->node->facts.memory_bytes);
 	r->tty = s->tty;
 	r->open_stdin = s->stdin_;
 	r->stdin_once = s->stdin_once;
@@ -434,6 +436,8 @@ ctr_create(struct ctr *c)
 		create_failed(c, "CreateContainerError", m.e.msg);
 		return;
 	}
+	ctr_applied(c, ctr_resources(c));
+	c->resize_restart = false;
 	c->attempt++;
 	c->reason[0] = c->detail[0] = 0;
 	c->op = CTR_CREATING;

@@ -67,6 +67,8 @@ pod_status_start(struct pod *p)
 		const struct core_v1_container_status *was = status_of(c);
 		if (!was)
 			continue;
+		if (c->id[0] && was->resources)
+			ctr_applied(c, was->resources);
 		if (!c->id[0] && was->container_id.n) {
 			c->attempt = (uint32_t)was->restart_count + 1;
 			if (was->state.terminated)
@@ -259,6 +261,8 @@ put_ctr(struct buf *b, struct ctr *c)
 	put_image(b, c, s);
 	if (c->id[0] || last->has)
 		buf_fmt(b, ",\"containerID\":\"keelson://%s\"", c->id[0] ? c->id : last->id);
+	if (c->applied && c->kind != CTR_EPHEMERAL)
+		buf_cstr(b, c->applied);
 	if (c->kind != CTR_EPHEMERAL)
 		buf_fmt(b, ",\"started\":%s", running && c->started ? "true" : "false");
 	buf_char(b, '}');
@@ -328,7 +332,7 @@ put_cond(struct buf *b, struct pod *p, size_t k, bool is, const char *reason, st
 	c->is = is;
 	buf_fmt(b, "%s{\"type\":\"%s\",\"status\":\"%s\"", k ? "," : "", cond_types[k],
 		is ? "True" : "False");
-	buf_fmt(b, ",\"observedGeneration\":%lld", (long long)p->o->metadata.generation);
+	buf_fmt(b, ",\"observedGeneration\":%lld", (long long)p->generation);
 	buf_cstr(b, ",\"lastProbeTime\":null");
 	put_time(b, "lastTransitionTime", c->since_ns);
 	if (!is && reason) {
@@ -421,6 +425,7 @@ put_conds(struct buf *b, struct pod *p)
 		put_cond(b, p, COND_READY, ready, why, text);
 	put_cond(b, p, COND_CONTAINERS, ready, why, text);
 	put_cond(b, p, COND_SCHEDULED, true, NULL, STR(""));
+	resize_put_conds(b, p);
 	buf_char(b, ']');
 }
 
@@ -526,7 +531,7 @@ pod_status_update(struct pod *p)
 	buf_fmt(&b, "{\"metadata\":{\"uid\":\"%s\"},\"status\":{", p->uid);
 	put_conds(&b, p);
 	buf_fmt(&b, ",\"phase\":\"%s\",\"observedGeneration\":%lld,\"qosClass\":\"%s\"", p->phase,
-		(long long)p->o->metadata.generation, qos_name(pod_qos(&p->o->spec)));
+		(long long)p->generation, qos_name(pod_qos(&p->o->spec)));
 	put_text(&b, "reason", str_c(p->end_reason));
 	put_text(&b, "message", str_c(p->end_message));
 	put_time(&b, "startTime", p->started_ns);

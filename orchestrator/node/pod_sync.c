@@ -114,7 +114,7 @@ sandbox_make(struct pod *p)
 		.host_ipc = s->host_ipc,
 		.share_pid = s->has_share_process_namespace && s->share_process_namespace,
 		.qos = pod_qos(s),
-		.limits = pod_limits(s),
+		.limits = pod_limits(pod_allocated(p)),
 		.sysctls = sysctls};
 	for (size_t i = 0; sc && i < sc->n_sysctls && i < ARRAY_LEN(sysctls); i++)
 		sysctls[spec.n_sysctls++] = (struct runtime_pair){
@@ -277,6 +277,7 @@ static void
 ctrs_sync(struct pod *p)
 {
 	bool began = false;
+	resize_apply(p);
 	for (size_t i = 0; i < p->n_ctrs; i++) {
 		struct ctr *c = &p->ctrs[i];
 		struct runtime_container rc;
@@ -335,6 +336,7 @@ wants_sandbox(struct pod *p)
 static void
 pod_run(struct pod *p)
 {
+	resize_look(p);
 	pod_objects_want(p);
 	if (!p->sandbox_busy && !sandbox_ready(p) && wants_sandbox(p)) {
 		if (p->sandbox[0])
@@ -392,8 +394,10 @@ pod_sync(struct pod *p)
 	ctrs_noticed(p);
 	if (p->gone || (p->o && p->o->metadata.deletion_timestamp) || p->finished)
 		p->stopping = true;
-	if (p->o)
+	if (p->o) {
+		p->generation = p->o->metadata.generation;
 		deadline_check(p);
+	}
 	if (p->stopping) {
 		pod_stop(p);
 		local_volumes_look(p->node);

@@ -166,6 +166,7 @@ ctr_release(struct ctr *c)
 	probes_stop(c);
 	action_cancel(c->action);
 	free(c->name);
+	free(c->applied);
 }
 
 static void
@@ -187,6 +188,8 @@ pod_free(struct pod *p)
 	ephemerals_free(p);
 	if (p->ref)
 		informer_obj_unref(p->ref);
+	if (p->alloc)
+		informer_obj_unref(p->alloc);
 	buf_release(&p->sent);
 	free(p->ctrs);
 	free(p->uid);
@@ -372,23 +375,30 @@ pod_take(struct pod *p, const struct informer_obj *o)
 		informer_obj_unref(old);
 }
 
+void
+pod_room(const struct pod *p, struct admit_room *ret)
+{
+	const struct node_facts *f = &p->node->facts;
+	void *v = NULL;
+	*ret = (struct admit_room){
+		.cpu_milli = f->cpus * 1000, .memory_bytes = f->memory_bytes, .pods = f->pods};
+	for (size_t pos = 0; map_next(&p->node->pods, &pos, NULL, &v);) {
+		const struct pod *x = v;
+		if (x != p && x->o && !x->finished && !x->gone && !x->end_reason[0])
+			admit_use(ret, pod_allocated(x));
+	}
+}
+
 /* pod_judge: one that has not begun anywhere is taken, or has failed. */
 static void
 pod_judge(struct pod *p)
 {
-	const struct node_facts *f = &p->node->facts;
-	struct admit_room room = {
-		.cpu_milli = f->cpus * 1000, .memory_bytes = f->memory_bytes, .pods = f->pods};
+	struct admit_room room;
 	struct admit_no no;
-	void *v = NULL;
 	if (p->o->status.start_time || p->sandbox[0] || p->finished ||
 		p->o->metadata.deletion_timestamp)
 		return;
-	for (size_t pos = 0; map_next(&p->node->pods, &pos, NULL, &v);) {
-		const struct pod *x = v;
-		if (x != p && x->o && !x->finished && !x->gone && !x->end_reason[0])
-			admit_use(&room, &x->o->spec);
-	}
+	pod_room(p, &room);
 	if (pod_admit(&p->o->spec, &room, &no))
 		return;
 	p->stopping = true;
