@@ -532,7 +532,10 @@ write_at(struct buf *b, const struct doc *d, int indent, unsigned depth)
 		doc_put_double(b, d->d);
 		return;
 	case DOC_STR:
-		doc_json_string(b, d->s);
+		if (d->raw)
+			buf_str(b, d->s);
+		else
+			doc_json_string(b, d->s);
 		return;
 	case DOC_LIST:
 	case DOC_MAP:
