@@ -40,6 +40,8 @@ struct doc {
 struct doc_limits {
 	size_t max_depth; /* 0 = DOC_MAX_DEPTH */
 	size_t max_nodes; /* 0 = 1,000,000; also stops YAML alias bombs */
+	/* JSON: members `skip` of members `skip_of` are left out of the tree; NULL = none */
+	const char *skip_of, *skip;
 };
 
 /* doc_parse_json: one value, nothing but blanks behind it. The tree is arena and borrows text.

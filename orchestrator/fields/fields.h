@@ -67,9 +67,6 @@ const struct fields *fields_meet(struct arena *a, const struct fields *x, const 
 const struct fields *fields_minus(struct arena *a, const struct fields *x, const struct fields *y);
 const struct fields *fields_without(
 	struct arena *a, const struct fields *x, const struct fields *y);
-/* fields_only: what one of the patterns leads to or is led to by: "spec.containers.*.resources". */
-const struct fields *fields_only(
-	struct arena *a, const struct fields *x, const char *const *patterns, size_t n);
 /* fields_child: what x has below a step; NULL = nothing. */
 const struct fields *fields_child(const struct fields *x, const struct field_elem *at);
 bool fields_equal(const struct fields *x, const struct fields *y);
@@ -133,13 +130,17 @@ struct managed_entry {
 struct managed {
 	struct managed_entry *v; /* arena */
 	size_t n;
+	const struct doc *unread; /* raw: what the entries are, until somebody asks for them */
 };
+/* managed_of: of a stored value, read when something changes. NULL = none. */
+struct managed managed_of(const struct doc *raw);
 /* managed_read: of metadata.managedFields (a raw value, a list, NULL or null). The entries borrow d.
  * -EINVAL (e): what upstream calls entries that cannot be decoded. */
 int managed_read(struct arena *a, const struct doc *d, struct managed *ret, struct err *e);
 /* managed_is_reset: [] or [{}]: a client wants nothing to be known. */
 bool managed_is_reset(const struct doc *d);
-/* managed_write: as a raw value, in order; NULL = no entries (or arena failed). */
+/* managed_write: as a raw value, in order; NULL = no entries (or arena failed). What nobody asked for is
+ * written as it was. */
 struct doc *managed_write(struct arena *a, const struct managed *m);
 /* managed_cut: metadata.managedFields of the JSON of an object: *ret_list is its value, *ret_rest the object
  * without it (arena). False: it has none. */
@@ -155,11 +156,8 @@ struct managed_op {
 	struct arena *a;
 	const struct schema_type *type;
 	struct str manager, api_version, subresource;
-	struct str now; /* RFC 3339 */
-	/* fields that this write cannot set: a set of them, or patterns of all that it can */
-	const struct fields *reset;
-	const char *const *only;
-	size_t n_only;
+	struct str now;             /* RFC 3339 */
+	const struct fields *reset; /* what such a write cannot set */
 	/* view: from and to in another version; false: nobody knows it, its entries go. NULL = there are none. */
 	bool (*view)(void *arg, struct str api_version, const struct doc *from,
 		const struct doc *to, struct managed_view *ret);

@@ -14,10 +14,16 @@
 static size_t
 skip_string(struct str s, size_t i)
 {
-	for (i++; i < s.n && s.p[i] != '"'; i++)
-		if (s.p[i] == '\\')
-			i++;
-	return i < s.n ? i + 1 : s.n;
+	for (size_t from = i + 1; from < s.n;) {
+		const char *quote = memchr(s.p + from, '"', s.n - from);
+		size_t at = quote ? (size_t)(quote - s.p) : s.n, n = 0;
+		while (at - n > i + 1 && s.p[at - n - 1] == '\\')
+			n++;
+		if (n % 2 == 0)
+			return at < s.n ? at + 1 : s.n;
+		from = at + 1;
+	}
+	return s.n;
 }
 
 static size_t
@@ -32,20 +38,24 @@ static size_t
 skip_value(struct str s, size_t i)
 {
 	size_t depth = 0;
+	if (i < s.n && s.p[i] == '"')
+		return skip_string(s, i);
+	if (i < s.n && s.p[i] != '{' && s.p[i] != '[') {
+		while (i < s.n && s.p[i] != ',' && s.p[i] != '}' && s.p[i] != ']' &&
+			s.p[i] != ' ' && s.p[i] != '\n')
+			i++;
+		return i;
+	}
 	while (i < s.n) {
 		char c = s.p[i];
 		if (c == '"') {
 			i = skip_string(s, i);
-			if (depth == 0)
-				return i;
 			continue;
 		}
+		i++;
 		if (c == '{' || c == '[')
 			depth++;
-		if (depth == 0 && (c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n'))
-			return i;
-		i++;
-		if ((c == '}' || c == ']') && --depth == 0)
+		else if ((c == '}' || c == ']') && --depth == 0)
 			return i;
 	}
 	return s.n;
@@ -212,6 +222,13 @@ managed_read(struct arena *a, const struct doc *d, struct managed *ret, struct e
 	return 0;
 }
 
+struct managed
+managed_of(const struct doc *raw)
+{
+	bool some = raw && raw->type == DOC_STR && raw->raw;
+	return (struct managed){.unread = some ? raw : NULL};
+}
+
 bool
 managed_is_reset(const struct doc *d)
 {
@@ -270,6 +287,8 @@ managed_write(struct arena *a, const struct managed *m)
 {
 	struct managed_entry *v = ARENA_ARRAY(a, struct managed_entry, m->n);
 	struct buf b;
+	if (m->unread)
+		return doc_raw(a, m->unread->s);
 	if (m->n == 0 || !v)
 		return NULL;
 	memcpy(v, m->v, m->n * sizeof(*v));

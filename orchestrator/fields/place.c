@@ -10,6 +10,14 @@
 
 /* ---- what a place is ------------------------------------------------------------------------------- */
 
+/* The field may say otherwise than its type. */
+static bool
+struct_atomic(const struct schema_field *f)
+{
+	const struct schema_rules *r = f->shape == SCHEMA_ONE ? f->rules : NULL;
+	return (f->type->map_atomic && !(r && r->map_granular)) || (r && r->map_atomic);
+}
+
 static struct place
 place_one(const struct schema_field *f)
 {
@@ -29,10 +37,8 @@ place_one(const struct schema_field *f)
 	case SCHEMA_ANY:
 		return (struct place){.kind = PLACE_DEDUCED};
 	case SCHEMA_STRUCT:
-		return (struct place){.kind = PLACE_STRUCT,
-			.t = f->type,
-			.atomic = f->type->map_atomic ||
-				(f->shape == SCHEMA_ONE && f->rules && f->rules->map_atomic)};
+		return (struct place){
+			.kind = PLACE_STRUCT, .t = f->type, .atomic = struct_atomic(f)};
 	case SCHEMA_OBJECT:
 	case SCHEMA_OR_BOOL:
 	case SCHEMA_OR_LIST:

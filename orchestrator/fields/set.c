@@ -334,55 +334,6 @@ fields_without(struct arena *a, const struct fields *x, const struct fields *y)
 	return x && y ? both(a, x, y, pair_without) : x;
 }
 
-/* ---- patterns ---- */
-
-/* only_below: patterns[i] is what is left of each; STR_NONE: it has failed on the way. */
-static const struct fields *
-only_below(
-	struct arena *a, const struct fields *x, const struct str *patterns, size_t n, size_t depth)
-{
-	const struct fields *first = NULL, **end = &first;
-	struct str *rest = ARENA_ARRAY(a, struct str, n);
-	for (size_t i = 0; i < n; i++)
-		if (str_is_set(patterns[i]) && patterns[i].n == 0)
-			return x->first; /* a whole pattern led here: all below counts */
-	for (const struct fields *m = x->first; m && rest && depth < FIELDS_MAX_DEPTH;
-		m = m->next) {
-		bool any = false;
-		for (size_t i = 0; i < n; i++) {
-			struct str name = patterns[i];
-			if (str_is_set(name) && !str_cut(name, '.', &name, &rest[i]))
-				rest[i] = STR("");
-			bool fits = str_is_set(name) &&
-				(str_eq_c(name, "*") ||
-					(m->at.kind == FIELD_NAME && str_eq(m->at.name, name)));
-			rest[i] = fits ? rest[i] : STR_NONE;
-			any |= fits;
-		}
-		struct fields *f = any
-			? own(made(a, m, m->member, only_below(a, m, rest, n, depth + 1)))
-			: NULL;
-		if (!f)
-			continue;
-		*end = f;
-		end = &f->next;
-	}
-	return first;
-}
-
-const struct fields *
-fields_only(struct arena *a, const struct fields *x, const char *const *patterns, size_t n)
-{
-	struct str *p = ARENA_ARRAY(a, struct str, n);
-	struct fields *root = x ? share(a, x) : NULL;
-	for (size_t i = 0; p && i < n; i++)
-		p[i] = str_c(patterns[i]);
-	if (!root || !p)
-		return NULL;
-	root->first = only_below(a, x, p, n, 0);
-	return root->first ? root : NULL;
-}
-
 /* ---- questions ---- */
 
 const struct fields *

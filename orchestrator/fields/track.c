@@ -33,14 +33,6 @@ static const struct fields nobodys = {.first = nobodys_top};
 
 /* ---- versions -------------------------------------------------------------------------------------- */
 
-static const struct fields *
-filter(const struct managed_op *op, const struct fields *f)
-{
-	if (op->n_only)
-		return fields_only(op->a, f, op->only, op->n_only);
-	return fields_without(op->a, f, op->reset);
-}
-
 struct changes {
 	struct str api_version;
 	const struct fields *set, *removed; /* set: added or modified */
@@ -59,13 +51,14 @@ changes_add(struct versions *c, struct str api_version, const struct managed_vie
 	struct arena *a = c->op->a;
 	struct fields_change ch = {0};
 	int rc = fields_compare(a, view->type, view->from, view->to, &ch);
-	struct changes *n = rc == 0 ? ARENA_PUSH(a, c->v, c->n) : NULL;
-	if (rc == 0 && !n)
-		rc = -ENOMEM;
 	if (rc < 0)
 		return rc;
-	*n = (struct changes){api_version, filter(c->op, fields_union(a, ch.modified, ch.added)),
-		filter(c->op, ch.removed)};
+	struct changes *n = ARENA_PUSH(a, c->v, c->n);
+	if (!n)
+		return -ENOMEM;
+	*n = (struct changes){api_version,
+		fields_without(a, fields_union(a, ch.modified, ch.added), c->op->reset),
+		fields_without(a, ch.removed, c->op->reset)};
 	return 0;
 }
 
@@ -111,6 +104,8 @@ static int
 entries_copy(struct arena *a, const struct managed *m, struct managed *ret)
 {
 	*ret = (struct managed){0};
+	if (m->unread)
+		return managed_read(a, m->unread, ret, NULL);
 	for (size_t i = 0; i < m->n; i++) {
 		struct managed_entry *e = ARENA_PUSH(a, ret->v, ret->n);
 		if (!e)
@@ -422,7 +417,7 @@ self_applies(const struct managed_op *op, struct managed *m, const struct doc *c
 		return -ENOMEM;
 	}
 	m->v[i] = self;
-	entry_set(&m->v[i], filter(op, fields_of(op->a, op->type, config)));
+	entry_set(&m->v[i], fields_without(op->a, fields_of(op->a, op->type, config), op->reset));
 	return 0;
 }
 

@@ -116,19 +116,10 @@ TEST(two_sets)
 	}
 }
 
-TEST(patterns)
+TEST(a_path_by_its_text)
 {
-	static const char *const patterns[] = {"spec.list.*.a", "spec.b"};
 	fresh();
-	const struct fields *x = set(
-		"{\"f:meta\":{},\"f:spec\":{\"f:b\":{\"f:c\":{}},\"f:d\":{},"
-		"\"f:list\":{\".\":{},\"k:{\\\"name\\\":\\\"x\\\"}\":{\".\":{},"
-		"\"f:a\":{\"f:y\":{}},\"f:z\":{}}}}}");
-	CHECK_STR(text(fields_only(a, x, patterns, 2)),
-		"{\"f:spec\":{\"f:b\":{\"f:c\":{}},\"f:list\":{\".\":{},"
-		"\"k:{\\\"name\\\":\\\"x\\\"}\":{\".\":{},\"f:a\":{\"f:y\":{}}}}}}");
 	CHECK_STR(text(fields_path(a, "metadata.labels")), "{\"f:metadata\":{\"f:labels\":{}}}");
-	CHECK(!fields_only(a, set("{\"f:meta\":{}}"), patterns, 2));
 }
 
 static void
