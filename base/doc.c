@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 
+#include <errno.h>
 #include <math.h>
 
 /* Maps of more members are compared through an index, so that a peer cannot make it quadratic. */
@@ -64,6 +65,15 @@ doc_str(struct arena *a, struct str s)
 }
 
 struct doc *
+doc_raw(struct arena *a, struct str json)
+{
+	struct doc *d = doc_str(a, json);
+	if (d)
+		d->raw = true;
+	return d;
+}
+
+struct doc *
 doc_list(struct arena *a)
 {
 	return doc_new(a, DOC_LIST);
@@ -83,6 +93,7 @@ copy_at(struct arena *a, const struct doc *d, unsigned depth)
 		return NULL;
 	copy->line = d->line;
 	copy->dups = d->dups;
+	copy->raw = d->raw;
 	switch (d->type) {
 	case DOC_NULL:
 		break;
@@ -306,7 +317,7 @@ equal_at(const struct doc *x, const struct doc *y, unsigned depth)
 	case DOC_DOUBLE:
 		return x->d == y->d;
 	case DOC_STR:
-		return str_eq(x->s, y->s);
+		return x->raw == y->raw && str_eq(x->s, y->s);
 	case DOC_LIST:
 		if (x->n != y->n)
 			return false;
@@ -475,6 +486,34 @@ doc_replace(struct doc *node, const struct doc *with)
 	content.key = node->key;
 	content.next = node->next;
 	*node = content;
+}
+
+static int
+expand_at(struct arena *a, struct doc *d, unsigned depth)
+{
+	int rc = 0;
+	if (depth >= DOC_MAX_WALK)
+		return -E2BIG;
+	if (d->type == DOC_STR && d->raw) {
+		const struct doc_limits lim = {.max_depth = DOC_MAX_WALK};
+		struct doc *tree = NULL;
+		rc = doc_parse_json(a, d->s, &lim, &tree, NULL);
+		if (rc == 0)
+			doc_replace(d, tree);
+		return rc;
+	}
+	DOC_EACH (m, d) {
+		rc = expand_at(a, m, depth + 1);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+doc_expand(struct arena *a, struct doc *d)
+{
+	return d ? expand_at(a, d, 0) : 0;
 }
 
 static struct doc *

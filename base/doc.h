@@ -19,10 +19,11 @@ enum doc_type { DOC_NULL, DOC_BOOL, DOC_INT, DOC_DOUBLE, DOC_STR, DOC_LIST, DOC_
 
 struct doc {
 	enum doc_type type;
-	bool dup;         /* a member of the same name stands before this one */
-	bool dups;        /* of a DOC_MAP: may have members with dup set (doc_get must see all) */
-	uint32_t line;    /* 1-based line within its YAML document; 0 = unknown */
-	struct str key;   /* name within a DOC_MAP */
+	bool dup;       /* a member of the same name stands before this one */
+	bool dups;      /* of a DOC_MAP: may have members with dup set (doc_get must see all) */
+	bool raw;       /* of a DOC_STR: its text is the JSON of a value that nobody looked into */
+	uint32_t line;  /* 1-based line within its YAML document; 0 = unknown */
+	struct str key; /* name within a DOC_MAP */
 	struct doc *next; /* sibling */
 	union {
 		bool b;
@@ -39,6 +40,8 @@ struct doc {
 struct doc_limits {
 	size_t max_depth; /* 0 = DOC_MAX_DEPTH */
 	size_t max_nodes; /* 0 = 1,000,000; also stops YAML alias bombs */
+	/* JSON: members `skip` of members `skip_of` are left out of the tree; NULL = none */
+	const char *skip_of, *skip;
 };
 
 /* doc_parse_json: one value, nothing but blanks behind it. The tree is arena and borrows text.
@@ -70,6 +73,10 @@ struct doc *doc_double(struct arena *a, double v);
 struct doc *doc_str(struct arena *a, struct str s);
 struct doc *doc_list(struct arena *a);
 struct doc *doc_map(struct arena *a);
+/* doc_raw: a value as the text of its JSON (kept, not checked): it is copied and written as it is and
+ * equals only the same text. doc_expand: every raw value below d becomes its tree. 0 or as doc_parse_json. */
+struct doc *doc_raw(struct arena *a, struct str json);
+int doc_expand(struct arena *a, struct doc *d);
 /* doc_copy: deep copy into a, strings copied too. The copy has no key and no sibling. NULL = the
  * arena failed or the tree is deeper than DOC_MAX_WALK. */
 struct doc *doc_copy(struct arena *a, const struct doc *d);

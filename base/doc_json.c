@@ -216,6 +216,12 @@ build_one(struct builder *b, yyjson_val **v, const yyjson_val *end, struct doc *
 	if (up && up->parent->type == DOC_MAP) {
 		key = str_from(unsafe_yyjson_get_str(*v), unsafe_yyjson_get_len(*v));
 		(*v)++;
+		if (b->lim.skip && str_eq_c(key, b->lim.skip) &&
+			str_eq_c(up->parent->key, b->lim.skip_of)) {
+			*v = unsafe_yyjson_get_next(*v);
+			up->left--;
+			return 0;
+		}
 	}
 	if (++b->n_nodes > b->lim.max_nodes)
 		return err_set(e, -E2BIG, R_BAD_REQUEST, "document has more than %zu values",
@@ -532,7 +538,10 @@ write_at(struct buf *b, const struct doc *d, int indent, unsigned depth)
 		doc_put_double(b, d->d);
 		return;
 	case DOC_STR:
-		doc_json_string(b, d->s);
+		if (d->raw)
+			buf_str(b, d->s);
+		else
+			doc_json_string(b, d->s);
 		return;
 	case DOC_LIST:
 	case DOC_MAP:

@@ -106,8 +106,10 @@ stage_connect_admit(struct request *r)
 enum step
 stage_serve(struct request *r)
 {
-	if (r->res->serve_virtual)
+	if (r->res->serve_virtual) {
+		managed_virtual(r);
 		return r->res->serve_virtual(r);
+	}
 	if (r->sub && r->sub->serve)
 		return r->sub->serve(r);
 	return STEP_NEXT;

@@ -242,6 +242,10 @@ enum step stage_delete(struct request *r);
 enum step stage_commit(struct request *r);
 enum step stage_reply(struct request *r);
 
+/* apply_patch: the stage `patch` of a patch of type apply. */
+enum step apply_patch(struct request *r);
+/* request_is_apply: a patch of that type. */
+bool request_is_apply(const struct request *r);
 /* decode_for_serve: the body as the subresource's (or review's) own kind into r->obj. */
 enum step decode_for_serve(struct request *r);
 
@@ -305,6 +309,19 @@ struct doc *meta_of(const struct doc *obj); /* metadata; NULL = none */
 bool doc_list_has(const struct doc *list, struct str s);
 bool is_status_kind(const struct api_resource *res);
 
+/* managed_track: the managedFields that this write leaves behind, as a raw value; NULL = none. obj: what was
+ * sent or came of a patch, conformed and defaulted, before the server's own; it loses its managedFields and
+ * gets its canonical form. */
+struct doc *managed_track(struct request *r, struct doc *obj);
+/* managed_virtual: the same for what is not stored: into r->obj, where it has metadata. */
+void managed_virtual(struct request *r);
+/* managed_manager: who writes: fieldManager, or what the user agent begins with. */
+struct str managed_manager(struct request *r);
+/* manager_check: adds causes where the name of a manager is too long or cannot be printed. */
+#define MANAGER_MAX 128
+void manager_check(struct request *r, struct str path, struct str name);
+/* object_empty: an object of the request's kind with nothing in it, canonical. NULL = arena failed. */
+struct doc *object_empty(struct request *r);
 /* scale_of: the Scale of an object. arena. scale_apply: sets spec.replicas of obj as the Scale says. */
 struct doc *scale_of(struct request *r, const struct doc *obj);
 void scale_apply(struct request *r, struct doc *obj, const struct doc *scale);

@@ -415,7 +415,10 @@ bootstrap_start(struct api_server *s)
 {
 	struct bootstrap *b = calloc(1, sizeof(*b));
 	struct str groups[] = {STR("system:masters")};
-	struct api_identity id = {.user = STR("system:apiserver"), .groups = groups, .n_groups = 1};
+	struct api_identity id = {.user = STR("system:apiserver"),
+		.groups = groups,
+		.n_groups = 1,
+		.user_agent = STR("kube-apiserver")};
 	if (!b || !(b->a = arena_new(0)) || api_client_new(s, s->start_loop, &id, &b->client) < 0) {
 		if (b)
 			arena_free(b->a);

@@ -1,12 +1,13 @@
 # The Kubernetes API server: one ordered table of stages, a file each; and `keelson server`.
 LIBS += orchestrator/api
 SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
+	orchestrator/api/apply.c \
 	orchestrator/api/authenticate.c orchestrator/api/authz.c orchestrator/api/bootstrap.c \
 	orchestrator/api/cache.c orchestrator/api/client_direct.c orchestrator/api/commit.c \
 	orchestrator/api/control_role.c orchestrator/api/decode.c orchestrator/api/delete.c \
 	orchestrator/api/docs.c orchestrator/api/escalate.c orchestrator/api/flow.c \
 	orchestrator/api/get.c orchestrator/api/http_sink.c orchestrator/api/impersonate.c \
-	orchestrator/api/list.c orchestrator/api/meta.c orchestrator/api/negotiate.c \
+	orchestrator/api/list.c orchestrator/api/managed.c orchestrator/api/meta.c orchestrator/api/negotiate.c \
 	orchestrator/api/node_authz.c orchestrator/api/object.c orchestrator/api/options.c \
 	orchestrator/api/paths.c orchestrator/api/pipeline.c orchestrator/api/pki.c \
 	orchestrator/api/eviction.c orchestrator/api/pod_subs.c orchestrator/api/proxy.c orchestrator/api/proxy_target.c \
@@ -15,7 +16,7 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/scale.c orchestrator/api/server.c orchestrator/api/server_main.c \
 	orchestrator/api/server_parts.c orchestrator/api/status.c orchestrator/api/token.c \
 	orchestrator/api/token_request.c orchestrator/api/watch.c
-DEPS_orchestrator/api := orchestrator/kinds orchestrator/machine orchestrator/client \
+DEPS_orchestrator/api := orchestrator/fields orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
 UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c docs_test.c http_sink_test.c proxy_test.c \
 	reviews_test.c route_test.c)

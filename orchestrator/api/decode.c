@@ -195,7 +195,8 @@ decode_object(struct request *r)
 	enum step st = check_gvk(r, r->obj);
 	if (st == STEP_NEXT)
 		st = strict_result(r, &strict);
-	if (st == STEP_NEXT && schema_default(r->a, t, r->obj) < 0)
+	bool own = r->res->serve_virtual || (r->sub && r->sub->serve);
+	if (st == STEP_NEXT && (own ? schema_default : schema_default_sent)(r->a, t, r->obj) < 0)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	return st;
 }
@@ -205,16 +206,18 @@ static enum step
 patch_media(struct request *r)
 {
 	bool strategic = r->body_media == MEDIA_PATCH_STRATEGIC && !r->res->kind->custom;
-	if (strategic || r->body_media == MEDIA_PATCH_JSON || r->body_media == MEDIA_PATCH_MERGE)
+	if (strategic || r->body_media == MEDIA_PATCH_JSON || r->body_media == MEDIA_PATCH_MERGE ||
+		r->body_media == MEDIA_PATCH_APPLY)
 		return STEP_NEXT;
-	if (r->body_media != MEDIA_PATCH_APPLY && r->body_media != MEDIA_PATCH_STRATEGIC)
+	if (r->body_media != MEDIA_PATCH_STRATEGIC)
 		return request_fail_status(r,
 			&(struct status_spec){.http = 415,
 				.reason = R_UNSUPPORTED_MEDIA_TYPE,
 				.message = STR("415: Unsupported Media Type")});
 	return request_fail(r, R_UNSUPPORTED_MEDIA_TYPE,
-		"%sapplication/json-patch+json, application/merge-patch+json%s", unknown_media,
-		r->res->kind->custom ? "" : ", application/strategic-merge-patch+json");
+		"%sapplication/json-patch+json, application/merge-patch+json, "
+		"application/apply-patch+yaml",
+		unknown_media);
 }
 
 enum step
@@ -243,10 +246,31 @@ decode_for_serve(struct request *r)
 
 /* ---- load ------------------------------------------------------------------------------------------ */
 
+bool
+request_is_apply(const struct request *r)
+{
+	return r->verb == VERB_PATCH && r->body_media == MEDIA_PATCH_APPLY;
+}
+
 static bool
 creates_on_update(const struct request *r)
 {
-	return (r->res->kind->flags & SCHEMA_KIND_CREATE_ON_UPDATE) && !r->sub;
+	bool update = r->verb == VERB_UPDATE &&
+		(r->res->kind->flags & SCHEMA_KIND_CREATE_ON_UPDATE);
+	return !r->sub && (update || request_is_apply(r));
+}
+
+/* Who makes an object by changing it must be allowed to make one. */
+static enum step
+may_create(struct request *r)
+{
+	struct authz_attrs at = request_attrs(r);
+	struct str why = STR("");
+	at.verb = STR("create");
+	r->created = true;
+	if (request_may(r, &at, &why))
+		return STEP_NEXT;
+	return request_fail_forbidden(r, STR_FMT, STR_ARG(forbidden_text(r->a, &at, why)));
 }
 
 enum step
@@ -260,10 +284,8 @@ stage_load(struct request *r)
 		return STEP_NEXT;
 	struct doc *old = NULL;
 	int rc = object_read(r, r->res, r->ns, r->name, &old, &r->old_rev);
-	if (rc == -ENOENT && r->verb == VERB_UPDATE && creates_on_update(r)) {
-		r->created = true;
-		return STEP_NEXT;
-	}
+	if (rc == -ENOENT && creates_on_update(r))
+		return may_create(r);
 	if (rc == -ENOENT)
 		return request_fail_not_found(r, NULL, r->name);
 	if (rc < 0)
@@ -331,6 +353,8 @@ enum step
 stage_patch(struct request *r)
 {
 	struct doc *patch = NULL, *out = NULL;
+	if (request_is_apply(r))
+		return apply_patch(r);
 	enum step st = patch_parse(r, &patch);
 	if (st != STEP_NEXT)
 		return st;
@@ -343,7 +367,14 @@ stage_patch(struct request *r)
 	if (r->sub && str_eq(r->sub->name, STR("scale")))
 		base = scale_of(r, r->old);
 	struct err e = {0};
-	int rc = patch_lay(r, t, base, patch, &out, &e);
+	int rc = 0;
+	if (r->body_media == MEDIA_PATCH_JSON) { /* its paths may lead into managedFields */
+		struct doc *whole = doc_copy(r->a, base);
+		rc = whole ? doc_expand(r->a, whole) : -ENOMEM;
+		base = whole;
+	}
+	if (rc == 0)
+		rc = patch_lay(r, t, base, patch, &out, &e);
 	if (rc == -EINVAL && e.reason == R_INVALID)
 		return request_fail_status(r,
 			&(struct status_spec){.http = 422,
@@ -364,7 +395,7 @@ stage_patch(struct request *r)
 	st = check_gvk(r, out);
 	if (st == STEP_NEXT)
 		st = strict_result(r, &strict);
-	if (st == STEP_NEXT && schema_default(r->a, t, out) < 0)
+	if (st == STEP_NEXT && schema_default_sent(r->a, t, out) < 0)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	r->obj = out;
 	return st;

@@ -31,6 +31,13 @@ struct kind_ops {
 	const char *group;    /* "" = core */
 	const char *resource; /* plural */
 
+	/* What reading an object of the kind makes of it (Go's conversions), before it is compared with what
+	 * is stored. Not called for bodies of other kinds (Scale). */
+	void (*convert)(struct request *r, struct doc *obj);
+
+	/* Defaults depend on what prepare_* adds: they are applied once more behind it. */
+	bool default_again;
+
 	/* Set, drop or correct fields before validation. */
 	void (*prepare_create)(struct request *r, struct doc *obj);
 	void (*prepare_update)(struct request *r, struct doc *obj, const struct doc *old);

@@ -4,7 +4,6 @@
  * of the namespace (namespace), what a status or other subresource write may change, generation
  * (strategy), and the rules (validate).
  *
- * managedFields are not kept: whatever a client sends is dropped.
  * Invariant: behind `meta` r->obj is the whole object as it would be stored, without resourceVersion,
  * with uid, creationTimestamp and deletion marks of the stored one (or new ones).
  * Source: k8s.io/apiserver registry/rest (FillObjectMetaSystemFields, BeforeCreate, BeforeUpdate,
@@ -98,10 +97,12 @@ meta_create(struct request *r, struct doc *meta)
 	enum step st = check_names(r, meta);
 	if (st != STEP_NEXT)
 		return st;
-	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
-		doc_set(meta, dropped[i], NULL);
 	for (size_t i = 0; i < ARRAY_LEN(deletion); i++)
 		doc_set(meta, deletion[i], NULL);
+	struct doc *managed = managed_track(r, r->obj);
+	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
+		doc_set(meta, dropped[i], NULL);
+	doc_set(meta, STR("managedFields"), managed);
 	generate_name(r, meta);
 	struct str name = doc_get_str(meta, STR("name"));
 	if (r->name.n == 0)
@@ -128,7 +129,7 @@ static const struct {
 	bool meta;               /* metadata too, but for its owners */
 } sub_parts[] = {
 	{"status", STR_INIT("status"), STR_INIT(""), true},
-	{"finalize", STR_INIT("spec"), STR_INIT("finalizers"), false},
+	{"finalize", STR_INIT("spec"), STR_INIT("finalizers"), true},
 	{"approval", STR_INIT("status"), STR_INIT("conditions"), true},
 	{"ephemeralcontainers", STR_INIT("spec"), STR_INIT("ephemeralContainers"), false},
 };
@@ -246,6 +247,7 @@ meta_update(struct request *r, struct doc *meta)
 		st = preconditions(r, meta);
 	if (st != STEP_NEXT)
 		return st;
+	struct doc *managed = managed_track(r, r->obj);
 	if (r->sub)
 		compose(r);
 	meta = doc_ensure_map(r->a, r->obj, STR("metadata"));
@@ -264,6 +266,7 @@ meta_update(struct request *r, struct doc *meta)
 			copy_member(r, meta, old, deletion[i]);
 	if (doc_get_str(meta, STR("generateName")).n == 0)
 		copy_member(r, meta, old, STR("generateName"));
+	doc_set(meta, STR("managedFields"), managed);
 	if (!r->sub && is_status_kind(r->res))
 		copy_member(r, r->obj, r->old, STR("status"));
 	return STEP_NEXT;
@@ -277,6 +280,8 @@ stage_meta(struct request *r)
 		return arena_failed(r->a)
 			? request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory")
 			: request_fail(r, R_BAD_REQUEST, "metadata is not an object");
+	if (r->res->ops->convert && !(r->sub && str_eq(r->sub->name, STR("scale"))))
+		r->res->ops->convert(r, r->obj);
 	return r->created ? meta_create(r, meta) : meta_update(r, meta);
 }
 
@@ -364,23 +369,21 @@ canonical(struct request *r)
 	return STEP_NEXT;
 }
 
-enum step
-stage_strategy(struct request *r)
+static void
+prepare(struct request *r)
 {
 	const struct kind_ops *ops = r->res->ops;
-	if (canonical(r) == STEP_REPLY)
-		return STEP_REPLY;
 	if (r->created) {
 		if (ops->prepare_create)
 			ops->prepare_create(r, r->obj);
-		return STEP_NEXT;
+		return;
 	}
 	bool status = r->sub &&
 		(str_eq(r->sub->name, STR("status")) || str_eq(r->sub->name, STR("approval")));
 	if (status) {
 		if (ops->prepare_status)
 			ops->prepare_status(r, r->obj, r->old);
-		return STEP_NEXT;
+		return;
 	}
 	if (ops->prepare_update)
 		ops->prepare_update(r, r->obj, r->old);
@@ -388,6 +391,16 @@ stage_strategy(struct request *r)
 	if ((r->res->kind->flags & SCHEMA_KIND_GENERATION_RAISED) && spec_changed(r->obj, r->old))
 		doc_set_int(r->a, doc_ensure_map(r->a, r->obj, STR("metadata")), STR("generation"),
 			gen + 1);
+}
+
+enum step
+stage_strategy(struct request *r)
+{
+	if (canonical(r) == STEP_REPLY)
+		return STEP_REPLY;
+	prepare(r);
+	if (r->res->ops->default_again && schema_default(r->a, r->res->kind->type, r->obj) < 0)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	return STEP_NEXT;
 }
 

@@ -124,14 +124,17 @@ tree_bytes(struct request *r, const struct doc *d, struct str *ret_type)
 	buf_init_arena(&b, r->a);
 	if (r->accept->media == MEDIA_YAML) {
 		struct doc *sorted = doc_copy(r->a, d);
-		if (!sorted)
+		if (!sorted || doc_expand(r->a, sorted) < 0)
 			return STR_NONE;
 		doc_sort(sorted);
 		doc_write_yaml(&b, sorted);
 		*ret_type = STR("application/yaml");
 	} else {
-		if (r->opt.pretty)
-			doc_write_json_pretty(&b, d, 2);
+		struct doc *whole = r->opt.pretty ? doc_copy(r->a, d) : NULL;
+		if (r->opt.pretty && (!whole || doc_expand(r->a, whole) < 0))
+			return STR_NONE;
+		if (whole)
+			doc_write_json_pretty(&b, whole, 2);
 		else
 			doc_write_json(&b, d);
 		buf_char(&b, '\n');

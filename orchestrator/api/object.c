@@ -6,6 +6,7 @@
  * Invariants: a tree made here has kind and apiVersion and lives in the caller's arena; mapped bytes of
  * the store never leave the call that borrowed them. */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/fields/fields.h"
 
 struct doc *
 meta_of(const struct doc *obj)
@@ -58,8 +59,13 @@ struct doc *
 object_parse(struct arena *a, const struct api_resource *res, struct str body)
 {
 	struct doc *d = NULL;
+	struct str managed = STR_NONE;
+	bool cut = managed_cut(a, body, &managed, &body);
 	if (doc_parse_json(a, body, NULL, &d, NULL) < 0 || d->type != DOC_MAP)
 		return NULL;
+	struct doc *meta = cut ? doc_ensure_map(a, d, STR("metadata")) : NULL;
+	if (meta)
+		doc_set(meta, STR("managedFields"), doc_raw(a, arena_str(a, managed)));
 	schema_set_gvk(a, d, res->kind);
 	object_convert(a, res, d, false);
 	return arena_failed(a) ? NULL : d;

@@ -188,6 +188,21 @@ check_list(struct request *r)
 			"resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
 }
 
+void
+manager_check(struct request *r, struct str path, struct str name)
+{
+	if (name.n > MANAGER_MAX)
+		schema_err_too_long(&r->causes, path, MANAGER_MAX);
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned char c = (unsigned char)name.p[i];
+		if (c >= 0x20 && c != 0x7f)
+			continue;
+		schema_error_fmt(&r->causes, SCHEMA_CAUSE_INVALID, path, doc_str(r->a, name),
+			"invalid character U+%04X (at position %zu)", c, i);
+		break;
+	}
+}
+
 static void
 check_write(struct request *r)
 {
@@ -202,17 +217,9 @@ check_write(struct request *r)
 	check_dry_run(r);
 	if (o->field_validation.n == 0)
 		o->field_validation = STR("Warn");
-	if (o->field_manager.n > 128)
-		schema_err_too_long(&r->causes, STR("fieldManager"), 128);
-	for (size_t i = 0; i < o->field_manager.n; i++) {
-		unsigned char c = (unsigned char)o->field_manager.p[i];
-		if (c >= 0x20 && c != 0x7f)
-			continue;
-		schema_error_fmt(&r->causes, SCHEMA_CAUSE_INVALID, STR("fieldManager"),
-			doc_str(r->a, o->field_manager),
-			"invalid character U+%04X (at position %zu)", c, i);
-		break;
-	}
+	if (request_is_apply(r) && o->field_manager.n == 0)
+		schema_err_required(&r->causes, STR("fieldManager"), "is required for apply patch");
+	manager_check(r, STR("fieldManager"), o->field_manager);
 	if (o->force_set && r->body_media != MEDIA_PATCH_APPLY)
 		schema_err_forbidden(
 			&r->causes, STR("force"), "may not be specified for non-apply patch");

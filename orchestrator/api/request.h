@@ -143,7 +143,8 @@ struct request {
 	struct doc *obj; /* what will be stored; NULL on delete of an object that goes at once */
 	const struct doc *old; /* what is stored; NULL on create */
 	uint64_t old_rev;
-	bool created; /* answer 201 */
+	bool created;        /* answer 201 */
+	struct doc *managed; /* of an apply: the managedFields it leaves behind; NULL = none */
 
 	/* kept by the stage that owns them */
 	struct str *warnings;

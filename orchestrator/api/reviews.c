@@ -251,6 +251,8 @@ serve_rules_review(struct request *r)
 	if (node)
 		doc_set_str(r->a, status, STR("evaluationError"),
 			STR("node authorizer does not support user rule resolution"));
+	doc_set(r->obj, STR("metadata"), doc_map(r->a)); /* nothing of what was asked is answered */
+	doc_set(r->obj, STR("spec"), doc_map(r->a));
 	doc_set(r->obj, STR("status"), status);
 	return request_reply_doc(r, 201, r->obj);
 }

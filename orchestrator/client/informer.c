@@ -311,7 +311,8 @@ on_list(void *arg, const struct client_result *r)
 	}
 	struct arena *a = arena_new(1u << 30), *scratch = arena_new(64u << 20);
 	struct doc *d = NULL;
-	const struct doc_limits lim = {.max_nodes = 50u * 1000 * 1000};
+	const struct doc_limits lim = {
+		.max_nodes = 50u * 1000 * 1000, .skip_of = "metadata", .skip = "managedFields"};
 	if (!a || !scratch || doc_parse_json(a, r->body, &lim, &d, NULL) < 0) {
 		arena_free(a);
 		arena_free(scratch);
@@ -370,9 +371,10 @@ on_event(void *arg, enum client_event ev, struct str object)
 {
 	struct informer *i = arg;
 	struct arena *scratch = arena_new(64u << 20);
+	const struct doc_limits lim = {.skip_of = "metadata", .skip = "managedFields"};
 	struct doc *d = NULL;
 	i->backoff_ns = 0;
-	if (!scratch || doc_parse_json(scratch, object, NULL, &d, NULL) < 0) {
+	if (!scratch || doc_parse_json(scratch, object, &lim, &d, NULL) < 0) {
 		arena_free(scratch);
 		return;
 	}

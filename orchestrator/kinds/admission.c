@@ -257,8 +257,8 @@ meta_without(struct request *r, const struct doc *obj)
 			doc_remove(list, f);
 	if (m && doc_is_empty(list))
 		doc_set(m, S("finalizers"), NULL);
-	if (m)
-		doc_set(m, S("resourceVersion"), NULL);
+	doc_set(m, S("resourceVersion"), NULL);
+	doc_set(m, S("managedFields"), NULL);
 	return m;
 }
 

@@ -53,7 +53,7 @@ const struct kind_ops namespace_ops = {.group = "",
 /* ---- Secret ---- */
 
 static void
-secret_prepare(struct request *r, struct doc *obj)
+secret_convert(struct request *r, struct doc *obj)
 {
 	const struct doc *text = doc_get(obj, S("stringData"));
 	struct doc *data = text ? doc_ensure_map(r->a, obj, S("data")) : NULL;
@@ -69,14 +69,13 @@ secret_prepare(struct request *r, struct doc *obj)
 static void
 secret_prepare_update(struct request *r, struct doc *obj, const struct doc *old)
 {
-	secret_prepare(r, obj);
 	if (!doc_get_str(obj, S("type")).n)
 		keep_member(r->a, obj, old, S("type"));
 }
 
 const struct kind_ops secret_ops = {.group = "",
 	.resource = "secrets",
-	.prepare_create = secret_prepare,
+	.convert = secret_convert,
 	.prepare_update = secret_prepare_update};
 
 /* ---- EndpointSlice ---- */

@@ -83,6 +83,24 @@ template_generation(struct request *r, struct doc *obj, int64_t n)
 			r->a, notes, TEMPLATE_GENERATION, arena_fmt(r->a, "%lld", (long long)n));
 }
 
+/* Who leaves it out says 0. */
+static void
+daemonset_convert(struct request *r, struct doc *obj)
+{
+	if (!doc_get(doc_at(obj, "metadata.annotations"), TEMPLATE_GENERATION))
+		template_generation(r, obj, 0);
+}
+
+static int64_t
+generation_of(const struct doc *old)
+{
+	int64_t n = 1;
+	if (str_to_i64(doc_get_str(doc_at(old, "metadata.annotations"), TEMPLATE_GENERATION), &n) <
+		0)
+		n = 1;
+	return n;
+}
+
 static void
 daemonset_create(struct request *r, struct doc *obj)
 {
@@ -92,19 +110,24 @@ daemonset_create(struct request *r, struct doc *obj)
 static void
 daemonset_prepare_update(struct request *r, struct doc *obj, const struct doc *old)
 {
-	int64_t n = 1;
-	if (str_to_i64(doc_get_str(doc_at(old, "metadata.annotations"), TEMPLATE_GENERATION), &n) <
-		0)
-		n = 1;
+	int64_t n = generation_of(old);
 	if (!doc_equal(doc_at(obj, "spec.template"), doc_at(old, "spec.template")))
 		n++;
 	template_generation(r, obj, n);
 }
 
+static void
+daemonset_status(struct request *r, struct doc *obj, const struct doc *old)
+{
+	template_generation(r, obj, generation_of(old));
+}
+
 const struct kind_ops daemonset_ops = {.group = "apps",
 	.resource = "daemonsets",
+	.convert = daemonset_convert,
 	.prepare_create = daemonset_create,
-	.prepare_update = daemonset_prepare_update};
+	.prepare_update = daemonset_prepare_update,
+	.prepare_status = daemonset_status};
 
 /* A write of status leaves the labels alone. */
 static void
@@ -120,5 +143,6 @@ const struct kind_ops deployment_ops = {
 
 const struct kind_ops job_ops = {.group = "batch",
 	.resource = "jobs",
+	.default_again = true,
 	.prepare_create = job_create,
 	.validate_update = job_update};

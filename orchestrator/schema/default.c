@@ -7,7 +7,7 @@
 #include "orchestrator/schema/schema_int.h"
 
 static int default_struct(
-	struct arena *a, const struct schema_type *t, struct doc *d, size_t depth);
+	struct arena *a, const struct schema_type *t, struct doc *d, size_t depth, bool keep_off);
 
 /* default_value: the default's text as a document of its own. */
 static struct doc *
@@ -19,7 +19,7 @@ default_value(struct arena *a, const char *text)
 }
 
 static int
-default_own(struct arena *a, const struct schema_type *t, struct doc *d)
+default_own(struct arena *a, const struct schema_type *t, struct doc *d, bool keep_off)
 {
 	for (size_t i = 0; i < t->n_fields; i++) {
 		const struct schema_field *f = &t->fields[i];
@@ -31,7 +31,7 @@ default_own(struct arena *a, const struct schema_type *t, struct doc *d)
 			continue;
 		m = doc_get(d, schema_field_name(f));
 		if (f->flags & SCHEMA_OFF) {
-			if (m)
+			if (m && !keep_off)
 				doc_remove(d, m);
 			continue;
 		}
@@ -47,22 +47,24 @@ default_own(struct arena *a, const struct schema_type *t, struct doc *d)
 }
 
 static int
-default_member(struct arena *a, const struct schema_field *f, struct doc *m, size_t depth)
+default_member(
+	struct arena *a, const struct schema_field *f, struct doc *m, size_t depth, bool keep_off)
 {
 	int r = 0;
 
 	if (f->shape == SCHEMA_ONE && f->form == SCHEMA_STRUCT)
-		return m->type == DOC_MAP ? default_struct(a, f->type, m, depth) : 0;
+		return m->type == DOC_MAP ? default_struct(a, f->type, m, depth, keep_off) : 0;
 	if (f->form != SCHEMA_STRUCT)
 		return 0; /* CRD schemas have no defaults of their own */
 	DOC_EACH (item, m)
 		if (r == 0 && item->type == DOC_MAP)
-			r = default_struct(a, f->type, item, depth);
+			r = default_struct(a, f->type, item, depth, keep_off);
 	return r;
 }
 
 static int
-default_struct(struct arena *a, const struct schema_type *t, struct doc *d, size_t depth)
+default_struct(
+	struct arena *a, const struct schema_type *t, struct doc *d, size_t depth, bool keep_off)
 {
 	int r = 0;
 
@@ -70,14 +72,14 @@ default_struct(struct arena *a, const struct schema_type *t, struct doc *d, size
 		return 0;
 	if (depth > SCHEMA_MAX_WALK)
 		return -E2BIG;
-	r = default_own(a, t, d);
+	r = default_own(a, t, d, keep_off);
 	if (r == 0 && t->hook)
 		t->hook(a, d);
 	DOC_EACH (m, d) {
 		const struct schema_field *f = r == 0 ? schema_field_find(t, m->key) : NULL;
 
 		if (f && f->type && f->type->defaults)
-			r = default_member(a, f, m, depth + 1);
+			r = default_member(a, f, m, depth + 1, keep_off);
 	}
 	return r;
 }
@@ -85,7 +87,15 @@ default_struct(struct arena *a, const struct schema_type *t, struct doc *d, size
 int
 schema_default(struct arena *a, const struct schema_type *t, struct doc *d)
 {
-	int r = d->type == DOC_MAP ? default_struct(a, t, d, 0) : 0;
+	int r = d->type == DOC_MAP ? default_struct(a, t, d, 0, false) : 0;
+
+	return r == 0 && arena_failed(a) ? -ENOMEM : r;
+}
+
+int
+schema_default_sent(struct arena *a, const struct schema_type *t, struct doc *d)
+{
+	int r = d->type == DOC_MAP ? default_struct(a, t, d, 0, true) : 0;
 
 	return r == 0 && arena_failed(a) ? -ENOMEM : r;
 }

@@ -164,6 +164,8 @@ put_rules(struct json_out *j, const struct schema_field *f)
 		json_str(j, "x-kubernetes-list-type", lists[r->list]);
 	if (r->map_atomic)
 		json_str(j, "x-kubernetes-map-type", "atomic");
+	if (r->map_granular)
+		json_str(j, "x-kubernetes-map-type", "granular");
 	if (r->merge_key)
 		json_str(j, "x-kubernetes-patch-merge-key", r->merge_key);
 	if (strategy_text(r->patch))

@@ -133,8 +133,9 @@ meta_type(struct out *o, const char *name)
 static void
 put_request_body(struct out *o, const struct op *op, const struct schema_type *t)
 {
-	static const char *const patches[] = {"application/json-patch+json",
-		"application/merge-patch+json", "application/strategic-merge-patch+json"};
+	static const char *const patches[] = {"application/apply-patch+yaml",
+		"application/json-patch+json", "application/merge-patch+json",
+		"application/strategic-merge-patch+json"};
 
 	if (!op->body && !op->patch && !op->status)
 		return;

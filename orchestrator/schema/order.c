@@ -60,6 +60,8 @@ absent_value(struct arena *a, const struct schema_field *f)
 static bool
 dropped(const struct schema_field *f, const struct doc *v)
 {
+	if (v->type == DOC_STR && v->raw)
+		return false;
 	if (v->type == DOC_NULL)
 		return true; /* written again by absent_value where Go would */
 	if (f->flags & SCHEMA_PTR)

@@ -91,6 +91,7 @@ enum schema_field_flags {
 	SCHEMA_CHECKED_ENUM = 1 << 8, /* validation: other values are "Unsupported value" */
 	SCHEMA_EMBEDDED = 1 << 9,     /* struct: held in place rather than by pointer */
 	SCHEMA_UNCHECKED = 1 << 10,   /* validation does not look into it */
+	SCHEMA_UNHELD = 1 << 11,      /* structs made of documents leave it empty */
 };
 enum schema_list { SCHEMA_LIST_PLAIN, SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
 enum schema_patch_strategy {
@@ -108,6 +109,7 @@ struct schema_rules {
 	uint8_t patch;                /* SCHEMA_PATCH_* */
 	uint8_t list;                 /* enum schema_list */
 	bool map_atomic;              /* maps and structs: x-kubernetes-map-type atomic */
+	bool map_granular;            /* the same, granular: though the type is atomic */
 	bool has_min, has_max;
 	uint8_t format;                 /* enum schema_format (schema_value.h); 0 = none */
 	int64_t min, max;               /* numbers */

@@ -59,6 +59,9 @@ int schema_dedupe(struct arena *a, struct doc *d, struct schema_strict *strict);
  * then the hook of the type. Idempotent. Fields behind gates that are off are dropped.
  * Defaults that hold on create only are the kinds' business. 0 or -ENOMEM. */
 int schema_default(struct arena *a, const struct schema_type *t, struct doc *d);
+/* schema_default_sent: the same, but fields behind gates that are off stay: who set them counts as their owner
+ * before they go. */
+int schema_default_sent(struct arena *a, const struct schema_type *t, struct doc *d);
 /* A type marked `hook` in its kind file has a function schema_hook_<struct name>(a, d) for what `= value`
  * cannot say (defaults_*.c): d is a DOC_MAP of that type whose own `= value` defaults are applied;
  * those of its members come afterwards. */

@@ -185,7 +185,7 @@ to_struct(const struct fill *w, const struct schema_type *t, const struct doc *d
 		const struct schema_field *f = schema_field_find(t, m->key);
 		int r = 0;
 
-		if (f == NULL || m->type == DOC_NULL)
+		if (f == NULL || m->type == DOC_NULL || (f->flags & SCHEMA_UNHELD))
 			continue;
 		if (f->shape != SCHEMA_ONE) {
 			r = to_array(w, f, m, out, depth);
@@ -238,7 +238,8 @@ schema_parse_struct(
 {
 	struct doc *d = NULL;
 	void *out = NULL;
-	int r = doc_parse_json(a, json, NULL, &d, e);
+	const struct doc_limits lim = {.skip_of = "metadata", .skip = "managedFields"};
+	int r = doc_parse_json(a, json, &lim, &d, e);
 
 	if (r != 0)
 		return r;

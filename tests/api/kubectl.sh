@@ -224,7 +224,7 @@ suite() {
 		cat '$tmp/watch'"
 	say "wait" 'condition met|deleted' sh -c "$k delete cm w1 -n t --wait=false;
 		$k wait --for=delete cm/w1 -n t --timeout=10s"
-	say "server-side apply says so" 'not available|unknown format' $k apply --server-side -n t -f "$tmp/in"
+	apply_suite "$k"
 	$k create cm held -n t >/dev/null 2>&1
 	$k patch cm held -n t --type=merge -p '{"metadata":{"finalizers":["x.io/y"]}}' >/dev/null 2>&1
 	say "delete ns" 'namespace "t" deleted' $k delete ns t --wait=false
@@ -234,6 +234,70 @@ suite() {
 	# A namespace that is gone before the wait begins is awaited without a word (kubectl 1.32).
 	say "ns gone" 'awaited' sh -c "$k wait --for=delete ns/t --timeout=30s && echo awaited"
 	say "ns is gone" 'NotFound' $k get ns t
+}
+
+# cm NAME KEY=VALUE...: a ConfigMap as a file; its path is printed.
+cm() {
+	name=$1
+	shift
+	{
+		printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: t\ndata:\n' "$name"
+		for pair in "$@"; do printf '  %s: "%s"\n' "${pair%%=*}" "${pair#*=}"; done
+	} >"$tmp/cm-$name-$#"
+	echo "$tmp/cm-$name-$#"
+}
+
+# Server-side apply: who owns what, conflicts, what goes; and the way there from client-side apply.
+apply_suite() {
+	k=$1
+	full=$(cm s a=1 b=1) less=$(cm s a=1) other=$(cm s a=2 c=1 d=1)
+	say "apply on the server makes it" 'configmap/s serverside-applied' $k apply --server-side -f "$full"
+	revision=$($k get cm s -n t -o 'jsonpath={.metadata.resourceVersion}')
+	say "applied again nothing is written" "^$revision\$" sh -c "$k apply --server-side -f '$full' >/dev/null 2>&1
+		$k get cm s -n t -o 'jsonpath={.metadata.resourceVersion}'"
+	say "a dry run writes nothing" "^1\$" sh -c "$k apply --server-side --dry-run=server -f '$less' >/dev/null 2>&1
+		$k get cm s -n t -o 'jsonpath={.data.b}'"
+	say "a difference is shown" '- +b: "1"' $k diff --server-side -f "$less"
+	say "what is no more applied goes" '^\{"a":"1"\}$' sh -c "$k apply --server-side -f '$less' >/dev/null 2>&1
+		$k get cm s -n t -o 'jsonpath={.data}'"
+	say "another manager meets a conflict" 'conflict with "kubectl": .data.a' \
+		$k apply --server-side --field-manager=other -f "$other"
+	say "force takes over" 'serverside-applied' \
+		$k apply --server-side --field-manager=other --force-conflicts -f "$other"
+	say "then the first one meets it" 'conflict with "other": .data.a' $k apply --server-side -f "$less"
+	say "owners are hidden" '^0 *$' sh -c "$k get cm s -n t -o yaml | grep -c managedFields"
+	say "owners are shown" 'fieldsV1: +f:data: +f:a: \{\} +f:c: \{\}.*manager: other +operation: Apply' \
+		$k get cm s -n t -o yaml --show-managed-fields
+
+	full=$(cm m a=1 b=1) less=$(cm m a=2)
+	say "apply from the client" 'configmap/m created' $k apply -f "$full"
+	say "what was applied last" 'b: "1"' $k apply view-last-applied cm m -n t
+	say "then on the server, without a conflict" 'serverside-applied' $k apply --server-side -f "$less"
+	say "the client's owner is gone" '^\{"a":"2"\}kubectl-last-applied kubectl $' $k get cm m -n t \
+		-o 'jsonpath={.data}{range .metadata.managedFields[*]}{.manager} {end}'
+	say "the annotation is kept up" 'a: "2"' $k apply view-last-applied cm m -n t
+	say "and back on the client" 'configmap/m (configured|unchanged)' $k apply -f "$less"
+
+	printf 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: owned, namespace: t}\nspec:
+  replicas: 1\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}
+    spec: {containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}\n' >"$tmp/dep"
+	say "a deployment" 'deployment.apps/owned serverside-applied' $k apply --server-side -f "$tmp/dep"
+	say "scaled" 'scaled' $k scale deploy owned -n t --replicas=3
+	say "who scaled owns the replicas" 'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' \
+		$k apply --server-side -f "$tmp/dep"
+	say "who does not say replicas leaves them" '^3$' sh -c "grep -v replicas '$tmp/dep' |
+		$k apply --server-side -f - >/dev/null 2>&1; $k get deploy owned -n t -o 'jsonpath={.spec.replicas}'"
+	say "an unknown field" 'field not declared in schema' sh -c "sed 's/replicas/replikas/' '$tmp/dep' |
+		$k apply --server-side --validate=false -f -"
+	say "deployment gone" 'deleted' $k delete deploy owned -n t
+
+	$k create role patcher -n t --verb=get,patch --resource=configmaps >/dev/null 2>&1
+	$k create rolebinding patcher -n t --role=patcher --user=patcher >/dev/null 2>&1
+	say "who may patch may apply" 'serverside-applied' $k apply --server-side --force-conflicts \
+		--as=patcher -f "$(cm s a=3)"
+	say "but makes nothing" 'cannot create resource "configmaps"' $k apply --server-side \
+		--as=patcher -f "$(cm new a=3)"
+	say "nor is anything there" 'NotFound' $k get cm new -n t
 }
 
 kubectls=${KUBECTL:-$(programs)} # before start: the cache stands below the user's HOME

@@ -1,13 +1,13 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * compare: status, headers and body of two answers, as a list of the points at which they differ. The order of
- * members says nothing, the order of items does. A difference of managedFields alone is kept apart. */
+ * members says nothing, the order of items does. */
 #include "tests/oracle/compare.h"
 
 #define MAX_POINTS 40
 #define CAUSE_MAX 150
 
-const char verdict_letters[] = "EMDX";
+const char verdict_letters[] = "EDX";
 
 struct diff {
 	struct arena *a;
@@ -205,11 +205,8 @@ static struct str
 cause_of(struct arena *a, const struct unit *u, const struct oracle_step *x,
 	const struct oracle_step *y)
 {
-	const struct point *p = NULL;
-	for (size_t i = 0; i < u->n_points && !p; i++)
-		if (str_find(u->points[i].where, STR("managedFields")) < 0)
-			p = &u->points[i];
-	if (!p)
+	const struct point *p = u->points;
+	if (u->n_points == 0)
 		return STR_NONE;
 	if (x->status != y->status)
 		return arena_fmt(a, "status %d, ours %d: " STR_FMT, x->status, y->status,
@@ -239,10 +236,7 @@ unit_close(struct arena *a, struct unit *u, const struct diff *d, const struct o
 	u->points = d->points;
 	u->n_points = d->n;
 	u->cause = cause_of(a, u, x, y);
-	u->verdict = d->n == 0          ? SAME
-		: !str_is_set(u->cause) ? SAME_BUT_MANAGED
-		: not_served(x, y)      ? MISSING
-					: DIFFERENT;
+	u->verdict = d->n == 0 ? SAME : not_served(x, y) ? MISSING : DIFFERENT;
 }
 
 /* ---- steps ----------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include "tests/oracle/oracle.h"
 
 /* How a unit stands, worst last: a later one may not follow an earlier one (states, known). */
-enum verdict { SAME, SAME_BUT_MANAGED, DIFFERENT, MISSING, VERDICT__COUNT };
+enum verdict { SAME, DIFFERENT, MISSING, VERDICT__COUNT };
 extern const char verdict_letters[VERDICT__COUNT + 1];
 
 struct point {

@@ -289,6 +289,35 @@ member_normal(const struct walk *w, struct doc *m)
 	return true;
 }
 
+/* Owners of fields stand in the order of their times, which depends on when a second began. */
+static int
+owner_cmp(const struct doc *x, const struct doc *y)
+{
+	static const struct str keys[] = {STR_INIT("operation"), STR_INIT("manager"),
+		STR_INIT("apiVersion"), STR_INIT("subresource")};
+	int c = 0;
+	for (size_t i = 0; i < ARRAY_LEN(keys) && c == 0; i++)
+		c = str_cmp(doc_get_str(x, keys[i]), doc_get_str(y, keys[i]));
+	return c;
+}
+
+static void
+owners_normal(struct doc *list)
+{
+	struct doc sorted = {.type = DOC_LIST};
+	while (list->first) {
+		struct doc *least = list->first;
+		DOC_EACH (m, list)
+			if (owner_cmp(m, least) < 0)
+				least = m;
+		doc_remove(list, least);
+		doc_append(&sorted, least);
+	}
+	list->first = sorted.first;
+	list->last = sorted.last;
+	list->n = sorted.n;
+}
+
 static void
 tree_normal(const struct walk *w, struct doc *d, size_t depth)
 {
@@ -305,6 +334,8 @@ tree_normal(const struct walk *w, struct doc *d, size_t depth)
 	DOC_EACH (m, d) {
 		bool said = d->type == DOC_MAP && m->type == DOC_STR &&
 			str_eq_c(m->key, "description");
+		if (m->type == DOC_LIST && str_eq_c(m->key, "managedFields"))
+			owners_normal(m);
 		if (said && (w->openapi || doc_get(d, STR("priority")))) {
 			doc_remove(d, m);
 			continue;

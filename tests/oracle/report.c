@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * report: what a comparison comes to: the table by kind, the differences of each kind as a readable file, the
- * causes by how often they are met, the list of what differs with its cause, and the states: one letter a unit (E equal, M equal but for managedFields,
+ * causes by how often they are met, the list of what differs with its cause, and the states: one letter a unit (E equal,
  * D different, X not served), one line a case, run lengths before letters. A file of states that is committed
  * is the ratchet: no unit may stand worse than it says there. */
 #include "base/disk.h"
@@ -153,11 +153,11 @@ static void
 hold(struct report *r, struct str id, const struct oracle_step *s, const struct unit *u, char was)
 {
 	enum verdict known = verdict_of(was);
-	if (known <= SAME_BUT_MANAGED)
+	if (known == SAME)
 		r->n_held++;
 	if (u->verdict < known)
 		r->n_better++;
-	if (u->verdict <= known || known > SAME_BUT_MANAGED)
+	if (u->verdict == SAME || known != SAME)
 		return;
 	r->n_worse++;
 	if (r->n_worse <= WORSE_SHOWN)
@@ -186,8 +186,6 @@ case_compare(struct report *r, const struct oracle_case *x, const struct oracle_
 			if (u->verdict == SAME)
 				continue;
 			show_unit(&k->diff, id, &x->steps[i], u);
-			if (u->verdict == SAME_BUT_MANAGED)
-				continue;
 			cause_count(r, u, id);
 			buf_fmt(&r->list, STR_FMT "\t" STR_FMT "\n", STR_ARG(id),
 				STR_ARG(u->cause));
@@ -219,8 +217,8 @@ row_print(struct str name, const size_t n[VERDICT__COUNT])
 	size_t all = 0;
 	for (size_t i = 0; i < VERDICT__COUNT; i++)
 		all += n[i];
-	printf("%-34.*s %8zu %8zu %8zu %8zu %8zu\n", STR_ARG(name), all, n[SAME],
-		n[SAME_BUT_MANAGED], n[DIFFERENT], n[MISSING]);
+	printf("%-34.*s %8zu %8zu %8zu %8zu\n", STR_ARG(name), all, n[SAME], n[DIFFERENT],
+		n[MISSING]);
 }
 
 static void
@@ -228,15 +226,13 @@ table_print(struct report *r)
 {
 	size_t sum[VERDICT__COUNT] = {0};
 	qsort(r->kinds, r->n_kinds, sizeof(r->kinds[0]), by_name);
-	printf("%-34s %8s %8s %8s %8s %8s\n", "kind", "compared", "equal", "managed", "differs",
-		"missing");
+	printf("%-34s %8s %8s %8s %8s\n", "kind", "compared", "equal", "differs", "missing");
 	for (size_t i = 0; i < r->n_kinds; i++) {
 		row_print(r->kinds[i].name, r->kinds[i].n);
 		for (size_t k = 0; k < VERDICT__COUNT; k++)
 			sum[k] += r->kinds[i].n[k];
 	}
 	row_print(STR("all"), sum);
-	printf("(managed: equal but for metadata.managedFields)\n");
 }
 
 static int

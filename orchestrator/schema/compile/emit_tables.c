@@ -84,6 +84,8 @@ rules_of(struct emitter *e, const struct cfield *f)
 		buf_fmt(&b, " .list = %u,", f->list);
 	if (f->map_atomic)
 		buf_cstr(&b, " .map_atomic = true,");
+	if (f->map_granular)
+		buf_cstr(&b, " .map_granular = true,");
 	if (f->has_min)
 		buf_fmt(&b, " .has_min = true, .min = %lld,", (long long)f->min);
 	if (f->has_max)

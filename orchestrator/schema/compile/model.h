@@ -21,7 +21,7 @@ struct cfield {
 	enum schema_form form;
 	enum schema_shape shape;
 	int emit; /* -1 = by `required` */
-	bool inline_type, map_atomic, has_min, has_max;
+	bool inline_type, map_atomic, map_granular, has_min, has_max;
 	int64_t min, max;
 	uint32_t max_items, max_length;
 	struct ctype *type;

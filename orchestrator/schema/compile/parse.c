@@ -195,6 +195,7 @@ static const struct {
 	{"wrapped", SCHEMA_WRAPPED, -2, 0},
 	{"checked", SCHEMA_CHECKED_ENUM, -2, 0},
 	{"unchecked", SCHEMA_UNCHECKED, -2, 0},
+	{"unheld", SCHEMA_UNHELD, -2, 0},
 	{"always", 0, SCHEMA_ALWAYS, 0},
 	{"omitempty", 0, SCHEMA_OMITEMPTY, 0},
 	{"omitzero", 0, SCHEMA_OMITZERO, 0},
@@ -237,6 +238,7 @@ attr_value(struct line *l, struct cfield *f, struct str key, struct str v)
 		list_of(l, f, v);
 	} else if (str_eq_c(key, "map")) {
 		f->map_atomic = str_eq_c(v, "atomic");
+		f->map_granular = str_eq_c(v, "granular");
 	} else if (str_eq_c(key, "enum")) {
 		attr_enum(l, f, v, 0);
 	} else if (str_eq_c(key, "known")) {

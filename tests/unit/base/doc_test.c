@@ -419,3 +419,24 @@ TEST(members_are_sorted_at_every_depth_and_equal_names_keep_their_order)
 	buf_release(&b);
 	arena_free(a);
 }
+
+TEST(a_raw_value_is_copied_and_written_as_it_is_until_it_is_expanded)
+{
+	struct arena *a = arena_new(0);
+	struct doc *d = doc_map(a), *c = NULL;
+	struct buf b;
+	buf_init_arena(&b, a);
+	doc_set(d, STR("x"), doc_raw(a, STR("[{\"b\":1, \"a\":2}]")));
+	doc_set(d, STR("y"), doc_str(a, STR("[{\"b\":1, \"a\":2}]")));
+	c = doc_copy(a, d);
+	doc_write_json(&b, c);
+	CHECK_STR(buf_view(&b),
+		"{\"x\":[{\"b\":1, \"a\":2}],\"y\":\"[{\\\"b\\\":1, \\\"a\\\":2}]\"}");
+	CHECK(doc_equal(c, d) && !doc_equal(doc_get(d, STR("x")), doc_get(d, STR("y"))));
+	CHECK_INT(doc_expand(a, c), 0);
+	CHECK_INT(doc_get_int(doc_at(c, "x[0]"), STR("a"), 0), 2);
+	CHECK(!doc_equal(c, d));
+	doc_set(c, STR("x"), doc_raw(a, STR("[")));
+	CHECK_INT(doc_expand(a, c), -EINVAL);
+	arena_free(a);
+}

@@ -15,7 +15,7 @@ TEST(a_question_of_access_is_asked_in_one_way)
 			"of nonResourceAttributes or resourceAttributes must be specified\""},
 		{"selfsubjectaccessreviews", "",
 			"{\"metadata\":{\"name\":\"x\"},\"spec\":{\"resourceAttributes\":{}}}",
-			"metadata: Invalid value: {\\\"name\\\":\\\"x\\\"}: must be empty\""},
+			"\\\"f:spec\\\":{\\\"f:resourceAttributes\\\":{}}}}]}: must be empty\""},
 		{"subjectaccessreviews", "", "{\"spec\":{\"resourceAttributes\":{}}}",
 			"spec.user: Invalid value: \\\"\\\": at least one of user or group must be "
 			"specified"},

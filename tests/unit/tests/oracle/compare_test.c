@@ -70,12 +70,19 @@ TEST(status_text_and_order_of_items_count)
 	CHECK_INT(letter(200, "{\"a\":1,\"b\":2}", 200, "{\"b\":2,\"a\":1}"), 'E');
 }
 
-TEST(managed_fields_alone_are_told_apart)
+#define OWNER(name, second)                                                                        \
+	"{\"manager\":\"" name "\",\"operation\":\"Update\",\"time\":\"2001-01-01T00:00:0" second  \
+	"Z\"}"
+
+TEST(owners_of_fields_count_but_not_their_order_which_is_by_time)
 {
 	CHECK_INT(letter(200, "{\"metadata\":{\"managedFields\":[{}]}}", 200, "{\"metadata\":{}}"),
-		'M');
-	CHECK_INT(letter(200, "{\"metadata\":{\"managedFields\":[{}],\"a\":1}}", 200,
-			  "{\"metadata\":{}}"),
+		'D');
+	CHECK_INT(letter(200, "{\"managedFields\":[" OWNER("a", "1") "," OWNER("b", "2") "]}", 200,
+			  "{\"managedFields\":[" OWNER("b", "2") "," OWNER("a", "1") "]}"),
+		'E');
+	CHECK_INT(letter(200, "{\"managedFields\":[" OWNER("a", "1") "]}", 200,
+			  "{\"managedFields\":[" OWNER("b", "1") "]}"),
 		'D');
 }
 
