@@ -18,7 +18,7 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/token_request.c orchestrator/api/watch.c
 DEPS_orchestrator/api := orchestrator/fields orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
-UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c docs_test.c http_sink_test.c proxy_test.c \
+UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c docs_test.c http_sink_test.c managed_test.c proxy_test.c \
 	reviews_test.c route_test.c)
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 FUZZ_orchestrator/api := tests/fuzz/request_fuzz.c

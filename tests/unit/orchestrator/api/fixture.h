@@ -158,4 +158,14 @@ write_as(struct fixture *f, struct client *c, enum client_verb verb, const char 
 			.body = str_c(body)});
 }
 
+/* create_cm: a ConfigMap with these members of metadata (JSON). */
+static inline int
+create_cm(struct fixture *f, const char *meta)
+{
+	char body[512];
+	snprintf(body, sizeof(body), "{\"metadata\":{%s}}", meta);
+	return call(
+		f, f->admin, &(struct client_req){CM, .verb = CLIENT_CREATE, .body = str_c(body)});
+}
+
 #endif
