@@ -167,8 +167,8 @@ kind_put(void *arg, struct store_key key, struct str body)
 			config_unref(c);
 		return;
 	}
-	size_t i = place(k, key.name);
 	k->v = v;
+	size_t i = place(k, key.name);
 	memmove(&v[i + 1], &v[i], (k->n++ - i) * sizeof(struct hook_config *));
 	v[i] = c;
 }

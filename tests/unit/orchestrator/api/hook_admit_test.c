@@ -228,6 +228,24 @@ TEST(mutating_webhooks_are_asked_in_the_order_of_their_names_and_again_if_they_w
 	hx_close(&x);
 }
 
+/* The server died with the second configuration: the list was read where it no longer was. */
+TEST(many_configurations_are_kept_in_order)
+{
+	static const char *const names[] = {"m", "c", "x", "a", "k", "z", "b", "y", "d", "l", "e", "w"};
+	struct hooks_fixture x;
+	hx_open(&x);
+	CHECK_INT(make_cm(&x, "\"name\":\"before\""), 201);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		CHECK_INT(hook(&x, true, names[i], "/allow", ON_CM("\"CREATE\"")), 201);
+		x.asked = 0;
+		char name[32];
+		snprintf(name, sizeof(name), "\"name\":\"c%zu\"", i);
+		CHECK_INT(make_cm(&x, name), 201);
+		CHECK_INT(x.asked, i + 1);
+	}
+	hx_close(&x);
+}
+
 TEST(what_a_webhook_adds_gets_its_defaults_and_is_checked)
 {
 	struct hooks_fixture x;
