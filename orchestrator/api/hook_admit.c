@@ -314,12 +314,13 @@ mutating_next(struct hook_run *h)
 	struct request *r = h->r;
 	struct hook *hook = h->hooks[h->at++];
 	struct hook_memory *m = r->hooks;
-	const struct api_resource *res = NULL;
+	const struct api_resource *res = hook_wanted(r, hook);
 	struct hook_view own;
-	enum step st = hook_view(r, &own);
-	if (st == STEP_NEXT)
-		st = hook_matches(r, hook, &own, &res);
-	if (st != STEP_NEXT || !res)
+	bool yes = false;
+	enum step st = res ? hook_view(r, &own) : STEP_NEXT;
+	if (res && st == STEP_NEXT)
+		st = hook_selects(r, hook, &own, &yes);
+	if (st != STEP_NEXT || !yes)
 		return st;
 	if (m && m->second && !in_list(m->again, m->n_again, hook->id))
 		return STEP_NEXT;
@@ -371,13 +372,17 @@ static enum step
 validating_choose(struct hook_run *h)
 {
 	struct request *r = h->r;
-	struct hook_view own;
-	enum step st = hook_view(r, &own);
+	struct hook_view own = {0};
+	enum step st = STEP_NEXT;
 	for (size_t i = 0; st == STEP_NEXT && i < h->n; i++) {
-		const struct api_resource *res = NULL;
+		const struct api_resource *res = hook_wanted(r, h->hooks[i]);
 		struct hook_view v;
-		st = hook_matches(r, h->hooks[i], &own, &res);
-		if (st != STEP_NEXT || !res)
+		bool yes = false;
+		if (res && !own.res)
+			st = hook_view(r, &own);
+		if (res && st == STEP_NEXT)
+			st = hook_selects(r, h->hooks[i], &own, &yes);
+		if (st != STEP_NEXT || !yes)
 			continue;
 		struct hook_call *c = call_new(h, h->hooks[i], false, validating_done);
 		struct hook_call **slot = c ? ARENA_PUSH(r->a, h->calls, h->n_calls) : NULL;

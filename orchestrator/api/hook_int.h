@@ -62,16 +62,20 @@ struct hook_view {
 	const struct api_resource *res; /* form the objects are in */
 	const struct schema_type *type;
 	struct str group, version, kind; /* of the objects */
-	struct doc *obj, *old;           /* NULL = none; old is a copy or never changed */
+	struct doc *obj;                 /* NULL = none */
+	const struct doc *old;
 };
 /* hook_view: as the request itself is. REPLY: no memory. */
 enum step hook_view(struct request *r, struct hook_view *ret);
 /* hook_view_as: the same objects as another resource of the same storage has them. 0 or -ENOMEM. */
 int hook_view_as(struct request *r, const struct hook_view *v, const struct api_resource *res,
 	struct hook_view *ret);
-/* hook_matches: is h to be asked, and with the resource in which form? *ret NULL: no. REPLY: it cannot be told. */
-enum step hook_matches(struct request *r, const struct hook *h, const struct hook_view *v,
-	const struct api_resource **ret);
+/* hook_wanted: the resource in whose form h is to be asked by its rules: the request's, or one with the same objects.
+ * NULL: not at all. */
+const struct api_resource *hook_wanted(struct request *r, const struct hook *h);
+/* hook_selects: do the selectors of h, whose rules match, choose the request? REPLY: it cannot be told. */
+enum step hook_selects(
+	struct request *r, const struct hook *h, const struct hook_view *v, bool *ret);
 /* hook_operation: "CREATE"; static. hook_namespace: of the request; a namespace is in itself. */
 const char *hook_operation(const struct request *r);
 struct str hook_namespace(const struct request *r);

@@ -107,7 +107,7 @@ hook_view(struct request *r, struct hook_view *ret)
 		v.old = r->old ? scale_of(r, r->old) : NULL;
 	} else {
 		v.obj = request_op(r) == ADMIT_DELETE ? NULL : r->obj;
-		v.old = r->old ? doc_copy(r->a, r->old) : NULL;
+		v.old = r->old;
 	}
 	if (v.obj) {
 		doc_set_str(r->a, v.obj, STR("kind"), v.kind);
@@ -192,9 +192,8 @@ rule_matches(const struct hook_rule *rule, const struct request *r, const struct
 		resource_matches(&rule->resources, res->plural, r->sub ? r->sub->name : STR(""));
 }
 
-/* The resource in whose form a rule asks: the request's own, or one with the same objects. */
-static const struct api_resource *
-rules_match(struct request *r, const struct hook *h)
+const struct api_resource *
+hook_wanted(struct request *r, const struct hook *h)
 {
 	const struct api_server *s = r->server;
 	for (size_t i = 0; i < h->n_rules; i++)
@@ -253,28 +252,22 @@ object_matches(const struct hook *h, const struct hook_view *v)
 }
 
 enum step
-hook_matches(struct request *r, const struct hook *h, const struct hook_view *v,
-	const struct api_resource **ret)
+hook_selects(struct request *r, const struct hook *h, const struct hook_view *v, bool *ret)
 {
-	*ret = NULL;
 	int in = namespace_matches(r, h, v);
-	if (in == 0 || !object_matches(h, v))
-		return STEP_NEXT;
-	const struct api_resource *res = rules_match(r, h);
-	if (!res)
-		return STEP_NEXT;
-	if (in == -ENOENT)
+	*ret = in > 0 && object_matches(h, v);
+	if (in == -ENOENT && object_matches(h, v))
 		return request_fail_not_found(r, r->server->namespaces, hook_namespace(r));
-	if (in < 0)
+	if (in < 0 && in != -ENOENT)
 		return request_fail_err(
 			r, &(struct err){.code = in, .msg = "reading the store failed"});
-	if (h->conditions && h->ignore_failure)
+	if (!*ret || !h->conditions)
 		return STEP_NEXT;
-	if (h->conditions)
-		return request_fail_forbidden(r,
-			"matchConditions of the webhook \"" STR_FMT
-			"\" cannot be evaluated: this server has no CEL",
-			STR_ARG(h->name));
-	*ret = res;
-	return STEP_NEXT;
+	*ret = false;
+	if (h->ignore_failure)
+		return STEP_NEXT;
+	return request_fail_forbidden(r,
+		"matchConditions of the webhook \"" STR_FMT
+		"\" cannot be evaluated: this server has no CEL",
+		STR_ARG(h->name));
 }

@@ -21,6 +21,14 @@ struct leniency {
 	bool side_effects, versions, names;
 };
 
+static bool
+there(const struct doc *d, const char *name)
+{
+	const struct doc *v = get(d, name);
+
+	return v && v->type != DOC_NULL;
+}
+
 /* ---- rules ----------------------------------------------------------------------------------------- */
 
 /* check_texts: a list of names: some, none of them empty, "*" alone. */
@@ -118,7 +126,7 @@ check_rule(const struct schema_spot *s, const struct doc *rule, const char *at)
 	check_texts(s, get(rule, "apiVersions"), arena_fmt(a, "%s.apiVersions", at).p, false,
 		"API versions");
 	check_resources(s, get(rule, "resources"), arena_fmt(a, "%s.resources", at).p);
-	if (get(rule, "scope") && !one_of(scopes, text(rule, "scope")))
+	if (there(rule, "scope") && !one_of(scopes, text(rule, "scope")))
 		UNSUPPORTED(text(rule, "scope"), scopes, "%s.scope", at);
 }
 
@@ -284,7 +292,7 @@ static void
 check_set(const struct schema_spot *s, const struct doc *w, const char *name,
 	const char *const *set, const char *at)
 {
-	if (get(w, name) && !one_of(set, text(w, name)))
+	if (there(w, name) && !one_of(set, text(w, name)))
 		UNSUPPORTED(text(w, name), set, "%s.%s", at, name);
 }
 
@@ -320,12 +328,12 @@ check_webhook(const struct schema_spot *s, const struct doc *w, const char *at,
 		check_rule(s, rule, arena_fmt(a, "%s.rules[%zu]", at, i++).p);
 	check_set(s, w, "failurePolicy", failure_policies, at);
 	check_set(s, w, "matchPolicy", match_policies, at);
-	if (!get(w, "sideEffects"))
+	if (!there(w, "sideEffects"))
 		REQUIRED(may->side_effects ? "must specify one of None, NoneOnDryRun, Some, Unknown"
 					   : "must specify one of None, NoneOnDryRun",
 			"%s.sideEffects", at);
 	check_set(s, w, "sideEffects", effects, at);
-	if (get(w, "timeoutSeconds") &&
+	if (there(w, "timeoutSeconds") &&
 		(number(w, "timeoutSeconds") < 1 || number(w, "timeoutSeconds") > 30))
 		INVALID_INT(number(w, "timeoutSeconds"),
 			"the timeout value must be between 1 and 30 seconds", "%s.timeoutSeconds",

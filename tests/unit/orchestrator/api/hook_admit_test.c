@@ -231,7 +231,8 @@ TEST(mutating_webhooks_are_asked_in_the_order_of_their_names_and_again_if_they_w
 /* The server died with the second configuration: the list was read where it no longer was. */
 TEST(many_configurations_are_kept_in_order)
 {
-	static const char *const names[] = {"m", "c", "x", "a", "k", "z", "b", "y", "d", "l", "e", "w"};
+	static const char *const names[] = {
+		"m", "c", "x", "a", "k", "z", "b", "y", "d", "l", "e", "w"};
 	struct hooks_fixture x;
 	hx_open(&x);
 	CHECK_INT(make_cm(&x, "\"name\":\"before\""), 201);
