@@ -62,11 +62,22 @@ run(struct request *r, const struct admission_plugin *list, size_t n, size_t fir
 	return STEP_NEXT;
 }
 
+/* A webhook that changed the object has all of them look at it once more. */
+static enum step
+mutate(struct request *r, const struct kind_tables *t)
+{
+	enum step st = run(r, t->mutating, t->n_mutating, 0);
+	if (st != STEP_NEXT || !hooks_again(r))
+		return st;
+	r->plugin = 0;
+	return run(r, t->mutating, t->n_mutating, 0);
+}
+
 enum step
 stage_admit_mutate(struct request *r)
 {
 	const struct kind_tables *t = r->server->kinds;
-	return t ? run(r, t->mutating, t->n_mutating, 0) : STEP_NEXT;
+	return t ? mutate(r, t) : STEP_NEXT;
 }
 
 enum step
@@ -93,10 +104,11 @@ stage_connect_admit(struct request *r)
 			return st;
 	}
 	const struct kind_tables *t = r->server->kinds;
-	if (!t || r->res->serve_virtual)
+	bool review = r->res->serve_virtual && r->res->serve_virtual != serve_binding;
+	if (!t || review)
 		return STEP_NEXT;
 	if (r->plugin < t->n_mutating) {
-		enum step st = run(r, t->mutating, t->n_mutating, 0);
+		enum step st = mutate(r, t);
 		if (st != STEP_NEXT)
 			return st;
 	}

@@ -62,6 +62,7 @@ struct rbac_cache;
 struct node_graph;
 struct token_cache;
 struct node_proxy;
+struct hook_cache;
 
 struct api_server {
 	struct arena *a; /* tables, copied strings */
@@ -116,6 +117,7 @@ struct api_worker {
 	struct rbac_cache *rbac; /* made at first use */
 	struct node_graph *graph;
 	struct token_cache *tokens;
+	struct hook_cache *hooks;
 	struct http_client *node_http;
 	struct arena *scratch;  /* for one call; cleared by who uses it */
 	struct stream *streams; /* open watches and proxied streams */
@@ -416,6 +418,9 @@ bool rbac_bootstrap_merge(struct arena *a, struct doc *have, const struct doc *w
 void rbac_bootstrap_objects(struct arena *a,
 	void (*fn)(void *arg, const char *resource, struct str ns, struct doc *obj), void *arg);
 void node_proxy_free(struct api_worker *w);
+void hook_cache_free(struct hook_cache *hc);
+/* hooks_again: a webhook changed the object: the mutating plugins run once more. True once a request. */
+bool hooks_again(struct request *r);
 
 /* serve functions of subresources and reviews: see the tables in resources.c */
 enum step serve_scale(struct request *r);

@@ -100,6 +100,9 @@ struct admission_plugin {
 	enum step (*admit)(struct request *r);
 };
 enum admission_op request_op(const struct request *r);
+/* Plugins of the API server itself: MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
+enum step admit_mutating_webhooks(struct request *r);
+enum step admit_validating_webhooks(struct request *r);
 
 struct kind_tables {
 	const struct kind_ops *const *kinds;

@@ -9,6 +9,7 @@
  * Source: k8s.io/apiserver registry/rest (FillObjectMetaSystemFields, BeforeCreate, BeforeUpdate,
  * ValidateObjectMetaUpdate). */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/hook_int.h"
 
 #include "base/rand.h"
 
@@ -283,6 +284,53 @@ stage_meta(struct request *r)
 	if (r->res->ops->convert && !(r->sub && str_eq(r->sub->name, STR("scale"))))
 		r->res->ops->convert(r, r->obj);
 	return r->created ? meta_create(r, meta) : meta_update(r, meta);
+}
+
+/* again_names: what admission made of the name. A create may still be given another one. */
+static enum step
+again_names(struct request *r, struct doc *meta, const struct doc *was)
+{
+	struct str name = doc_get_str(meta, STR("name")), ns = doc_get_str(meta, STR("namespace"));
+	bool moved = !str_eq(ns, doc_get_str(was, STR("namespace")));
+	if (r->verb == VERB_CREATE && moved)
+		return request_fail(r, R_BAD_REQUEST,
+			"the namespace of the provided object does not match the namespace sent on the "
+			"request");
+	if (r->verb == VERB_CREATE && name.n == 0)
+		copy_member(r, meta, was, STR("name"));
+	else if (r->verb == VERB_CREATE)
+		r->name = name;
+	if (r->verb == VERB_CREATE) {
+		r->ns = r->res == r->server->namespaces ? r->name : r->ns;
+		return STEP_NEXT;
+	}
+	if (!str_eq(name, doc_get_str(was, STR("name"))))
+		schema_err_invalid(&r->causes, STR("metadata.name"), name, format_text_immutable);
+	if (moved)
+		schema_err_invalid(
+			&r->causes, STR("metadata.namespace"), ns, format_text_immutable);
+	return r->causes.n ? request_fail_invalid(r) : STEP_NEXT;
+}
+
+enum step
+meta_again(struct request *r, const struct doc *before)
+{
+	const struct doc *was = meta_of(before);
+	if (r->sub && !r->created)
+		compose(r);
+	struct doc *meta = doc_ensure_map(r->a, r->obj, STR("metadata"));
+	if (!meta)
+		return request_fail(r, R_BAD_REQUEST, "metadata is not an object");
+	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
+		copy_member(r, meta, was, dropped[i]);
+	for (size_t i = 0; i < ARRAY_LEN(deletion); i++)
+		copy_member(r, meta, was, deletion[i]);
+	copy_member(r, meta, was, STR("generation"));
+	if (r->created && (r->res->kind->flags & SCHEMA_KIND_STATUS_RESET))
+		doc_set(r->obj, STR("status"), NULL);
+	else if (!r->created && !r->sub && is_status_kind(r->res))
+		copy_member(r, r->obj, before, STR("status"));
+	return again_names(r, meta, was);
 }
 
 /* ---- namespace ------------------------------------------------------------------------------------- */

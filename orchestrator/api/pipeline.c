@@ -174,6 +174,7 @@ request_restart(struct request *r)
 	r->old_rev = 0;
 	r->parts = NULL;
 	r->n_parts = 0;
+	r->hooks = NULL;
 	r->causes = (struct schema_errors){.a = r->a};
 	r->created = false;
 	r->obj = NULL;

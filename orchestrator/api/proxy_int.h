@@ -14,5 +14,8 @@ struct proxy_target {
 /* NEXT with *ret filled, or REPLY. */
 enum step target_pod_stream(struct request *r, struct proxy_target *ret);
 enum step target_proxy(struct request *r, struct proxy_target *ret);
+/* target_endpoint: where a ready endpoint of a service's port listens; only addresses of pods. -ENOENT (e). */
+int target_endpoint(struct request *r, struct str ns, struct str name, int64_t port,
+	struct http_addr *ret, struct err *e);
 
 #endif

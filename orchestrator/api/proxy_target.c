@@ -288,20 +288,19 @@ target_pod(struct request *r, struct str scheme, struct str name, struct str por
 
 struct endpoints {
 	struct request *r;
-	struct str service, port_name;
+	struct str ns, service, port_name;
 	struct str chosen;
 	uint64_t seen;
 };
 
 /* of_pod: an endpoint is the address of a pod of this namespace, and the pod says the same. */
 static bool
-of_pod(struct request *r, const struct doc *endpoint, struct str ip)
+of_pod(struct request *r, struct str ns, const struct doc *endpoint, struct str ip)
 {
 	const struct doc *ref = doc_get(endpoint, STR("targetRef"));
 	struct doc *pod = NULL;
-	if (!str_eq(doc_get_str(ref, STR("namespace")), r->ns) ||
-		object_read(r, r->server->pods, r->ns, doc_get_str(ref, STR("name")), &pod, NULL) <
-			0)
+	if (!str_eq(doc_get_str(ref, STR("namespace")), ns) ||
+		object_read(r, r->server->pods, ns, doc_get_str(ref, STR("name")), &pod, NULL) < 0)
 		return false;
 	DOC_EACH (x, doc_get(doc_get(pod, STR("status")), STR("podIPs")))
 		if (str_eq(doc_get_str(x, STR("ip")), ip))
@@ -326,12 +325,44 @@ slice_look(void *arg, struct doc *slice)
 		struct str ip = doc_as_str(doc_index(doc_get(x, STR("addresses")), 0));
 		if (!port || !ip.n ||
 			!doc_get_bool(doc_get(x, STR("conditions")), STR("ready"), true) ||
-			!of_pod(e->r, x, ip))
+			!of_pod(e->r, e->ns, x, ip))
 			continue;
 		if (rand_below(++e->seen) == 0)
 			e->chosen = host_port(e->r, ip, port);
 	}
 	return true;
+}
+
+/* endpoint_of: "address:port" of a ready endpoint of a service's port; "" = there is none. */
+static struct str
+endpoint_of(struct request *r, struct str ns, struct str name, struct str port_name)
+{
+	struct endpoints e = {.r = r, .ns = ns, .service = name, .port_name = port_name};
+	request_each(r, STR("discovery.k8s.io"), STR("endpointslices"), ns, slice_look, &e);
+	return e.chosen;
+}
+
+int
+target_endpoint(struct request *r, struct str ns, struct str name, int64_t port,
+	struct http_addr *ret, struct err *e)
+{
+	struct doc *svc = NULL;
+	const struct doc *use = NULL;
+	if (request_read(r, STR(""), STR("services"), ns, name, &svc) < 0)
+		return err_set(e, -ENOENT, R_NOT_FOUND, "service \"" STR_FMT "\" not found",
+			STR_ARG(name));
+	DOC_EACH (p, doc_get(doc_get(svc, STR("spec")), STR("ports")))
+		if (doc_get_int(p, STR("port"), 0) == port)
+			use = p;
+	if (!use)
+		return err_set(e, -ENOENT, R_SERVICE_UNAVAILABLE,
+			"no service port %d found for service \"" STR_FMT "\"", (int)port,
+			STR_ARG(name));
+	struct str at = endpoint_of(r, ns, name, doc_get_str(use, STR("name")));
+	if (at.n == 0 || http_addr_parse(at, ret) < 0)
+		return err_set(e, -ENOENT, R_SERVICE_UNAVAILABLE,
+			"no endpoints available for service \"" STR_FMT "\"", STR_ARG(name));
+	return 0;
 }
 
 static enum step
@@ -354,12 +385,11 @@ target_service(struct request *r, struct str scheme, struct str name, struct str
 		return request_fail_retry(r, R_SERVICE_UNAVAILABLE, 1,
 			"no service port \"" STR_FMT "\" found for service \"" STR_FMT "\"",
 			STR_ARG(port), STR_ARG(name));
-	struct endpoints e = {.r = r, .service = name, .port_name = doc_get_str(use, STR("name"))};
-	request_each(r, STR("discovery.k8s.io"), STR("endpointslices"), r->ns, slice_look, &e);
-	if (e.chosen.n == 0)
+	struct str chosen = endpoint_of(r, r->ns, name, doc_get_str(use, STR("name")));
+	if (chosen.n == 0)
 		return request_fail_retry(r, R_SERVICE_UNAVAILABLE, 1,
 			"no endpoints available for service \"" STR_FMT "\"", STR_ARG(r->name));
-	ret->url = tail_url(r, str_eq(scheme, STR("https")), e.chosen);
+	ret->url = tail_url(r, str_eq(scheme, STR("https")), chosen);
 	return STEP_NEXT;
 }
 

@@ -23,6 +23,7 @@ struct api_server;
 struct api_worker;
 struct api_resource;
 struct reply_sink;
+struct hook_memory;
 struct request;
 
 enum step { STEP_NEXT, STEP_WAIT, STEP_REPLY };
@@ -152,6 +153,7 @@ struct request {
 	struct schema_errors causes; /* schema_err_*(&r->causes, ...): any = 422 */
 	struct commit_part *parts;   /* further conditions and writes of the same transaction */
 	size_t n_parts;
+	struct hook_memory *hooks; /* what mutating webhooks have done; NULL = nothing */
 
 	/* the pipeline's own: see api_int.h */
 	size_t stage, plugin;

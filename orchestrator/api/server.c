@@ -84,9 +84,11 @@ api_worker_free(struct api_worker *w)
 	rbac_cache_free(w->rbac);
 	node_graph_free(w->graph);
 	token_cache_free(w->tokens);
+	hook_cache_free(w->hooks);
 	w->rbac = NULL;
 	w->graph = NULL;
 	w->tokens = NULL;
+	w->hooks = NULL;
 }
 
 unsigned

@@ -6,6 +6,7 @@
  * Invariant: one answer a request; a Status is JSON unless YAML was negotiated.
  * Source: k8s.io/apimachinery api/errors (texts), meta/v1 Status; RFC 7234 section 5.5 (Warning). */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/hook_int.h"
 
 #include <stdio.h>
 
@@ -112,12 +113,9 @@ request_reply_bytes(struct request *r, int http, struct str media_type, struct s
 	return STEP_REPLY;
 }
 
-enum step
-request_fail_status(struct request *r, const struct status_spec *st)
+static enum step
+status_send(struct request *r, int http, struct str body)
 {
-	if (st->retry_s > 0)
-		r->sink->ops->header(r, STR("Retry-After"), arena_fmt(r->a, "%d", st->retry_s));
-	struct str body = status_json(r->a, st);
 	struct doc *d = NULL;
 	if (r->accept->media == MEDIA_YAML && doc_parse_json(r->a, body, NULL, &d, NULL) == 0) {
 		struct buf b;
@@ -125,10 +123,27 @@ request_fail_status(struct request *r, const struct status_spec *st)
 		doc_sort(d);
 		doc_write_yaml(&b, d);
 		if (!b.failed)
-			return request_reply_bytes(
-				r, st->http, STR("application/yaml"), buf_view(&b));
+			return request_reply_bytes(r, http, STR("application/yaml"), buf_view(&b));
 	}
-	return request_reply_bytes(r, st->http, STR("application/json"), body);
+	return request_reply_bytes(r, http, STR("application/json"), body);
+}
+
+enum step
+request_fail_status(struct request *r, const struct status_spec *st)
+{
+	if (st->retry_s > 0)
+		r->sink->ops->header(r, STR("Retry-After"), arena_fmt(r->a, "%d", st->retry_s));
+	return status_send(r, st->http, status_json(r->a, st));
+}
+
+enum step
+request_fail_doc(struct request *r, int http, const struct doc *status)
+{
+	struct buf b;
+	buf_init_arena(&b, r->a);
+	doc_write_json(&b, status);
+	buf_char(&b, '\n');
+	return status_send(r, http, buf_view(&b));
 }
 
 static enum step

@@ -15,10 +15,13 @@ static const struct kind_ops *const kinds[] = {
 	&daemonset_ops,
 	&job_ops,
 	&csr_ops,
+	&mutating_webhooks_ops,
+	&validating_webhooks_ops,
 };
 
 #define CREATE_UPDATE (ADMIT_CREATE | ADMIT_UPDATE)
 #define ALL_OPS (ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE)
+#define EVERY_OP (ALL_OPS | ADMIT_CONNECT)
 #define CSR "certificates.k8s.io", "certificatesigningrequests"
 
 static const struct admission_plugin mutating[] = {
@@ -37,6 +40,7 @@ static const struct admission_plugin mutating[] = {
 	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumes", NULL,
 		admit_storage_protection},
 	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class},
+	{"MutatingAdmissionWebhook", EVERY_OP, NULL, NULL, "*", admit_mutating_webhooks},
 };
 
 static const struct admission_plugin validating[] = {
@@ -49,6 +53,7 @@ static const struct admission_plugin validating[] = {
 	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
 	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
 	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},
+	{"ValidatingAdmissionWebhook", EVERY_OP, NULL, NULL, "*", admit_validating_webhooks},
 	/* Last: who is charged is let in. */
 	{"ResourceQuota", CREATE_UPDATE, NULL, NULL, "*", admit_quota},
 };

@@ -161,6 +161,8 @@ void check_field_ref(
 void check_resource_ref(
 	const struct schema_spot *s, const struct doc *ref, const char *at, bool volume);
 
+CHECK(admissionregistration_v1_mutating_webhook_configuration);
+CHECK(admissionregistration_v1_validating_webhook_configuration);
 CHECK(apps_v1_controller_revision);
 CHECK(apps_v1_daemon_set_spec);
 CHECK(apps_v1_daemon_set_status);

@@ -5,18 +5,21 @@
 # they read. Each check names what it expects; the first output that differs is printed.
 #
 #   tests/api/kubectl.sh KEELSON...   the program (with the word before its options, if any)
+#   WEBHOOK=PROGRAM   an admission webhook (tests/api/webhook.c)
 #   KUBECTL="a b"   kubectl programs to run it with; default: those of deps/lock (rows kubectl-*)
 #
 # Must not: use the network beyond loopback, leave processes behind.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 tmp=$(mktemp -d)
-pid=
+pid= hookpid=
 passed=0 failed=0
 server=$*
 
 finish() {
-	[ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	for p in $pid $hookpid; do
+		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
+	done
 	rm -rf "$tmp"
 }
 trap finish EXIT INT TERM
@@ -62,6 +65,54 @@ say() {
 
 # give FILE-ON-STDIN: keeps stdin as $tmp/in for `-f`.
 give() { cat >"$tmp/in"; }
+
+# hooks MUTATING|VALIDATING PATH MEMBERS: a configuration of one webhook that answers as PATH.
+hooks() {
+	give <<-X
+		{"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1WebhookConfiguration","metadata":{"name":"hook"},
+		 "webhooks":[{"name":"hook.example.com","sideEffects":"None","admissionReviewVersions":["v1"],$3,
+		 "clientConfig":{"url":"https://127.0.0.1:$hookport$2","caBundle":"$hookca"}}]}
+	X
+	$k create -f "$tmp/in" 2>&1
+}
+unhook() { $k delete validatingwebhookconfigurations,mutatingwebhookconfigurations --all >/dev/null 2>&1; }
+
+webhooks() {
+	cm='"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["*"],"resources":["configmaps"]}]'
+	conditions='"matchConditions":[{"name":"c","expression":"true"}]'
+	say "webhook" 'mutatingwebhookconfiguration.admissionregistration.k8s.io/hook created' hooks Mutating /label "$cm"
+	say "its table" 'NAME +WEBHOOKS +AGE hook +1 ' $k get mutatingwebhookconfigurations
+	say "its defaults" '^Fail Equivalent 10 Never$' $k get mutatingwebhookconfigurations hook -o \
+		'jsonpath={.webhooks[0].failurePolicy} {.webhooks[0].matchPolicy} {.webhooks[0].timeoutSeconds} {.webhooks[0].reinvocationPolicy}'
+	say "changes an object" '"hooked":"yes"' $k create cm hooked -n t -o 'jsonpath={.metadata.labels}'
+	unhook
+	say "refusing webhook" 'created' hooks Validating /deny "$cm"
+	say "refuses" 'admission webhook "hook.example.com" denied the request: not on Mondays' $k create cm no -n t
+	say "refuses a deletion" 'denied the request: not on Mondays' $k delete cm hooked -n t
+	unhook
+	say "warning webhook" 'created' hooks Validating /warn "$cm"
+	say "warns" 'Warning: mind the gap.*configmap/warned created' $k create cm warned -n t
+	unhook
+	say "webhook of connections" 'created' hooks Validating /deny \
+		'"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["CONNECT"],"resources":["pods/attach"]}]'
+	$k run attached -n t --image=i >/dev/null 2>&1
+	say "refuses to attach" 'denied the request: not on Mondays' $k attach attached -n t --pod-running-timeout=1s
+	$k delete pod attached -n t --grace-period=0 --force >/dev/null 2>&1
+	unhook
+	say "webhook that is not there" 'created' hooks Validating /none "$cm"
+	say "cannot be called" 'Internal error occurred: failed calling webhook "hook.example.com": failed to call webhook: ' \
+		$k create cm no -n t
+	unhook
+	say "conditions" 'Warning: webhooks\[0\].matchConditions: this server has no CEL.*created' \
+		hooks Validating /allow "$cm,$conditions"
+	say "are not guessed" 'is forbidden: matchConditions of the webhook "hook.example.com" cannot be evaluated' \
+		$k create cm no -n t
+	unhook
+	say "bad webhook" 'timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds' \
+		hooks Validating /allow "$cm,\"timeoutSeconds\":31"
+	say "bad rule" 'rules\[0\].operations\[0\]: Unsupported value: "FROB"' hooks Validating /allow \
+		'"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["FROB"],"resources":["configmaps"]}]'
+}
 
 suite() {
 	k=$1
@@ -145,6 +196,7 @@ suite() {
 		-p '{"status":{"hard":{"pods":"2"}},"spec":{"hard":{"pods":"9"}}}'
 	say "status only" '^2 2$' $k get quota q -n t -o 'jsonpath={.spec.hard.pods} {.status.hard.pods}'
 	$k delete quota q -n t >/dev/null 2>&1
+	webhooks
 	say "service" 'created' $k create service clusterip s -n t --tcp=80:80
 	say "service address" '^10\.96\.' $k get svc s -n t -o 'jsonpath={.spec.clusterIP}'
 	say "conflict" 'Conflict.*the object has been modified' sh -c "$k get cm a -n t -o json |
@@ -301,6 +353,11 @@ apply_suite() {
 }
 
 kubectls=${KUBECTL:-$(programs)} # before start: the cache stands below the user's HOME
+"$WEBHOOK" >"$tmp/webhook" &
+hookpid=$!
+n=0
+until grep -q '^webhook ' "$tmp/webhook" || [ $n -gt 300 ]; do n=$((n + 1)); sleep 0.1; done
+read -r _ hookport hookca <"$tmp/webhook"
 start
 url=$(sed -n 's/.* ready on //p' "$tmp/log")
 for k in $kubectls; do

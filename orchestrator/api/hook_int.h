@@ -1,0 +1,137 @@
+/* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * hook_int: admission webhooks, between the files hook_*.c: what is configured (hook_config.c), what a request is to
+ * them and whether they are asked (hook_match.c), what is sent and answered (hook_review.c), one question
+ * (hook_call.c), and the two plugins that ask (hook_admit.c). Private to api.
+ *
+ * Source: k8s.io/apiserver pkg/admission/plugin/webhook; k8s.io/api admission/v1. */
+#ifndef ORCHESTRATOR_API_HOOK_INT_H
+#define ORCHESTRATOR_API_HOOK_INT_H
+
+#include "orchestrator/api/api_int.h"
+
+/* ---- configurations (hook_config.c) ---- */
+
+struct hook_texts {
+	struct str *v;
+	size_t n;
+};
+struct hook_rule {
+	struct hook_texts operations, groups, versions, resources;
+	bool cluster_only, namespaced_only;
+};
+struct hook_config;
+struct hook {
+	struct hook_config *of;
+	struct str name;
+	struct str id; /* of this webhook among all */
+	struct hook_rule *rules;
+	size_t n_rules;
+	struct selector namespaces, objects;
+	bool ignore_failure, equivalent, no_side_effects, may_reinvoke;
+	bool conditions;    /* has matchConditions, which nobody can evaluate */
+	const char *review; /* version of AdmissionReview; NULL: none that is known */
+	int64_t timeout_ns; /* 0 = none */
+	struct str url;     /* or a service: */
+	struct str service_ns, service, path;
+	int64_t port;
+	struct str ca_pem;
+	struct tls_ctx *tls; /* made at the first call */
+};
+/* One object; kept by the worker's cache and by each request that looks at it. */
+struct hook_config {
+	struct arena *a;
+	unsigned refs;
+	struct str name;
+	bool mutating;
+	struct hook *hooks;
+	size_t n_hooks;
+};
+/* hooks_take: the webhooks of one kind as they are configured now, configurations by name; borrowed until r's
+ * arena is cleared. Errors: -errno of the store, -ENOMEM. Cheap when nothing changed. */
+int hooks_take(struct request *r, bool mutating, struct hook ***ret, size_t *ret_n);
+/* hooks_client: the HTTP client of r's worker for them; NULL = no memory. */
+struct http_client *hooks_client(struct request *r);
+/* hook_tls: a context with the webhook's own roots. Borrowed. -EINVAL (e), -ENOMEM. */
+int hook_tls(struct hook *h, struct tls_ctx **ret, struct err *e);
+
+/* ---- matching (hook_match.c) ---- */
+
+/* What a webhook sees of a request: the object in the form of one resource. */
+struct hook_view {
+	const struct api_resource *res; /* form the objects are in */
+	const struct schema_type *type;
+	struct str group, version, kind; /* of the objects */
+	struct doc *obj;                 /* NULL = none */
+	const struct doc *old;
+};
+/* hook_view: as the request itself is. REPLY: no memory. */
+enum step hook_view(struct request *r, struct hook_view *ret);
+/* hook_view_as: the same objects as another resource of the same storage has them. 0 or -ENOMEM. */
+int hook_view_as(struct request *r, const struct hook_view *v, const struct api_resource *res,
+	struct hook_view *ret);
+/* hook_wanted: the resource in whose form h is to be asked by its rules: the request's, or one with the same objects.
+ * NULL: not at all. */
+const struct api_resource *hook_wanted(struct request *r, const struct hook *h);
+/* hook_selects: do the selectors of h, whose rules match, choose the request? REPLY: it cannot be told. */
+enum step hook_selects(
+	struct request *r, const struct hook *h, const struct hook_view *v, bool *ret);
+/* hook_operation: "CREATE"; static. hook_namespace: of the request; a namespace is in itself. */
+const char *hook_operation(const struct request *r);
+struct str hook_namespace(const struct request *r);
+/* hook_exempt: configurations of admission are never asked about, nor what is only read. */
+bool hook_exempt(const struct request *r);
+
+/* ---- reviews (hook_review.c) ---- */
+
+/* hook_review_write: the AdmissionReview to be sent. arena; STR_NONE = failed. */
+struct str hook_review_write(
+	struct request *r, const struct hook *h, const struct hook_view *v, struct str uid);
+struct hook_answer {
+	bool allowed;
+	struct str patch;   /* JSON; "" = none */
+	struct doc *status; /* of a refusal; NULL = none */
+	struct str *warnings;
+	size_t n_warnings;
+};
+/* hook_answer_parse: what came back, checked as `review` ("v1", "v1beta1") wants it. arena, borrows body.
+ * -EINVAL (e: upstream's text), -ENOMEM. Fuzz: tests/fuzz/admission_fuzz.c. */
+int hook_answer_parse(struct arena *a, struct str body, struct str uid, const char *review,
+	bool mutating, struct hook_answer *ret, struct err *e);
+/* hook_refusal: the Status of a refusal by webhook `name`, complete; *ret_http its code. NULL = arena failed. */
+struct doc *hook_refusal(struct arena *a, struct str name, const struct doc *status, int *ret_http);
+
+/* ---- one question (hook_call.c) ---- */
+
+enum hook_result {
+	HOOK_ANSWERED,
+	HOOK_FAILED,   /* could not be asked: by failurePolicy; why says what went wrong */
+	HOOK_NO_DRYRUN /* is not asked on a dry run, and so refuses */
+};
+struct hook_call {
+	struct request *r;
+	struct hook *h;
+	void (*done)(struct hook_call *c);
+	void *arg;
+	struct http_fetch *fetch; /* under way */
+	struct hook_view view;    /* what it is told (validating) */
+	struct str uid, url, body;
+	bool mutating, again;
+	bool over;
+	enum hook_result result;
+	struct str why;
+	struct hook_answer answer;
+};
+/* hook_call_start: asks; done(c) once, never within this, unless c->over is set when it returns (nothing was
+ * sent) or hook_call_cancel came first. c is arena, filled but for r, h, done, arg, mutating. */
+void hook_call_start(struct hook_call *c, const struct hook_view *v);
+void hook_call_cancel(struct hook_call *c);
+/* meta_again (meta.c): admission has changed r->obj: what the server owns of an object, and what a subresource may not
+ * write, is as it was in `before` again. REPLY: a name or namespace was changed that cannot be. */
+enum step meta_again(struct request *r, const struct doc *before);
+/* request_fail_doc (status.c): answers this Status. */
+enum step request_fail_doc(struct request *r, int http, const struct doc *status);
+/* hook_deadline_ns: when the request itself must be over; monotonic. */
+int64_t hook_deadline_ns(struct request *r);
+
+#endif
