@@ -58,18 +58,41 @@ as_syscall(ssize_t rc)
 	return -1;
 }
 
+/* rest_written: a write that came to n bytes only goes on behind them, so that what stopped it is told: LMDB knows no
+ * reason for a short write. iov is of `count` parts and `all` bytes. */
+static ssize_t
+rest_written(int fd, const struct iovec *iov, int count, size_t all, off_t at, ssize_t n)
+{
+	size_t done = n < 0 ? all : (size_t)n, part_at = 0;
+	for (int i = 0; i < count && done < all; part_at += iov[i++].iov_len) {
+		while (done < part_at + iov[i].iov_len && done < all) {
+			size_t off = done - part_at;
+			ssize_t w = pwrite(fd, (const char *)iov[i].iov_base + off,
+				iov[i].iov_len - off, at + (off_t)done);
+			if (w < 0 && errno == EINTR)
+				continue;
+			if (w <= 0)
+				return w < 0 ? -1 : as_syscall(-ENOSPC);
+			done += (size_t)w;
+		}
+	}
+	return n < 0 ? n : (ssize_t)all;
+}
+
 ssize_t
 disk_lmdb_pwritev(int fd, const struct iovec *iov, int n, off_t at)
 {
-	int rc = hook(DISK_WRITE, fd, at, iov_bytes(iov, n));
-	return rc < 0 ? as_syscall(rc) : pwritev(fd, iov, n, at);
+	size_t all = iov_bytes(iov, n);
+	int rc = hook(DISK_WRITE, fd, at, all);
+	return rc < 0 ? as_syscall(rc) : rest_written(fd, iov, n, all, at, pwritev(fd, iov, n, at));
 }
 
 ssize_t
 disk_lmdb_pwrite(int fd, const void *p, size_t n, off_t at)
 {
 	int rc = hook(DISK_WRITE, fd, at, n);
-	return rc < 0 ? as_syscall(rc) : pwrite(fd, p, n, at);
+	const struct iovec whole = {(void *)(uintptr_t)p, n};
+	return rc < 0 ? as_syscall(rc) : rest_written(fd, &whole, 1, n, at, pwrite(fd, p, n, at));
 }
 
 int

@@ -284,6 +284,26 @@ check_names(struct request *r, const struct doc *list)
 	}
 }
 
+static bool
+has_empty(const struct doc *d)
+{
+	if (d->type != DOC_LIST && d->type != DOC_MAP)
+		return false;
+	DOC_EACH (m, d)
+		if (has_empty(m))
+			return true;
+	return doc_len(d) == 0;
+}
+
+/* canonical_of: the object in the form that is compared. Empty lists go from a copy only: they are values of their own
+ * until the object was validated, and defaults look at what is absent. NULL = no memory. */
+static struct doc *
+canonical_of(struct request *r, const struct schema_type *t, struct doc *obj)
+{
+	struct doc *d = has_empty(obj) ? doc_copy(r->a, obj) : obj;
+	return d && schema_order(r->a, t, d) == 0 ? d : NULL;
+}
+
 struct doc *
 managed_track(struct request *r, struct doc *obj)
 {
@@ -302,17 +322,17 @@ managed_track(struct request *r, struct doc *obj)
 	m = known_before(r, sent, live, &none);
 	if (none)
 		return NULL;
-	const struct doc *from = before(r);
-	int rc = from && schema_order(r->a, op.type, obj) == 0 ? 0 : -ENOMEM;
+	const struct doc *from = before(r), *to = from ? canonical_of(r, op.type, obj) : NULL;
+	int rc = to ? 0 : -ENOMEM;
 	if (rc == 0 && request_is_scale(r)) {
 		struct managed scale = {0};
 		rc = managed_to_scale(r, live, &scale);
 		if (rc == 0)
-			rc = managed_update(&op, &scale, from, obj);
+			rc = managed_update(&op, &scale, from, to);
 		if (rc == 0)
 			rc = managed_from_scale(r, live, &scale, &m);
 	} else if (rc == 0) {
-		rc = managed_update(&op, &m, from, obj);
+		rc = managed_update(&op, &m, from, to);
 	}
 	if (rc < 0) /* what cannot be tracked is written all the same */
 		return live ? doc_copy(r->a, live) : NULL;

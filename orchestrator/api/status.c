@@ -100,7 +100,7 @@ enum step
 request_reply_bytes(struct request *r, int http, struct str media_type, struct str body)
 {
 	request_warnings_send(r);
-	if (arena_failed(r->a) && http < 400) {
+	if (arena_failed(r->a) && (http < 400 || http >= 500)) { /* whatever failed: that is why */
 		http = 413;
 		media_type = STR("application/json");
 		body = STR(

@@ -5,6 +5,12 @@
 
 #include "base/disk.c"
 #include "base/disk_sim.c"
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char *
 path_of(const char *name)
@@ -95,6 +101,28 @@ refuse(void *arg, enum disk_op op, int fd, off_t at, size_t n)
 	(void)fd, (void)at, (void)n;
 	seen[op]++;
 	return op == *(enum disk_op *)arg ? -ENOSPC : 0;
+}
+
+/* A disk that takes a part of a write only: LMDB made EIO of it, and who asked was told that the store is broken. */
+TEST(a_short_write_says_what_stopped_it)
+{
+	const struct rlimit small = {8192, 8192};
+	char page[4096] = {1};
+	struct iovec iov[3] = {{page, 4096}, {page, 4096}, {page, 4096}};
+	int status = -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		int fd = open(path_of("short"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		signal(SIGXFSZ, SIG_IGN);
+		if (fd < 0 || setrlimit(RLIMIT_FSIZE, &small) < 0)
+			_exit(1);
+		if (disk_lmdb_pwritev(fd, iov, 2, 0) != 8192)
+			_exit(2);
+		errno = 0;
+		_exit(disk_lmdb_pwritev(fd, iov, 3, 0) == -1 && errno == EFBIG ? 0 : 3);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK_INT(status, 0);
 }
 
 TEST(hooks_fail_every_way_of_writing)
