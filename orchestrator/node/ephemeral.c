@@ -30,6 +30,24 @@ ephemeral_spec(const struct core_v1_pod_spec *s, size_t i)
 	return (const struct core_v1_container *)&s->ephemeral_containers[i];
 }
 
+int
+ephemeral_target(const struct ctr *c, struct str *ret_id, struct err *e)
+{
+	const struct core_v1_pod_spec *s = &c->pod->o->spec;
+	for (size_t i = 0; c->kind == CTR_EPHEMERAL && i < s->n_ephemeral_containers; i++) {
+		const struct core_v1_ephemeral_container *x = &s->ephemeral_containers[i];
+		if (!str_eq_c(x->name, c->name) || !x->target_container_name.n)
+			continue;
+		const struct ctr *target = pod_ctr(c->pod, x->target_container_name);
+		if (!target || !ctr_running(target))
+			return err_set(e, -ENOENT, R_UNKNOWN,
+				"unable to find target container " STR_FMT,
+				STR_ARG(x->target_container_name));
+		*ret_id = str_c(target->id);
+	}
+	return 0;
+}
+
 void
 ephemerals_take(struct pod *p)
 {

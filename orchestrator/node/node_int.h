@@ -306,6 +306,8 @@ void ephemerals_take(struct pod *p);
 void ephemerals_sync(struct pod *p);                   /* starts those that never ran */
 bool ephemerals_stop(struct pod *p, int64_t grace_ns); /* true: none runs */
 void ephemerals_free(struct pod *p);
+/* ephemeral_target: the run whose processes c is to see; ret stays as it is when c names none, or is none of these. */
+int ephemeral_target(const struct ctr *c, struct str *ret_id, struct err *e);
 /* ephemeral_spec: the i-th one's description, as a container's; borrowed. */
 const struct core_v1_container *ephemeral_spec(const struct core_v1_pod_spec *s, size_t i);
 /* pod_spec.c */

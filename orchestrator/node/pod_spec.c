@@ -385,6 +385,8 @@ spec_fill(struct making *m)
 	if (rc == 0)
 		rc = mounts_fill(m);
 	if (rc == 0)
+		rc = ephemeral_target(c, &m->r.pids_of, &m->e);
+	if (rc == 0)
 		rc = files_fill(m);
 	if (rc < 0)
 		return rc;

@@ -539,7 +539,7 @@ restart_wanted(struct str policy, bool sidecar, bool init, int exit_code)
 const char *
 pod_phase(const struct phase_in *v, size_t n, struct str restart_policy, bool terminating)
 {
-	size_t pending = 0, running = 0, waiting = 0, good = 0, bad = 0;
+	size_t pending = 0, running = 0, waiting = 0, bad = 0;
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].init) {
 			if (v[i].restarts)
@@ -556,7 +556,6 @@ pod_phase(const struct phase_in *v, size_t n, struct str restart_policy, bool te
 					restart_wanted(
 						restart_policy, false, false, v[i].exit_code));
 			waiting += again;
-			good += !again && v[i].exit_code == 0;
 			bad += !again && v[i].exit_code != 0;
 		} else if (v[i].created) { /* made anew */
 			waiting += !terminating;

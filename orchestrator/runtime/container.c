@@ -473,6 +473,9 @@ container_ended(struct container *c, bool known, int status, int64_t at_ns)
 	c->ending = true;
 	r->phase = PHASE_RUNNING;
 	r->finished_ns = at_ns ? at_ns : clock_wall_ns();
+	/* One that ends at once may be gone before it was seen to run. */
+	if (r->started_ns > r->finished_ns)
+		r->started_ns = r->finished_ns;
 	r->exit_code = 255;
 	r->reason = STR("Unknown");
 	if (known) {

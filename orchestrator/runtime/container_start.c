@@ -307,6 +307,20 @@ image_mounts(struct container *c, struct launch *l)
 	return arena_failed(l->a) ? -ENOMEM : 0;
 }
 
+/* pids_join: it lives among the processes of another container; that one's process stands for their namespace. */
+static int
+pids_join(struct container *c, struct launch *l)
+{
+	const struct container *other = container_find(c->rt, c->rec.spec.pids_of);
+
+	if (!other || other->sandbox != c->sandbox || other->rec.phase != PHASE_RUNNING ||
+		other->exited || other->pidfd < 0)
+		return -ESRCH;
+	l->ns[NS_PID] = fcntl(other->pidfd, F_DUPFD_CLOEXEC, 3);
+	l->new_pid_ns = false;
+	return l->ns[NS_PID] < 0 ? -errno : 0;
+}
+
 static int
 launch_make(struct container *c)
 {
@@ -327,8 +341,11 @@ launch_make(struct container *c)
 			l->shm = arena_fmt(
 				l->a, "%s/shm/" STR_FMT, c->rt->run_path, STR_ARG(s->rec.id))
 					 .p;
-		rc = image_mounts(c, l);
+		if (c->rec.spec.pids_of.n && l->new_pid_ns)
+			rc = pids_join(c, l);
 	}
+	if (!rc)
+		rc = image_mounts(c, l);
 	if (rc) {
 		launch_free(l);
 		return rc;

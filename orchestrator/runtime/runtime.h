@@ -355,6 +355,8 @@ struct runtime_container_spec {
 	bool no_new_privs;
 	bool read_only_rootfs;
 	bool unmasked_proc; /* procMount: Unmasked */
+	/* Container of the same sandbox whose processes it sees, and which must run when it starts; "" = its own. */
+	struct str pids_of;
 	enum runtime_seccomp seccomp;
 	struct str seccomp_profile; /* LOCALHOST: path below config.seccomp_dir */
 	struct runtime_limits limits;

@@ -144,6 +144,7 @@ static const struct pack_field container_spec_fields[] = {
 	PACK_FIELD(38, PACK_64, T, log_max_bytes),
 	PACK_FIELD(39, PACK_32, T, log_max_files),
 	PACK_FIELD(40, PACK_STR, T, data),
+	PACK_FIELD(41, PACK_STR, T, pids_of),
 };
 const struct pack_table state_container_spec_table = TABLE(container_spec_fields, T);
 #undef T

@@ -6,7 +6,7 @@
 # the cache; made once for each content). tests/images/image.sh says how the folder is laid out.
 #
 #   e2e/agnhost:2.66.1, :2.55     /agnhost and the tools that tests call in its shell; a user with a group of the image
-#   e2e/busybox:1.37.0-2          static busybox, all its names; its sh is bash, see below
+#   e2e/busybox:1.37.0-2          static busybox, all its names; sh: see sh.c
 #   e2e/nginx:1.27.0-2, :1.28.0-2 nginx that answers on port 80
 #   e2e/kitten:1.8, e2e/nautilus:1.8     agnhost that serves /data.json
 #   e2e/nonewprivs:1.4            a setuid program that prints its effective user
@@ -24,7 +24,7 @@ release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 # shellcheck disable=SC2046
 set -- $("$top/tests/peers/build.sh" agnhost nonewprivs sample-apiserver etcd)
 agnhost=$1 nnp=$2 sample=$3 etcd=$4
-key=$({ cat "$here/images.sh" "$here/pause.c" "$top/tests/images/image.sh" "$top/tests/images/packages.sh" && echo "$@"; } |
+key=$({ cat "$here/images.sh" "$here/pause.c" "$here/sh.c" "$top/tests/images/image.sh" "$top/tests/images/packages.sh" && echo "$@"; } |
 	sha256sum | cut -c1-16)
 done=$cache/images/conformance-$key-$release-$(id -u)
 [ -d "$done" ] && { echo "$done"; exit 0; }
@@ -52,8 +52,8 @@ mkdir -p "$bb/bin" "$bb/tmp" "$bb/etc" "$bb/root" "$bb/home" "$bb/usr/bin" "$bb/
 chmod 1777 "$bb/tmp"
 unpack "$work/bb" busybox-static bash-static
 cp "$(find "$work/bb" -path '*bin/busybox' -type f)" "$bb/bin/busybox"
-# The shell of Debian's busybox does not pass on variables that no shell could name, as "data-1"; specs look for them.
-cp "$(find "$work/bb" -path '*bin/bash-static' -type f)" "$bb/bin/sh"
+cp "$(find "$work/bb" -path '*bin/bash-static' -type f)" "$bb/bin/bash"
+musl-gcc -O2 -static -o "$bb/bin/sh" "$here/sh.c"
 names_of "$bb/bin/busybox" "$bb/bin"
 ln -s ../../bin/env "$bb/usr/bin/env"
 printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n' >"$bb/etc/passwd"

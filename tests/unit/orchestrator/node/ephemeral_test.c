@@ -32,6 +32,14 @@ TEST(a_container_that_is_added_to_a_running_pod_is_not_told_of)
 		"\"lastState\":{},\"ready\":false,\"restartCount\":0,\"image\":\"r.test/b:1\","
 		"\"imageID\":\"\"}]");
 	CHECK_STR(str_c(phase_now(&p)), "Pending"); /* by its own containers alone */
+	struct str id = STR("");
+	struct err e = {0};
+	CHECK_INT(ephemeral_target(&main_ctr, &id, &e), 0);
+	CHECK_INT(ephemeral_target(first, &id, &e), 0);
+	list[0].target_container_name = STR("main");
+	CHECK_INT(ephemeral_target(first, &id, &e), -ENOENT); /* it does not run yet */
+	CHECK_STR(str_c(e.msg), "unable to find target container main");
+	CHECK_INT(id.n, 0);
 	ephemerals_free(&p);
 	CHECK(!p.ephemerals);
 }

@@ -503,6 +503,46 @@ pods(void)
 	runtime_free(RT);
 }
 
+static void
+lookers_on(void)
+{
+	struct str argv[3];
+	struct runtime_container_spec s = {0};
+	struct result r = {0};
+	char first[RUNTIME_ID_LEN + 1];
+
+	up();
+	s = shell_spec("sleep 1234 & sleep 1000", argv);
+	create(&s);
+	start();
+	memcpy(first, CT, sizeof(first));
+	s = shell_spec("ps; echo pid $$; ls /proc/1/root/tmp && echo files; sleep 1000", argv);
+	s.pids_of = str_c(first);
+	create(&s);
+	start();
+	AWAIT(str_find(log_all(), STR("files\n")) >= 0);
+	CHECK(str_find(log_all(), STR("sleep 1234")) >= 0);
+	CHECK(str_find(log_all(), STR("pid 1\n")) < 0);
+	/* It ends with the processes it looks at. */
+	CHECK_INT(runtime_container_stop(RT, str_c(first), 0, on_result, &r), 0);
+	OK(r);
+	AWAIT(view().state == RUNTIME_CONTAINER_EXITED);
+	down();
+	/* Nobody to look at: it does not start. */
+	up();
+	s = shell_spec("echo here", argv);
+	s.pids_of = STR("0123456789abcdef");
+	create(&s);
+	CHECK_INT(runtime_container_start(RT, str_c(CT), on_result, &r), -ESRCH);
+	down();
+}
+
+TEST(a_container_for_looking_into_another_does_not_see_its_processes)
+{
+	HOST_NEEDED();
+	HOST_RUN(lookers_on);
+}
+
 TEST(pod_shares_what_it_should)
 {
 	HOST_NEEDED();
