@@ -279,6 +279,43 @@ TEST(what_a_webhook_adds_gets_its_defaults_and_is_checked)
 	hx_close(&x);
 }
 
+/* The plugins that had seen the pod already passed over what a webhook added: a sidecar had no token. */
+TEST(a_container_that_a_webhook_adds_gets_a_token_as_the_others)
+{
+	struct hooks_fixture x;
+	struct doc *d = NULL;
+	size_t n = 0;
+	hx_open(&x);
+	struct arena *a = arena_new(0);
+	CHECK_INT(hcall(&x,
+			  &(struct client_req){CORE, .verb = CLIENT_CREATE,
+				  .resource = STR("serviceaccounts"), .ns = STR("default"),
+				  .body = STR("{\"metadata\":{\"name\":\"default\"}}")}),
+		201);
+	CHECK_INT(
+		hook(&x, true, "a", "/sidecar",
+			"\"rules\":[{\"apiGroups\":[\"\"],\"apiVersions\":[\"v1\"],\"resources\":["
+			"\"pods\"],\"operations\":[\"CREATE\"]}]"),
+		201);
+	CHECK_INT(
+		hcall(&x,
+			&(struct client_req){CORE, .verb = CLIENT_CREATE, .resource = STR("pods"),
+				.ns = STR("default"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":["
+					"{\"name\":\"c\",\"image\":\"i\"}]}}")}),
+		201);
+	CHECK_INT(doc_parse_json(a, str_c(x.f.body.data), NULL, &d, NULL), 0);
+	DOC_EACH (c, doc_at(d, "spec.containers")) {
+		CHECK_INT(doc_len(doc_get(c, STR("volumeMounts"))), 1);
+		n++;
+	}
+	CHECK_INT(n, 2);
+	CHECK_INT(doc_len(doc_at(d, "spec.volumes")), 1);
+	arena_free(a);
+	hx_close(&x);
+}
+
 TEST(what_the_server_owns_of_an_object_no_webhook_changes)
 {
 	struct hooks_fixture x;
