@@ -49,16 +49,19 @@ static void
 add_token(struct request *r, struct doc *spec)
 {
 	char suffix[8];
-	bool used = false;
+	bool used = false, there = false;
 	struct doc *v = NULL;
-	DOC_EACH (have, doc_get(spec, S("volumes")))
-		if (str_starts(doc_get_str(have, S("name")), S("kube-api-access-")))
-			return;
 	rand_suffix(suffix, 5);
 	struct str name = arena_fmt(r->a, "kube-api-access-%s", suffix);
+	DOC_EACH (have, doc_get(spec, S("volumes"))) {
+		if (there || !str_starts(doc_get_str(have, S("name")), S("kube-api-access-")))
+			continue;
+		name = doc_get_str(have, S("name"));
+		there = true;
+	}
 	mount_token(r->a, doc_get(spec, S("initContainers")), name, &used);
 	mount_token(r->a, doc_get(spec, S("containers")), name, &used);
-	if (!used || doc_parse_json(r->a, str_c(token_volume), NULL, &v, NULL) < 0)
+	if (!used || there || doc_parse_json(r->a, str_c(token_volume), NULL, &v, NULL) < 0)
 		return;
 	doc_set_str(r->a, v, S("name"), name);
 	struct doc *volumes = doc_ensure_list(r->a, spec, S("volumes"));

@@ -134,41 +134,38 @@ check_rule(const struct schema_spot *s, const struct doc *rule, const char *at)
 
 #define URL_FORM "; desired format: https://host[/path]"
 
+/* url_fault: what Go's parser has against it; NULL = nothing. */
+static const char *
+url_fault(struct str url, struct str host)
+{
+	for (size_t i = 0; i < url.n; i++)
+		if ((unsigned char)url.p[i] < 0x20 || url.p[i] == 0x7f)
+			return "net/url: invalid control character in URL";
+	if (url.n && url.p[0] == ':')
+		return "missing protocol scheme";
+	return str_find_char(host, ' ') >= 0 ? "invalid character \" \" in host name" : NULL;
+}
+
 static void
 check_url(const struct schema_spot *s, struct str url, const char *at)
 {
-	struct str scheme = STR(""), rest = url, host, before, query = STR(""), fragment = STR("");
+	struct str scheme = STR(""), host = STR(""), rest = url, before, query, fragment;
 	struct arena *a = s->errs->a;
-	ptrdiff_t colon = str_find(url, STR("://"));
 
-	for (size_t i = 0; i < url.n; i++) {
-		if ((unsigned char)url.p[i] > 0x20 && url.p[i] != 0x7f)
-			continue;
-		REQUIRED(arena_fmt(a,
-				 "url must be a valid URL: parse \"" STR_FMT
-				 "\": net/url: invalid control character in URL" URL_FORM,
-				 STR_ARG(url))
-				 .p,
-			"%s", at);
-		return;
-	}
-	if (url.n && url.p[0] == ':') {
-		REQUIRED(arena_fmt(a,
-				 "url must be a valid URL: parse \"" STR_FMT
-				 "\": missing protocol scheme" URL_FORM,
-				 STR_ARG(url))
-				 .p,
-			"%s", at);
-		return;
-	}
 	str_cut(rest, '#', &rest, &fragment);
 	str_cut(rest, '?', &rest, &query);
+	ptrdiff_t colon = str_find(rest, STR("://"));
 	if (colon >= 0) {
-		scheme = lower_text(a, str_sub(url, 0, (size_t)colon));
-		host = str_sub(rest, (size_t)colon + 3, SIZE_MAX);
-		str_cut(host, '/', &host, &before);
-	} else {
-		host = STR("");
+		scheme = lower_text(a, str_sub(rest, 0, (size_t)colon));
+		str_cut(str_sub(rest, (size_t)colon + 3, SIZE_MAX), '/', &host, &before);
+	}
+	const char *fault = url_fault(url, host);
+	if (fault) {
+		REQUIRED(arena_fmt(a, "url must be a valid URL: parse \"" STR_FMT "\": %s" URL_FORM,
+				 STR_ARG(url), fault)
+				 .p,
+			"%s", at);
+		return;
 	}
 	if (!str_eq_c(scheme, "https"))
 		INVALID(scheme, "'https' is the only allowed URL scheme" URL_FORM, "%s", at);
@@ -223,9 +220,10 @@ check_client(const struct schema_spot *s, const struct doc *c, const char *at)
 		check_url(s, doc_as_str(url), arena_fmt(a, "%s.url", at).p);
 		return;
 	}
-	if (text(service, "name").n == 0)
-		REQUIRED(NULL, "%s.service.name", at);
+	/* Each is told under the other's name, as upstream does. */
 	if (text(service, "namespace").n == 0)
+		REQUIRED(NULL, "%s.service.name", at);
+	if (text(service, "name").n == 0)
 		REQUIRED(NULL, "%s.service.namespace", at);
 	if (!is_port(number(service, "port")))
 		INVALID_INT(number(service, "port"),

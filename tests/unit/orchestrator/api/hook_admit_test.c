@@ -279,6 +279,43 @@ TEST(what_a_webhook_adds_gets_its_defaults_and_is_checked)
 	hx_close(&x);
 }
 
+/* The plugins that had seen the pod already passed over what a webhook added: a sidecar had no token. */
+TEST(a_container_that_a_webhook_adds_gets_a_token_as_the_others)
+{
+	struct hooks_fixture x;
+	struct doc *d = NULL;
+	size_t n = 0;
+	hx_open(&x);
+	struct arena *a = arena_new(0);
+	CHECK_INT(hcall(&x,
+			  &(struct client_req){CORE, .verb = CLIENT_CREATE,
+				  .resource = STR("serviceaccounts"), .ns = STR("default"),
+				  .body = STR("{\"metadata\":{\"name\":\"default\"}}")}),
+		201);
+	CHECK_INT(
+		hook(&x, true, "a", "/sidecar",
+			"\"rules\":[{\"apiGroups\":[\"\"],\"apiVersions\":[\"v1\"],\"resources\":["
+			"\"pods\"],\"operations\":[\"CREATE\"]}]"),
+		201);
+	CHECK_INT(
+		hcall(&x,
+			&(struct client_req){CORE, .verb = CLIENT_CREATE, .resource = STR("pods"),
+				.ns = STR("default"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":["
+					"{\"name\":\"c\",\"image\":\"i\"}]}}")}),
+		201);
+	CHECK_INT(doc_parse_json(a, str_c(x.f.body.data), NULL, &d, NULL), 0);
+	DOC_EACH (c, doc_at(d, "spec.containers")) {
+		CHECK_INT(doc_len(doc_get(c, STR("volumeMounts"))), 1);
+		n++;
+	}
+	CHECK_INT(n, 2);
+	CHECK_INT(doc_len(doc_at(d, "spec.volumes")), 1);
+	arena_free(a);
+	hx_close(&x);
+}
+
 TEST(what_the_server_owns_of_an_object_no_webhook_changes)
 {
 	struct hooks_fixture x;
@@ -537,24 +574,103 @@ TEST(connections_into_pods_are_asked_about)
 	hx_close(&x);
 }
 
-/* A service is reached at a ready endpoint that is a pod; here there is none. */
-TEST(a_service_without_endpoints_cannot_be_asked)
+/* A service is reached at a ready endpoint of it that is the address of a pod, as the pod says too. */
+TEST(a_service_is_asked_where_its_pods_are_and_nowhere_else)
 {
-	struct hooks_fixture x;
-	char body[256];
 	static const char made[] =
-		"{\"metadata\":{\"name\":\"s\"},\"webhooks\":[{\"name\":\"s.example.com\",\"clientConfig\":{"
-		"\"service\":{\"namespace\":\"default\",\"name\":\"hook\",\"path\":\"/p\"}},"
-		"\"sideEffects\":\"None\",\"admissionReviewVersions\":[\"v1\"]," ON_CM(
+		"{\"metadata\":{\"name\":\"s\"},\"webhooks\":[{\"name\":\"s.example.com\","
+		"\"clientConfig\":{\"service\":{\"namespace\":\"default\",\"name\":\"hook\",\"path\":\"/p\"},"
+		"\"caBundle\":\"%s\"},\"sideEffects\":\"None\",\"admissionReviewVersions\":[\"v1\"]," ON_CM(
 			"\"CREATE\"") "}]}";
+	struct hooks_fixture x;
+	struct buf b = BUF_INIT;
 	hx_open(&x);
+	buf_fmt(&b, made, x.ca64.data);
 	CHECK_INT(hcall(&x,
 			  &(struct client_req){HOOKS, .verb = CLIENT_CREATE,
 				  .resource = STR("validatingwebhookconfigurations"),
-				  .body = str_c(made)}),
+				  .body = buf_view(&b)}),
 		201);
 	CHECK_INT(make_cm(&x, "\"name\":\"c\""), 500);
-	snprintf(body, sizeof(body), "Post \\\"https://hook.default.svc:443/p?timeout=10s\\\": ");
-	CHECK(says(&x.f, body));
+	CHECK(says(&x.f,
+		"Post \\\"https://hook.default.svc:443/p?timeout=10s\\\": service \\\"hook\\\" not found"));
+	CHECK_INT(
+		hcall(&x,
+			&(struct client_req){CORE, .verb = CLIENT_CREATE,
+				.resource = STR("services"), .ns = STR("default"),
+				.body = STR(
+					"{\"metadata\":{\"name\":\"hook\"},\"spec\":{\"clusterIP\":"
+					"\"None\",\"ports\":[{\"port\":8443}]}}")}),
+		201);
+	CHECK_INT(make_cm(&x, "\"name\":\"c\""), 500);
+	CHECK(says(&x.f, "no service port 443 found for service \\\"hook\\\""));
+	CHECK_INT(hcall(&x,
+			  &(struct client_req){CORE, .verb = CLIENT_PATCH_MERGE,
+				  .resource = STR("services"), .ns = STR("default"),
+				  .name = STR("hook"),
+				  .body = STR("{\"spec\":{\"ports\":[{\"port\":443}]}}")}),
+		200);
+	/* the machine itself, by an endpoint that anybody may write */
+	buf_clear(&b);
+	buf_fmt(&b,
+		"{\"metadata\":{\"name\":\"e\",\"labels\":{\"kubernetes.io/service-name\":\"hook\"}},"
+		"\"addressType\":\"IPv4\",\"endpoints\":[{\"addresses\":[\"10.0.0.1\"],\"conditions\":{"
+		"\"ready\":true}}],\"ports\":[{\"name\":\"\",\"port\":%u}]}",
+		x.bound.port);
+	CHECK_INT(hcall(&x,
+			  &(struct client_req){.group = STR("discovery.k8s.io"),
+				  .version = STR("v1"),
+				  .verb = CLIENT_CREATE,
+				  .resource = STR("endpointslices"),
+				  .ns = STR("default"),
+				  .body = buf_view(&b)}),
+		201);
+	CHECK_INT(make_cm(&x, "\"name\":\"c\""), 500);
+	CHECK(says(&x.f, "no endpoints available for service \\\"hook\\\""));
+	CHECK_INT(x.asked, 0);
+	buf_release(&b);
+	hx_close(&x);
+}
+
+static void
+stored(struct store_txn *t)
+{
+	*(bool *)t->arg = true;
+}
+
+/* What may no longer be made is still there from before. */
+TEST(a_webhook_with_side_effects_is_not_asked_on_a_dry_run)
+{
+	struct hooks_fixture x;
+	struct buf b = BUF_INIT;
+	bool done = false;
+	hx_open(&x);
+	buf_fmt(&b,
+		"{\"metadata\":{\"name\":\"old\"},\"webhooks\":[{\"name\":\"old.example.com\","
+		"\"clientConfig\":{\"url\":\"https://127.0.0.1:%u/allow\",\"caBundle\":\"%s\"},"
+		"\"sideEffects\":\"Some\",\"namespaceSelector\":{},\"objectSelector\":{},\"failurePolicy\":\"Ignore\",\"admissionReviewVersions\":["
+		"\"v1\"]," ON_CM("\"CREATE\"") "}]}",
+		x.bound.port, x.ca64.data);
+	int res = store_resource(
+		x.f.store, STR("admissionregistration.k8s.io/validatingwebhookconfigurations"));
+	CHECK(res >= 0);
+	struct store_op op = {.kind = STORE_PUT,
+		.key = {(uint32_t)res, STR(""), STR("old")},
+		.body = buf_view(&b),
+		.schema_id = API_SCHEMA_ID};
+	struct store_txn txn = {
+		.ops = &op, .n_ops = 1, .reply_to = x.f.loop, .done = stored, .arg = &done};
+	store_commit(x.f.store, &txn);
+	while (!done)
+		loop_turn(x.f.loop, -1);
+	CHECK_INT(hcall(&x,
+			  &(struct client_req){CM, .verb = CLIENT_CREATE, .dry_run = true,
+				  .body = STR("{\"metadata\":{\"name\":\"c\"}}")}),
+		400);
+	CHECK(says(&x.f, "admission webhook \\\"old.example.com\\\" does not support dry run"));
+	CHECK_INT(x.asked, 0);
+	CHECK_INT(make_cm(&x, "\"name\":\"c\""), 201);
+	CHECK_INT(x.asked, 1);
+	buf_release(&b);
 	hx_close(&x);
 }

@@ -30,6 +30,9 @@ static const struct {
 		"[{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":7}]"},
 	{"/volume", "\"allowed\":true",
 		"[{\"op\":\"add\",\"path\":\"/spec/initContainers\",\"value\":[{\"name\":\"i\",\"image\":\"i\"}]}]"},
+	{"/sidecar", "\"allowed\":true",
+		"[{\"op\":\"add\",\"path\":\"/spec/containers/-\",\"value\":{\"name\":\"sidecar\","
+		"\"image\":\"i\"}}]"},
 	{"/wrong-type", "\"allowed\":true", "[{\"op\":\"add\",\"path\":\"/data\",\"value\":7}]"},
 	{"/nowhere", "\"allowed\":true", "[{\"op\":\"remove\",\"path\":\"/spec/none\"}]"},
 };
