@@ -86,7 +86,7 @@ doc_map(struct arena *a)
 }
 
 static struct doc *
-copy_at(struct arena *a, const struct doc *d, unsigned depth)
+copy_at(struct arena *a, const struct doc *d, bool lent, unsigned depth)
 {
 	struct doc *copy = d && depth < DOC_MAX_WALK ? doc_new(a, d->type) : NULL;
 	if (!copy)
@@ -107,18 +107,18 @@ copy_at(struct arena *a, const struct doc *d, unsigned depth)
 		copy->d = d->d;
 		break;
 	case DOC_STR:
-		copy->s = arena_str(a, d->s);
+		copy->s = lent ? d->s : arena_str(a, d->s);
 		if (!copy->s.p)
 			return NULL;
 		break;
 	case DOC_LIST:
 	case DOC_MAP:
 		for (const struct doc *child = d->first; child; child = child->next) {
-			struct doc *v = copy_at(a, child, depth + 1);
+			struct doc *v = copy_at(a, child, lent, depth + 1);
 			if (!v)
 				return NULL;
 			v->dup = child->dup;
-			v->key = arena_str(a, child->key);
+			v->key = lent ? child->key : arena_str(a, child->key);
 			if (child->key.p && !v->key.p)
 				return NULL;
 			doc_append(copy, v);
@@ -131,7 +131,13 @@ copy_at(struct arena *a, const struct doc *d, unsigned depth)
 struct doc *
 doc_copy(struct arena *a, const struct doc *d)
 {
-	return copy_at(a, d, 0);
+	return copy_at(a, d, false, 0);
+}
+
+struct doc *
+doc_lend(struct arena *a, const struct doc *d)
+{
+	return copy_at(a, d, true, 0);
 }
 
 /* ---- access ---- */

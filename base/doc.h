@@ -80,6 +80,8 @@ int doc_expand(struct arena *a, struct doc *d);
 /* doc_copy: deep copy into a, strings copied too. The copy has no key and no sibling. NULL = the
  * arena failed or the tree is deeper than DOC_MAX_WALK. */
 struct doc *doc_copy(struct arena *a, const struct doc *d);
+/* doc_lend: the same, but strings are d's own: for a tree that is changed and does not outlive d. */
+struct doc *doc_lend(struct arena *a, const struct doc *d);
 
 /* Access; every function accepts NULL documents and wrong types and then gives "absent". */
 struct doc *doc_get(const struct doc *map, struct str key);

@@ -312,8 +312,7 @@ bool doc_list_has(const struct doc *list, struct str s);
 bool is_status_kind(const struct api_resource *res);
 
 /* managed_track: the managedFields that this write leaves behind, as a raw value; NULL = none. obj: what was
- * sent or came of a patch, conformed and defaulted, before the server's own; it loses its managedFields and
- * gets its canonical form. */
+ * sent or came of a patch, conformed and defaulted, before the server's own; it loses its managedFields. */
 struct doc *managed_track(struct request *r, struct doc *obj);
 /* managed_virtual: the same for what is not stored: into r->obj, where it has metadata. */
 void managed_virtual(struct request *r);

@@ -186,9 +186,9 @@ owners_of(struct request *r, const struct doc *live, struct managed *ret)
 	struct managed m = managed_of(list);
 	int rc = 0;
 	if (request_is_scale(r)) {
-		rc = managed_to_scale(r, list, &m);
+		rc = managed_to_scale(r->a, list, &m);
 	} else if (!m.unread && !r->created) {
-		struct managed_op op = managed_op_of(r, STR("before-first-apply"));
+		struct managed_op op = managed_op_of(r, r->a, STR("before-first-apply"));
 		const struct doc *nothing = object_empty(r);
 		rc = nothing ? managed_update(&op, &m, nothing, live) : -ENOMEM;
 	}
@@ -284,7 +284,7 @@ keep_owners(struct request *r, const struct managed *m)
 	struct managed all = *m;
 	int rc = 0;
 	if (request_is_scale(r))
-		rc = managed_from_scale(r, doc_get(meta_of(r->old), STR("managedFields")), m, &all);
+		rc = managed_from_scale(r, r->a, doc_get(meta_of(r->old), STR("managedFields")), m, &all);
 	r->managed = rc == 0 ? managed_write(r->a, &all) : NULL;
 	return rc;
 }
@@ -292,7 +292,7 @@ keep_owners(struct request *r, const struct managed *m)
 enum step
 apply_patch(struct request *r)
 {
-	struct managed_op op = managed_op_of(r, r->opt.field_manager);
+	struct managed_op op = managed_op_of(r, r->a, r->opt.field_manager);
 	struct managed_applied done = {0};
 	struct managed m = {0};
 	struct doc *config = NULL;

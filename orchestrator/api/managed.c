@@ -95,21 +95,21 @@ agent_name(struct request *r)
 
 /* Objects of several groups: the same one as another group names it. */
 static bool
-other_view(void *arg, struct str api_version, const struct doc *from, const struct doc *to,
+other_view(void *arg, struct arena *a, struct str api_version, const struct doc *from, const struct doc *to,
 	struct managed_view *ret)
 {
 	struct request *r = arg;
 	struct str group, version;
-	struct doc *both[2] = {doc_copy(r->a, from), doc_copy(r->a, to)};
+	struct doc *both[2] = {doc_lend(a, from), doc_lend(a, to)};
 	schema_api_version_split(api_version, &group, &version);
 	const struct api_resource *res = api_resource_find(
 		r->server, group, version, r->res->plural);
 	if (!res || res->stored != r->res->stored || !both[0] || !both[1])
 		return false;
 	for (size_t i = 0; i < 2; i++) {
-		object_convert(r->a, r->res, both[i], true);
-		object_convert(r->a, res, both[i], false);
-		if (schema_order(r->a, res->kind->type, both[i]) < 0)
+		object_convert(a, r->res, both[i], true);
+		object_convert(a, res, both[i], false);
+		if (schema_order(a, res->kind->type, both[i]) < 0)
 			return false;
 	}
 	*ret = (struct managed_view){res->kind->type, both[0], both[1]};
@@ -123,11 +123,11 @@ request_is_scale(const struct request *r)
 }
 
 struct managed_op
-managed_op_of(struct request *r, struct str manager)
+managed_op_of(struct request *r, struct arena *a, struct str manager)
 {
 	char now[40];
 	const struct schema_kind *k = r->res->kind;
-	struct managed_op op = {.a = r->a,
+	struct managed_op op = {.a = a,
 		.type = request_is_scale(r) ? r->sub->schema->type : k->type,
 		.manager = manager,
 		.api_version = request_is_scale(r) ? STR("autoscaling/v1")
@@ -135,7 +135,7 @@ managed_op_of(struct request *r, struct str manager)
 		.subresource = r->sub ? r->sub->name : STR_NONE,
 		.view = other_view,
 		.arg = r};
-	op.now = arena_str(r->a, str_from(now, rfc3339_format(r->wall_ns, 0, now)));
+	op.now = arena_str(a, str_from(now, rfc3339_format(r->wall_ns, 0, now)));
 	resets(r, &op);
 	return op;
 }
@@ -149,21 +149,21 @@ managed_manager(struct request *r)
 /* ---- scales ---------------------------------------------------------------------------------------- */
 
 static const struct fields *
-replicas(struct request *r)
+replicas(struct arena *a)
 {
-	return fields_path(r->a, "spec.replicas");
+	return fields_path(a, "spec.replicas");
 }
 
 int
-managed_to_scale(struct request *r, const struct doc *list, struct managed *ret)
+managed_to_scale(struct arena *a, const struct doc *list, struct managed *ret)
 {
-	const struct fields *path = replicas(r);
+	const struct fields *path = replicas(a);
 	struct managed all = {0}, out = {0};
-	int rc = managed_read(r->a, list, &all, NULL);
+	int rc = managed_read(a, list, &all, NULL);
 	for (size_t i = 0; rc == 0 && i < all.n; i++) {
-		if (!fields_meet(r->a, all.v[i].set, path))
+		if (!fields_meet(a, all.v[i].set, path))
 			continue;
-		struct managed_entry *e = ARENA_PUSH(r->a, out.v, out.n);
+		struct managed_entry *e = ARENA_PUSH(a, out.v, out.n);
 		if (!e)
 			return -ENOMEM;
 		*e = all.v[i];
@@ -189,30 +189,30 @@ owner_in(const struct managed *m, const struct managed_entry *like)
 
 int
 managed_from_scale(
-	struct request *r, const struct doc *list, const struct managed *scale, struct managed *ret)
+	struct request *r, struct arena *a, const struct doc *list, const struct managed *scale, struct managed *ret)
 {
-	const struct fields *path = replicas(r);
+	const struct fields *path = replicas(a);
 	struct managed all = {0}, out = {0};
-	int rc = managed_read(r->a, list, &all, NULL);
+	int rc = managed_read(a, list, &all, NULL);
 	for (size_t i = 0; rc == 0 && i < all.n; i++) {
 		struct managed_entry e = all.v[i];
-		if (fields_meet(r->a, e.set, path) && owner_in(scale, &e) == scale->n) {
-			e.set = fields_minus(r->a, e.set, path);
+		if (fields_meet(a, e.set, path) && owner_in(scale, &e) == scale->n) {
+			e.set = fields_minus(a, e.set, path);
 			e.text = STR_NONE;
 		}
-		struct managed_entry *to = e.set ? ARENA_PUSH(r->a, out.v, out.n) : NULL;
+		struct managed_entry *to = e.set ? ARENA_PUSH(a, out.v, out.n) : NULL;
 		if (to)
 			*to = e;
 	}
 	for (size_t i = 0; rc == 0 && i < scale->n; i++) {
 		struct managed_entry e = scale->v[i];
-		if (owner_in(&all, &e) < all.n || !fields_meet(r->a, e.set, path))
+		if (owner_in(&all, &e) < all.n || !fields_meet(a, e.set, path))
 			continue;
-		struct managed_entry *to = ARENA_PUSH(r->a, out.v, out.n);
+		struct managed_entry *to = ARENA_PUSH(a, out.v, out.n);
 		if (!to)
 			return -ENOMEM;
 		e.api_version = schema_api_version(
-			r->a, r->res->kind->group, r->res->kind->version);
+			a, r->res->kind->group, r->res->kind->version);
 		e.set = path;
 		e.text = STR_NONE;
 		*to = e;
@@ -236,7 +236,7 @@ object_empty(struct request *r)
 
 /* What is known of the owners before this write; *ret_none: nothing is, and nothing is to be. */
 static struct managed
-known_before(struct request *r, const struct doc *sent, const struct doc *live, bool *ret_none)
+known_before(struct request *r, struct arena *a, const struct doc *sent, const struct doc *live, bool *ret_none)
 {
 	struct managed m = {0};
 	bool counts = sent && !r->sub;
@@ -246,11 +246,11 @@ known_before(struct request *r, const struct doc *sent, const struct doc *live, 
 		*ret_none = !r->created;
 		return m;
 	}
-	buf_init_arena(&b, r->a);
+	buf_init_arena(&b, a);
 	if (counts)
 		doc_write_json(&b, sent);
 	bool same = counts && live && str_eq(buf_view(&b), live->s);
-	if (counts && !same && managed_read(r->a, sent, &m, NULL) == 0 && m.n)
+	if (counts && !same && managed_read(a, sent, &m, NULL) == 0 && m.n)
 		return m;
 	m = managed_of(live);
 	*ret_none = !m.unread && !r->created;
@@ -284,60 +284,73 @@ check_names(struct request *r, const struct doc *list)
 	}
 }
 
-static bool
-has_empty(const struct doc *d)
+/* The worker's room for what ends with a call; made at first use. NULL: no memory. */
+static struct arena *
+worker_scratch(struct api_worker *w)
 {
-	if (d->type != DOC_LIST && d->type != DOC_MAP)
-		return false;
-	DOC_EACH (m, d)
-		if (has_empty(m))
-			return true;
-	return doc_len(d) == 0;
+	if (!w->scratch)
+		w->scratch = arena_new(64u << 20);
+	else
+		arena_clear(w->scratch);
+	return w->scratch;
 }
 
-/* canonical_of: the object in the form that is compared. Empty lists go from a copy only: they are values of their own
- * until the object was validated, and defaults look at what is absent. NULL = no memory. */
-static struct doc *
-canonical_of(struct request *r, const struct schema_type *t, struct doc *obj)
+/* track: the entries as this write leaves them, in the worker's scratch. 0, -errno: it cannot be told. */
+static int
+track(struct request *r, const struct doc *obj, const struct doc *sent, const struct doc *live,
+	struct doc **ret)
 {
-	struct doc *d = has_empty(obj) ? doc_copy(r->a, obj) : obj;
-	return d && schema_order(r->a, t, d) == 0 ? d : NULL;
+	struct arena *a = r->worker->scratch;
+	struct managed_op op = managed_op_of(r, a, managed_manager(r));
+	struct managed scale = {0};
+	bool none = false;
+	struct managed m = known_before(r, a, sent, live, &none);
+	*ret = NULL;
+	if (none)
+		return 0;
+	const struct doc *from = before(r);
+	struct doc *to = doc_lend(a, obj); /* in canonical form; what was sent stays as it is */
+	int rc = from && to ? schema_order(a, op.type, to) : -ENOMEM;
+	if (rc == 0 && request_is_scale(r)) {
+		rc = managed_to_scale(a, live, &scale);
+		if (rc == 0)
+			rc = managed_update(&op, &scale, from, to);
+		if (rc == 0)
+			rc = managed_from_scale(r, a, live, &scale, &m);
+	} else if (rc == 0) {
+		rc = managed_update(&op, &m, from, to);
+	}
+	if (rc == 0)
+		*ret = managed_write(a, &m);
+	return rc == 0 && arena_failed(a) ? -ENOMEM : rc;
 }
+
+/* More than that is not kept: nothing is known of the owners then. */
+#define MANAGED_BYTES_MAX (1024u * 1024)
 
 struct doc *
 managed_track(struct request *r, struct doc *obj)
 {
-	struct doc *meta = meta_of(obj);
+	struct doc *meta = meta_of(obj), *list = NULL;
 	const struct doc *live = r->old ? doc_get(meta_of(r->old), STR("managedFields")) : NULL;
 	struct doc *sent = doc_get(meta, STR("managedFields"));
-	struct managed m;
-	bool none = false;
 	if (sent)
 		doc_remove(meta, sent);
 	if (request_is_apply(r))
 		return r->managed;
 	if (r->sub && r->sub->serve)
 		return live ? doc_copy(r->a, live) : NULL;
-	struct managed_op op = managed_op_of(r, managed_manager(r));
-	m = known_before(r, sent, live, &none);
-	if (none)
-		return NULL;
-	const struct doc *from = before(r), *to = from ? canonical_of(r, op.type, obj) : NULL;
-	int rc = to ? 0 : -ENOMEM;
-	if (rc == 0 && request_is_scale(r)) {
-		struct managed scale = {0};
-		rc = managed_to_scale(r, live, &scale);
-		if (rc == 0)
-			rc = managed_update(&op, &scale, from, to);
-		if (rc == 0)
-			rc = managed_from_scale(r, live, &scale, &m);
-	} else if (rc == 0) {
-		rc = managed_update(&op, &m, from, to);
-	}
+	struct arena *scratch = worker_scratch(r->worker);
+	int rc = scratch ? track(r, obj, sent, live, &list) : -ENOMEM;
 	if (rc < 0) /* what cannot be tracked is written all the same */
-		return live ? doc_copy(r->a, live) : NULL;
-	struct doc *list = managed_write(r->a, &m);
-	if (sent && !r->sub)
+		list = live ? doc_copy(r->a, live) : NULL;
+	else if (list && list->s.n <= MANAGED_BYTES_MAX)
+		list = doc_raw(r->a, arena_str(r->a, list->s));
+	else
+		list = NULL;
+	if (scratch)
+		arena_clear(scratch);
+	if (rc == 0 && sent && !r->sub)
 		check_names(r, list);
 	return list;
 }
@@ -349,6 +362,8 @@ managed_virtual(struct request *r)
 	if (!meta || r->sub || !schema_field_find(r->res->kind->type, STR("metadata")))
 		return;
 	r->created = true;
-	doc_set(meta, STR("managedFields"), managed_track(r, r->obj));
+	struct doc *list = managed_track(r, r->obj);
 	r->created = false;
+	if (schema_order(r->a, r->res->kind->type, r->obj) == 0)
+		doc_set(meta_of(r->obj), STR("managedFields"), list);
 }

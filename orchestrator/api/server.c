@@ -85,10 +85,12 @@ api_worker_free(struct api_worker *w)
 	node_graph_free(w->graph);
 	token_cache_free(w->tokens);
 	hook_cache_free(w->hooks);
+	arena_free(w->scratch);
 	w->rbac = NULL;
 	w->graph = NULL;
 	w->tokens = NULL;
 	w->hooks = NULL;
+	w->scratch = NULL;
 }
 
 unsigned

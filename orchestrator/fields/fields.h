@@ -158,8 +158,8 @@ struct managed_op {
 	struct str manager, api_version, subresource;
 	struct str now;             /* RFC 3339 */
 	const struct fields *reset; /* what such a write cannot set */
-	/* view: from and to in another version; false: nobody knows it, its entries go. NULL = there are none. */
-	bool (*view)(void *arg, struct str api_version, const struct doc *from,
+	/* view: from and to in another version, made in a; false: nobody knows it, its entries go. NULL = there are none. */
+	bool (*view)(void *arg, struct arena *a, struct str api_version, const struct doc *from,
 		const struct doc *to, struct managed_view *ret);
 	void *arg;
 };
