@@ -284,7 +284,8 @@ keep_owners(struct request *r, const struct managed *m)
 	struct managed all = *m;
 	int rc = 0;
 	if (request_is_scale(r))
-		rc = managed_from_scale(r, r->a, doc_get(meta_of(r->old), STR("managedFields")), m, &all);
+		rc = managed_from_scale(
+			r, r->a, doc_get(meta_of(r->old), STR("managedFields")), m, &all);
 	r->managed = rc == 0 ? managed_write(r->a, &all) : NULL;
 	return rc;
 }

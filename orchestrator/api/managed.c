@@ -95,8 +95,8 @@ agent_name(struct request *r)
 
 /* Objects of several groups: the same one as another group names it. */
 static bool
-other_view(void *arg, struct arena *a, struct str api_version, const struct doc *from, const struct doc *to,
-	struct managed_view *ret)
+other_view(void *arg, struct arena *a, struct str api_version, const struct doc *from,
+	const struct doc *to, struct managed_view *ret)
 {
 	struct request *r = arg;
 	struct str group, version;
@@ -188,8 +188,8 @@ owner_in(const struct managed *m, const struct managed_entry *like)
 }
 
 int
-managed_from_scale(
-	struct request *r, struct arena *a, const struct doc *list, const struct managed *scale, struct managed *ret)
+managed_from_scale(struct request *r, struct arena *a, const struct doc *list,
+	const struct managed *scale, struct managed *ret)
 {
 	const struct fields *path = replicas(a);
 	struct managed all = {0}, out = {0};
@@ -211,8 +211,7 @@ managed_from_scale(
 		struct managed_entry *to = ARENA_PUSH(a, out.v, out.n);
 		if (!to)
 			return -ENOMEM;
-		e.api_version = schema_api_version(
-			a, r->res->kind->group, r->res->kind->version);
+		e.api_version = schema_api_version(a, r->res->kind->group, r->res->kind->version);
 		e.set = path;
 		e.text = STR_NONE;
 		*to = e;
@@ -236,7 +235,8 @@ object_empty(struct request *r)
 
 /* What is known of the owners before this write; *ret_none: nothing is, and nothing is to be. */
 static struct managed
-known_before(struct request *r, struct arena *a, const struct doc *sent, const struct doc *live, bool *ret_none)
+known_before(struct request *r, struct arena *a, const struct doc *sent, const struct doc *live,
+	bool *ret_none)
 {
 	struct managed m = {0};
 	bool counts = sent && !r->sub;

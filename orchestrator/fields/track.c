@@ -73,7 +73,8 @@ changes_in(struct versions *c, struct str api_version, struct changes *ret)
 			return 0;
 		}
 	if (!str_eq(api_version, c->op->api_version) &&
-		(!c->op->view || !c->op->view(c->op->arg, c->op->a, api_version, c->from, c->to, &view)))
+		(!c->op->view ||
+			!c->op->view(c->op->arg, c->op->a, api_version, c->from, c->to, &view)))
 		return -ENOENT;
 	int rc = changes_add(c, api_version, &view);
 	if (rc == 0)
