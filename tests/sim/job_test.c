@@ -52,7 +52,7 @@ TEST(an_indexed_job_has_one_pod_for_each_index)
 			-1, 201, NULL, 5},
 		{LOOK("pods", ""), -1, 200,
 			"\"hostname\":\"j-0\"|\"hostname\":\"j-1\"|\"hostname\":\"j-2\"|"
-			"\"generateName\":\"j-2-\"|3*JOB_COMPLETION_INDEX|"
+			"\"generateName\":\"j-2-\"|3*\"name\":\"JOB_COMPLETION_INDEX\"|"
 			"2*\"batch.kubernetes.io/job-completion-index\":\"1\"",
 			30},
 		{LOOK("jobs", "j"), -1, 200,

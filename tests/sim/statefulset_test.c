@@ -94,7 +94,7 @@ TEST(an_update_begins_with_the_highest_and_ends_at_the_partition)
 		{LOOK("statefulsets", "web"), -1, 200,
 			"\"currentReplicas\":3,\"updatedReplicas\":3", 0},
 		{LOOK("controllerrevisions", ""), -1, 200,
-			"\"revision\":1|\"revision\":2|2*controller.kubernetes.io/hash", 0}};
+			"\"revision\":1|\"revision\":2|2*\"controller.kubernetes.io/hash\":\"", 0}};
 	PLAY(2, acts);
 }
 

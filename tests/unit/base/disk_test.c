@@ -106,6 +106,7 @@ refuse(void *arg, enum disk_op op, int fd, off_t at, size_t n)
 /* A disk that takes a part of a write only: LMDB made EIO of it, and who asked was told that the store is broken. */
 TEST(a_short_write_says_what_stopped_it)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	const struct rlimit small = {8192, 8192};
 	char page[4096] = {1};
 	struct iovec iov[3] = {{page, 4096}, {page, 4096}, {page, 4096}};
@@ -113,7 +114,7 @@ TEST(a_short_write_says_what_stopped_it)
 	pid_t pid = fork();
 	if (pid == 0) {
 		int fd = open(path_of("short"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		signal(SIGXFSZ, SIG_IGN);
+		sigaction(SIGXFSZ, &ignore, NULL);
 		if (fd < 0 || setrlimit(RLIMIT_FSIZE, &small) < 0)
 			_exit(1);
 		if (disk_lmdb_pwritev(fd, iov, 2, 0) != 8192)
