@@ -107,6 +107,8 @@ struct api_server {
 	struct bootstrap *bootstrap;
 	struct api_aggregator *aggregator;
 	struct client *aggregator_client;
+	struct crd_control *crd_control;
+	struct client *crd_client;
 };
 
 struct api_worker {

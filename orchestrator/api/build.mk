@@ -4,7 +4,8 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/apply.c \
 	orchestrator/api/authenticate.c orchestrator/api/authz.c orchestrator/api/bootstrap.c \
 	orchestrator/api/cache.c orchestrator/api/client_direct.c orchestrator/api/commit.c \
-	orchestrator/api/control_role.c orchestrator/api/decode.c orchestrator/api/delete.c \
+	orchestrator/api/control_role.c orchestrator/api/crd_control.c \
+	orchestrator/api/crd_status.c orchestrator/api/decode.c orchestrator/api/delete.c \
 	orchestrator/api/docs.c orchestrator/api/escalate.c orchestrator/api/flow.c \
 	orchestrator/api/get.c $(addprefix orchestrator/api/hook_,admit.c call.c config.c match.c review.c) \
 	orchestrator/api/http_sink.c orchestrator/api/impersonate.c \
