@@ -187,12 +187,15 @@ put_status(struct crd_control *k, enum phase phase)
 	call(k, phase, &q);
 }
 
-/* The instances: of any version, for they are the same. Errors: nothing is served, so nothing is there. */
+/* The instances, in the version they are stored in. Errors: nothing is served, so nothing is there. */
 static bool
 instances_req(struct crd_control *k, enum client_verb verb, struct client_req *ret)
 {
 	const struct doc *spec = doc_get(k->d, STR("spec"));
-	struct str version = doc_get_str(doc_index(doc_get(spec, STR("versions")), 0), STR("name"));
+	struct str version = STR("");
+	DOC_EACH (v, doc_get(spec, STR("versions")))
+		if (doc_get_bool(v, STR("storage"), false))
+			version = doc_get_str(v, STR("name"));
 	if (!crd_condition_is(k->d, "Established", "True"))
 		return false;
 	*ret = (struct client_req){.verb = verb,

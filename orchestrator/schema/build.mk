@@ -21,9 +21,9 @@ SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_cor
 	orchestrator/schema/decode.c orchestrator/schema/default.c orchestrator/schema/defaults_core.c \
 	orchestrator/schema/defaults_groups.c orchestrator/schema/discovery.c \
 	orchestrator/schema/errors.c orchestrator/schema/fields.c orchestrator/schema/format.c \
-	orchestrator/schema/formats.c orchestrator/schema/json_out.c orchestrator/schema/members.c \
+	orchestrator/schema/formats.c orchestrator/schema/json_out.c orchestrator/schema/json_path.c orchestrator/schema/members.c \
 	orchestrator/schema/openapi.c orchestrator/schema/openapi_paths.c \
-	orchestrator/schema/openapi_v2.c orchestrator/schema/order.c orchestrator/schema/patch.c \
+	orchestrator/schema/openapi_v2.c orchestrator/schema/openapi_v2_custom.c orchestrator/schema/order.c orchestrator/schema/patch.c \
 	orchestrator/schema/path.c orchestrator/schema/proto.c orchestrator/schema/quantity.c orchestrator/schema/quota.c orchestrator/schema/resource_list.c \
 	orchestrator/schema/schema.c orchestrator/schema/select.c orchestrator/schema/strategic.c \
 	orchestrator/schema/structs.c orchestrator/schema/structural.c \
@@ -52,5 +52,5 @@ UNIT_orchestrator/schema := tests/unit/orchestrator/schema/checks_test.c tests/u
 	tests/unit/orchestrator/schema/table_test.c \
 	tests/unit/orchestrator/schema/value_test.c tests/unit/orchestrator/schema/volume_fit_test.c
 FUZZ_orchestrator/schema := tests/fuzz/cron_fuzz.c tests/fuzz/patch_fuzz.c tests/fuzz/protobuf_body_fuzz.c \
-	tests/fuzz/quantity_fuzz.c tests/fuzz/selector_fuzz.c
+	tests/fuzz/quantity_fuzz.c tests/fuzz/selector_fuzz.c tests/fuzz/structural_fuzz.c
 BENCH_orchestrator/schema := tests/bench/checks_bench.c

@@ -248,6 +248,8 @@ const struct schema_field *schema_field_find(const struct schema_type *t, struct
 const struct schema_field *schema_field_by_number(const struct schema_type *t, uint32_t number);
 /* schema_field_at: follows "spec.template.spec" (through lists and maps too). */
 const struct schema_field *schema_field_at(const struct schema_type *t, struct str path);
+/* schema_version_compare: < 0: a is preferred: v2, v1, v1beta2, v1beta1, v1alpha1, then others by name. */
+int schema_version_compare(struct str a, struct str b);
 static inline struct str
 schema_field_name(const struct schema_field *f)
 {
