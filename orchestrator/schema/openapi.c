@@ -269,7 +269,7 @@ put_custom(struct json_out *j, struct arena *a, const struct schema *s, const st
 		const char *name, *json;
 	} own[] = {
 		{"apiVersion",
-			"{\"description\":\"group and version of this form of the object\",\"type\":\"string\"}"},
+			"{\"description\":\"APIVersion defines group and version of this form of the object\",\"type\":\"string\"}"},
 		{"kind", "{\"description\":\"kind of the object\",\"type\":\"string\"}"},
 		{"metadata",
 			"{\"allOf\":[{\"$ref\":\"#/components/schemas/"

@@ -105,6 +105,7 @@ schema_openapi_v2_json(const struct schema *s, struct buf *out)
 		json_end_object(&j);
 	}
 	json_end_object(&j);
+	openapi_v2_json_definitions(s, &j);
 	json_end_object(&j);
 	buf_release(&path);
 }

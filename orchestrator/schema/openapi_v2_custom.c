@@ -1,6 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * openapi_v2_custom: definitions of custom resources in OpenAPI 2.0, as protobuf. What version 2 does not know goes:
+ * openapi_v2_custom: definitions of custom resources in OpenAPI 2.0, as protobuf and JSON. What version 2 does not know goes:
  * combinations, nullable (the type goes with it), what is below a value that keeps unknown members.
  * Source: gnostic openapi.v2 (numbers); apiextensions-apiserver pkg/controller/openapi/v2 (behaviour). */
 #include "orchestrator/schema/publish_int.h"
@@ -229,4 +229,118 @@ openapi_v2_definitions(const struct schema *s, struct buf *out)
 		put_message(out, 9, &all); /* Document{9 definitions} */
 	buf_release(&all);
 	arena_free(a);
+}
+
+/* ---- JSON ---- */
+
+static struct doc *json_of(struct arena *a, const struct structural *n, size_t depth);
+
+static void
+json_children(struct arena *a, struct doc *d, const struct structural *n, size_t depth)
+{
+	struct doc *props = n->n_props ? doc_map(a) : NULL;
+
+	if (n->items)
+		doc_set(d, STR("items"), json_of(a, n->items, depth));
+	if (n->additional)
+		doc_set(d, STR("additionalProperties"), json_of(a, n->additional, depth));
+	else if (n->any_additional)
+		doc_set_bool(a, d, STR("additionalProperties"), true);
+	for (size_t i = 0; props && i < n->n_props; i++)
+		doc_set(props, n->props[i].name, json_of(a, n->props[i].node, depth));
+	if (props)
+		doc_set(d, STR("properties"), props);
+}
+
+/* The same node as JSON: what the source says of values, without what version 2 lacks. */
+static struct doc *
+json_of(struct arena *a, const struct structural *n, size_t depth)
+{
+	static const char *const gone[] = {"allOf", "anyOf", "oneOf", "not", "nullable", "items",
+		"properties", "additionalProperties", "required"};
+	struct str type = doc_get_str(n->source, STR("type"));
+	struct doc *d = doc_map(a), *required = doc_list(a);
+	bool untyped = n->nullable || (str_eq_c(type, "array") && (is_open(n) || !n->items)) ||
+		(n->preserve && str_eq_c(type, "object"));
+
+	if (d == NULL || required == NULL || depth > SCHEMA_MAX_WALK)
+		return NULL;
+	DOC_EACH (m, n->source) {
+		bool drop = untyped && str_eq_c(m->key, "type");
+
+		for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+			drop |= str_eq_c(m->key, gone[i]);
+		if (!drop)
+			doc_set(d, m->key, doc_copy(a, m));
+	}
+	DOC_EACH (k,
+		n->values && !(n->additional && n->additional->nullable) ? n->values->required
+									 : NULL) {
+		const struct structural *child = structural_prop_find(n, doc_as_str(k));
+
+		if (child == NULL || !child->nullable)
+			doc_append(required, doc_copy(a, k));
+	}
+	if (required->n)
+		doc_set(d, STR("required"), required);
+	if (!is_open(n))
+		json_children(a, d, n, depth + 1);
+	return d;
+}
+
+static void
+json_root(struct arena *a, struct json_out *j, const struct schema_kind *k)
+{
+	static const char *const own[] = {"apiVersion", "kind", "metadata"};
+	const struct structural *n = k->type->structural;
+	struct doc *d = n->preserve ? doc_map(a) : json_of(a, n, 0);
+	struct doc *props = d && !n->preserve ? doc_ensure_map(a, d, STR("properties")) : NULL;
+
+	if (d)
+		doc_set_str(a, d, STR("type"), STR("object"));
+	for (size_t i = 0; props && i < ARRAY_LEN(own); i++) {
+		struct doc *t = doc_map(a);
+
+		if (t)
+			doc_set_str(a, t, STR("type"), i == 2 ? STR("object") : STR("string"));
+		doc_set(props, str_c(own[i]), t);
+	}
+	json_object(j, schema_openapi_name(a, k->type).p);
+	DOC_EACH (m, d) {
+		struct buf b;
+
+		buf_init_arena(&b, a);
+		doc_write_json(&b, m);
+		buf_char(&b, 0);
+		json_raw(j, arena_cstr(a, m->key), b.failed ? "null" : b.data);
+	}
+	json_list(j, "x-kubernetes-group-version-kind");
+	json_object(j, NULL);
+	openapi_gvk(j, k->group, k->version, k->kind);
+	json_end_object(j);
+	json_end_list(j);
+	json_end_object(j);
+}
+
+void
+openapi_v2_json_definitions(const struct schema *s, struct json_out *j)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->n_kinds; i++) {
+		const struct schema_kind *k = s->kinds[i];
+		struct arena *a = NULL;
+
+		if (!k->custom || !(k->flags & SCHEMA_KIND_SERVED) || !(a = arena_new(64u << 20)))
+			continue;
+		if (!any)
+			json_object(j, "definitions");
+		any = true;
+		json_root(a, j, k);
+		if (arena_failed(a))
+			j->b->failed = true;
+		arena_free(a);
+	}
+	if (any)
+		json_end_object(j);
 }
