@@ -61,6 +61,18 @@ q_parse(struct str s)
 	return q <= 1000 ? q : -EINVAL;
 }
 
+/* Clients of OpenAPI name "application/com.github.proto-openapi.spec.v2@v1.0+protobuf", which is none by the RFC. */
+static bool
+is_subtype(struct str s)
+{
+	struct str part = STR_NONE;
+
+	while (str_next(&s, '@', &part))
+		if (!is_token(part))
+			return false;
+	return true;
+}
+
 int
 http_media_parse(struct str s, struct http_media *ret)
 {
@@ -68,7 +80,8 @@ http_media_parse(struct str s, struct http_media *ret)
 	struct str rest = s, main_type = STR_NONE, sub = STR_NONE;
 
 	m.type = param_cut(&rest);
-	if (!str_cut(m.type, '/', &main_type, &sub) || !is_token(main_type) || !is_token(sub))
+	if (!str_cut(m.type, '/', &main_type, &sub) || !is_token(main_type) || sub.n == 0 ||
+		!is_subtype(sub))
 		return -EINVAL;
 	while (rest.n > 0) {
 		struct str part = param_cut(&rest), name = STR_NONE, value = STR_NONE;

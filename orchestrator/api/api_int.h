@@ -23,6 +23,8 @@
 #define API_NO_STORE UINT32_MAX
 
 /* ---- resources ---- */
+struct custom;
+struct custom_scale;
 struct api_subresource {
 	struct str name;
 	const struct schema_subresource *schema; /* NULL: a subresource without a kind of its own */
@@ -46,18 +48,27 @@ struct api_resource {
 	unsigned verbs;          /* VERB_BIT */
 	struct api_subresource *subs;
 	size_t n_subs;
+	uint16_t schema_id; /* of bodies that are in its form */
+	/* custom resources: see custom.h */
+	struct custom *custom; /* NULL = built in */
+	const struct custom_scale *scale;
+	bool deprecated, converts; /* converts: what is stored must go through a webhook */
+	struct str deprecation;
 };
 /* api_resources_build: rows for all served kinds of the schema. 0 or -errno (e). */
 int api_resources_build(struct api_server *s, struct err *e);
 /* api_resource_find: version "" = the first served. NULL = unknown. */
 const struct api_resource *api_resource_find(
 	const struct api_server *s, struct str group, struct str version, struct str plural);
-const struct api_resource *api_resource_of_kind(
-	const struct api_server *s, struct str group, struct str version, struct str kind);
+/* request_resource_find: the same, and custom resources, which stay as long as the request does. */
+const struct api_resource *request_resource_find(
+	struct request *r, struct str group, struct str version, struct str plural);
 const struct api_subresource *api_subresource_find(const struct api_resource *res, struct str name);
 
 /* ---- server and workers ---- */
 struct api_docs;
+struct custom_pool;
+struct customs;
 struct rbac_cache;
 struct node_graph;
 struct token_cache;
@@ -86,9 +97,9 @@ struct api_server {
 	int listen_fds[API_LISTENERS_MAX];
 	size_t n_listen_fds;
 
-	struct api_docs *docs;
-	_Atomic uint64_t inflight[2]; /* read-only, mutating */
-	_Atomic uint64_t requests[6]; /* by status class */
+	struct api_docs *docs, *custom_docs; /* custom_docs: exchanged under a lock of docs.c */
+	_Atomic uint64_t inflight[2];        /* read-only, mutating */
+	_Atomic uint64_t requests[6];        /* by status class */
 	_Atomic uint64_t verbs[VERB__COUNT];
 	_Atomic uint64_t watchers, rejected;
 	_Atomic bool ready, stopping;
@@ -107,6 +118,9 @@ struct api_server {
 	struct bootstrap *bootstrap;
 	struct api_aggregator *aggregator;
 	struct client *aggregator_client;
+	struct crd_control *crd_control;
+	struct client *crd_client;
+	struct custom_pool *customs;
 };
 
 struct api_worker {
@@ -118,6 +132,7 @@ struct api_worker {
 	struct node_graph *graph;
 	struct token_cache *tokens;
 	struct hook_cache *hooks;
+	struct customs *customs; /* made at first use */
 	struct http_client *node_http;
 	struct arena *scratch;  /* for one call; cleared by who uses it */
 	struct stream *streams; /* open watches and proxied streams */
@@ -298,7 +313,7 @@ void object_convert(struct arena *a, const struct api_resource *res, struct doc 
 static inline bool
 value_plain(const struct api_resource *res, const struct store_value *v)
 {
-	return !res->shares && v->flags == 0 && v->schema_id == API_SCHEMA_ID;
+	return !res->shares && v->flags == 0 && v->schema_id == res->schema_id;
 }
 /* value_body: the body of v in today's stored form (decoded, defaulted and written again when it is older).
  * arena or v's own bytes. STR_NONE = damaged. */
@@ -405,6 +420,7 @@ void token_cache_free(struct token_cache *t);
 /* ---- rest ---- */
 int api_docs_new(struct api_server *s);
 void api_docs_free(struct api_docs *d);
+void api_docs_unref(void *docs);
 /* docs_serve: discovery and OpenAPI; *ret_known false: no such document. */
 enum step docs_serve(struct request *r, bool *ret_known);
 int bootstrap_start(struct api_server *s);
@@ -433,5 +449,7 @@ enum step serve_self_subject_access_review(struct request *r);
 enum step serve_rules_review(struct request *r);
 enum step serve_token_review(struct request *r);
 enum step serve_self_subject_review(struct request *r);
+
+extern const struct kind_ops custom_ops; /* of every custom resource */
 
 #endif

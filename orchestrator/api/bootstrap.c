@@ -11,6 +11,7 @@
  * Source: k8s.io/kubernetes pkg/controlplane (system namespaces, kubernetes service),
  * pkg/apis/scheduling (system priority classes). */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/crd_control.h"
 
 #include "base/ip.h"
 #include "base/log.h"
@@ -360,6 +361,15 @@ aggregator_start(struct api_server *s)
 		      : api_aggregator_new(s->aggregator_client, s->start_loop, &s->aggregator);
 }
 
+static int
+crd_control_start(struct api_server *s)
+{
+	struct str groups[] = {STR("system:masters")};
+	struct api_identity id = {.user = STR("system:apiserver"), .groups = groups, .n_groups = 1};
+	int rc = api_client_new(s, s->start_loop, &id, &s->crd_client);
+	return rc < 0 ? rc : crd_control_new(s->crd_client, s->start_loop, &s->crd_control);
+}
+
 static void
 serve(struct bootstrap *b)
 {
@@ -393,6 +403,8 @@ bootstrap_next(struct bootstrap *b)
 	} else {
 		if (aggregator_start(s) < 0)
 			log_error("cluster role aggregation does not start: out of memory");
+		if (crd_control_start(s) < 0)
+			log_error("custom resource definitions are not kept: out of memory");
 		serve(b);
 		client_free(b->client);
 		arena_free(b->a);
@@ -442,6 +454,10 @@ bootstrap_stop(struct api_server *s)
 	client_free(s->aggregator_client);
 	s->aggregator = NULL;
 	s->aggregator_client = NULL;
+	crd_control_free(s->crd_control);
+	client_free(s->crd_client);
+	s->crd_control = NULL;
+	s->crd_client = NULL;
 	if (!b)
 		return;
 	loop_defer_cancel(&b->work);

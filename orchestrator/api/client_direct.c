@@ -8,6 +8,7 @@
  * cancel or stop; a cancelled request still runs to its end and its answer is dropped.
  * Source: orchestrator/client/client.h; architecture.md section 6. */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/custom.h"
 
 #include <stdlib.h>
 
@@ -258,6 +259,8 @@ item_new(struct direct *d, const struct client_req *q, struct item **ret)
 	if (q->verb >= CLIENT_VERB__COUNT)
 		return -EINVAL;
 	const struct api_resource *res = api_resource_find(d->s, q->group, q->version, q->resource);
+	if (!res)
+		res = custom_resource_find(d->w, q->group, q->version, q->resource, true);
 	const struct api_subresource *sub = res && q->subresource.n
 		? api_subresource_find(res, q->subresource)
 		: NULL;
@@ -265,7 +268,7 @@ item_new(struct direct *d, const struct client_req *q, struct item **ret)
 		return -EINVAL;
 	struct arena *a = arena_new(0);
 	struct item *it = a ? ARENA_NEW(a, struct item) : NULL;
-	if (!it) {
+	if (!it || custom_pin(a, res) < 0) {
 		arena_free(a);
 		return -ENOMEM;
 	}

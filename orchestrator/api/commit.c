@@ -50,7 +50,7 @@ op_encode(struct request *r, const struct api_resource *res, struct doc *obj, st
 	op->body = buf_view(&body);
 	op->attrs = buf_view(&attrs);
 	op->rv_offset = off;
-	op->schema_id = API_SCHEMA_ID;
+	op->schema_id = st->schema_id;
 	if (res->ttl_ns)
 		op->expires_ns = r->wall_ns + res->ttl_ns;
 	return 0;

@@ -160,6 +160,8 @@ stage_delete(struct request *r)
 	if (!meta)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	propagation(r, meta);
+	if (!deleting && r->res->ops->mark_deleted)
+		r->res->ops->mark_deleted(r, obj);
 	if (!pending && grace == 0 && !held(r, obj)) {
 		r->obj = NULL;
 		return STEP_NEXT;

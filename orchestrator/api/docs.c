@@ -3,10 +3,13 @@
  * docs: discovery and OpenAPI documents: made from the schema when first asked for, kept with their
  * hash, served with ETag, 304 and what each client's Accept names.
  *
+ * There is a set of documents for the built-in kinds, and one for those and the custom resources there are: made anew
+ * when these change, counted by reference (the server's, and of each request that is answered from it).
  * Invariant: a document never changes once made; the first worker that makes one publishes it, another
- * that made it too drops its copy. No lock.
+ * that made it too drops its copy. No lock but where the set is exchanged.
  * Source: Kubernetes API discovery (KEP-3352), OpenAPI v3 (KEP-2896); RFC 9110 section 13. */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/custom.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +41,11 @@ struct doc_row {
 };
 struct api_docs {
 	struct api_server *s;
+	const struct schema *schema;
+	struct arena *a;         /* NULL: the server's */
+	struct custom **customs; /* what it was made for; references */
+	size_t n_customs;
+	size_t refs; /* under docs_lock */
 	struct doc_row *rows;
 	size_t n;
 };
@@ -62,7 +70,7 @@ v3_hash(void *arg, struct str path)
 static void
 doc_make(struct api_docs *d, const struct doc_row *row, struct buf *out)
 {
-	const struct schema *s = d->s->schema;
+	const struct schema *s = d->schema;
 	char host[HTTP_ADDR_TEXT] = "";
 	http_addr_format(&d->s->bound, host);
 	switch (row->kind) {
@@ -148,8 +156,8 @@ row_add(struct api_docs *d, enum doc_kind kind, struct str path, struct str x, s
 	row->b = y;
 }
 
-int
-api_docs_new(struct api_server *s)
+static int
+docs_fill(struct api_docs *d, struct arena *a)
 {
 	static const struct {
 		enum doc_kind kind;
@@ -165,33 +173,44 @@ api_docs_new(struct api_server *s)
 		{DOC_V2_PROTO, "/openapi/v2"},
 		{DOC_V2_JSON, "/openapi/v2"},
 	};
-	const struct schema *sc = s->schema;
-	struct api_docs *d = ARENA_NEW(s->a, struct api_docs);
+	const struct schema *sc = d->schema;
 	size_t max = ARRAY_LEN(fixed) + sc->n_groups * 2 + sc->n_groups * 2 + 16;
-	if (!d || !(d->rows = ARENA_ARRAY(s->a, struct doc_row, max)))
+	if (!(d->rows = ARENA_ARRAY(a, struct doc_row, max)))
 		return -ENOMEM;
-	d->s = s;
-	s->docs = d;
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		row_add(d, fixed[i].kind, str_c(fixed[i].path), STR(""), STR(""));
 	for (size_t i = 0; i < sc->n_groups; i++) {
 		const char *g = sc->groups[i].group, *v = sc->groups[i].version;
+		bool again = false;
 		if (!schema_version_served(sc, &sc->groups[i]))
 			continue;
-		if (g[0])
-			row_add(d, DOC_GROUP, arena_fmt(s->a, "/apis/%s", g), str_c(g), STR(""));
+		for (size_t k = 0; k < i; k++)
+			again = again || strcmp(sc->groups[k].group, g) == 0;
+		if (g[0] && !again)
+			row_add(d, DOC_GROUP, arena_fmt(a, "/apis/%s", g), str_c(g), STR(""));
 		row_add(d, DOC_RESOURCES,
-			g[0] ? arena_fmt(s->a, "/apis/%s/%s", g, v) : arena_fmt(s->a, "/api/%s", v),
+			g[0] ? arena_fmt(a, "/apis/%s/%s", g, v) : arena_fmt(a, "/api/%s", v),
 			str_c(g), str_c(v));
 	}
 	for (size_t i = 0; d->n < max; i++) {
-		struct str name = schema_openapi_v3_path(s->a, sc, i);
+		struct str name = schema_openapi_v3_path(a, sc, i);
 		if (!str_is_set(name))
 			break;
-		row_add(d, DOC_V3, arena_fmt(s->a, "/openapi/v3/" STR_FMT, STR_ARG(name)), name,
+		row_add(d, DOC_V3, arena_fmt(a, "/openapi/v3/" STR_FMT, STR_ARG(name)), name,
 			STR(""));
 	}
-	return arena_failed(s->a) ? -ENOMEM : 0;
+	return arena_failed(a) ? -ENOMEM : 0;
+}
+
+int
+api_docs_new(struct api_server *s)
+{
+	struct api_docs *d = ARENA_NEW(s->a, struct api_docs);
+	if (!d)
+		return -ENOMEM;
+	*d = (struct api_docs){.s = s, .schema = s->schema, .refs = 1};
+	s->docs = d;
+	return docs_fill(d, s->a);
 }
 
 void
@@ -199,6 +218,119 @@ api_docs_free(struct api_docs *d)
 {
 	for (size_t i = 0; d && i < d->n; i++)
 		bytes_free(atomic_load(&d->rows[i].made));
+	if (!d || !d->a)
+		return;
+	custom_list_free(d->customs, d->n_customs);
+	arena_free(d->a);
+}
+
+/* ---- with custom resources ------------------------------------------------------------------------- */
+
+static atomic_flag docs_lock = ATOMIC_FLAG_INIT;
+
+static void
+lock(void)
+{
+	while (atomic_flag_test_and_set_explicit(&docs_lock, memory_order_acquire))
+		;
+}
+
+static void
+unlock(void)
+{
+	atomic_flag_clear_explicit(&docs_lock, memory_order_release);
+}
+
+void
+api_docs_unref(void *p)
+{
+	struct api_docs *d = p;
+	if (!d)
+		return;
+	lock();
+	bool last = --d->refs == 0;
+	unlock();
+	if (last)
+		api_docs_free(d);
+}
+
+/* In the order of /apis: by group, then the version that is preferred. */
+static int
+by_preference(const void *x, const void *y)
+{
+	const struct schema_kind *const *a = x, *const *b = y;
+	int c = strcmp((*a)->group, (*b)->group);
+	if (c == 0)
+		c = schema_version_compare(str_c((*a)->version), str_c((*b)->version));
+	return c ? c : strcmp((*a)->kind, (*b)->kind);
+}
+
+/* Takes the list. NULL = no memory. */
+static struct api_docs *
+docs_make(struct api_server *s, struct custom **customs, size_t n)
+{
+	struct arena *a = arena_new(0);
+	struct api_docs *d = a ? ARENA_NEW(a, struct api_docs) : NULL;
+	const struct schema_kind **kinds = NULL;
+	size_t n_kinds = 0;
+	for (size_t i = 0; d && i < n; i++)
+		for (size_t k = 0; k < customs[i]->n_rows; k++) {
+			const struct schema_kind **slot = ARENA_PUSH(a, kinds, n_kinds);
+			if (slot)
+				*slot = customs[i]->rows[k].kind;
+		}
+	if (n_kinds)
+		qsort(kinds, n_kinds, sizeof(*kinds), by_preference);
+	if (d) {
+		*d = (struct api_docs){.s = s, .a = a, .refs = 1};
+		d->schema = schema_extend(a, s->schema, kinds, n_kinds);
+	}
+	if (!d || !d->schema || docs_fill(d, a) < 0) {
+		custom_list_free(customs, n);
+		arena_free(a);
+		return NULL;
+	}
+	d->customs = customs;
+	d->n_customs = n;
+	return d;
+}
+
+/* The set for what worker and request see now, kept as long as the request. NULL = no memory. */
+static struct api_docs *
+docs_now(struct request *r)
+{
+	struct api_server *s = r->server;
+	struct custom **list = NULL;
+	size_t n = 0;
+	if (custom_list(r->worker, &list, &n) < 0 || n == 0) {
+		custom_list_free(list, n);
+		return s->docs;
+	}
+	lock();
+	struct api_docs *d = s->custom_docs, *old = NULL;
+	if (d && d->n_customs == n && memcmp(d->customs, list, n * sizeof(*list)) == 0)
+		d->refs++;
+	else
+		d = NULL;
+	unlock();
+	if (d) {
+		custom_list_free(list, n);
+	} else {
+		d = docs_make(s, list, n);
+		if (!d)
+			return NULL;
+		lock();
+		old = s->custom_docs;
+		s->custom_docs = d;
+		d->refs++;
+		unlock();
+		api_docs_unref(old);
+	}
+	if (arena_on_clear(r->a, api_docs_unref, d) < 0) {
+		api_docs_unref(d);
+		return NULL;
+	}
+	return d;
 }
 
 /* ---- serving --------------------------------------------------------------------------------------- */
@@ -259,9 +391,8 @@ v2_kind(const struct http_media *m, enum doc_kind *ret, const char **type)
 }
 
 static bool
-row_choose(struct request *r, struct doc_row **row, const char **type)
+row_choose(struct request *r, struct api_docs *d, struct doc_row **row, const char **type)
 {
-	struct api_docs *d = r->server->docs;
 	enum doc_kind first = (*row)->kind, kind = first;
 	bool discovery = first == DOC_API_LEGACY || first == DOC_APIS_LEGACY;
 	struct http_media *m = NULL;
@@ -286,9 +417,9 @@ row_choose(struct request *r, struct doc_row **row, const char **type)
 }
 
 static enum step
-row_reply(struct request *r, struct doc_row *row, const char *type)
+row_reply(struct request *r, struct api_docs *d, struct doc_row *row, const char *type)
 {
-	const struct doc_bytes *b = doc_get_made(r->server->docs, row);
+	const struct doc_bytes *b = doc_get_made(d, row);
 	if (!b)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	struct str etag = arena_fmt(r->a, "\"%s\"", b->etag);
@@ -316,8 +447,10 @@ row_reply(struct request *r, struct doc_row *row, const char *type)
 enum step
 docs_serve(struct request *r, bool *ret_known)
 {
-	struct api_docs *d = r->server->docs;
+	struct api_docs *d = docs_now(r);
 	struct str path = r->path;
+	if (!d)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	if (path.n > 1 && path.p[path.n - 1] == '/')
 		path = str_sub(path, 0, path.n - 1);
 	for (size_t i = 0; i < d->n; i++) {
@@ -326,11 +459,11 @@ docs_serve(struct request *r, bool *ret_known)
 		if (!str_eq(row->path, path))
 			continue;
 		*ret_known = true;
-		if (!row_choose(r, &row, &type))
+		if (!row_choose(r, d, &row, &type))
 			return request_fail(r, R_NOT_ACCEPTABLE,
 				"only the following media types are accepted: application/json, "
 				"application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
-		return row_reply(r, row, type);
+		return row_reply(r, d, row, type);
 	}
 	return STEP_NEXT;
 }

@@ -64,6 +64,10 @@ struct kind_ops {
 	 * deletionTimestamp until it is deleted with 0. NULL: 0 always. */
 	enum step (*before_delete)(struct request *r, const struct doc *old, int64_t *grace_s);
 
+	/* mark_deleted: a first deletion leaves obj (a copy of what is stored) there for now: what else is
+	 * written with it. Finalizers added here hold it. */
+	void (*mark_deleted)(struct request *r, struct doc *obj);
+
 	/* name_ok: extra rule for metadata.name beyond the schema's; NULL text = good. */
 	const char *(*name_ok)(struct str name);
 };
@@ -103,6 +107,11 @@ enum admission_op request_op(const struct request *r);
 /* Plugins of the API server itself: MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
 enum step admit_mutating_webhooks(struct request *r);
 enum step admit_validating_webhooks(struct request *r);
+
+/* crd_condition_set: a condition of a CustomResourceDefinition; its transition time changes with its status.
+ * text is kept as given. */
+void crd_condition_set(struct arena *a, struct doc *crd, int64_t wall_ns, const char *type,
+	const char *status, const char *reason, struct str text);
 
 struct kind_tables {
 	const struct kind_ops *const *kinds;

@@ -389,16 +389,17 @@ stage_namespace(struct request *r)
 
 /* ---- strategy -------------------------------------------------------------------------------------- */
 
-/* Do two objects differ in anything but kind, apiVersion, metadata and status? */
+/* Do two objects differ in anything but kind, apiVersion, metadata and a status that has a subresource of its own? */
 static bool
-spec_changed(const struct doc *x, const struct doc *y)
+spec_changed(const struct api_resource *res, const struct doc *x, const struct doc *y)
 {
 	static const struct str aside[] = {
 		STR_INIT("kind"), STR_INIT("apiVersion"), STR_INIT("metadata"), STR_INIT("status")};
+	size_t n = ARRAY_LEN(aside) - (res->custom && !is_status_kind(res));
 	for (int side = 0; side < 2; side++) {
 		DOC_EACH (m, side ? y : x) {
 			bool skip = false;
-			for (size_t i = 0; i < ARRAY_LEN(aside); i++)
+			for (size_t i = 0; i < n; i++)
 				skip = skip || str_eq(m->key, aside[i]);
 			const struct doc *o = doc_get(side ? x : y, m->key);
 			if (!skip && !doc_equal(m, o) && !(doc_is_empty(m) && doc_is_empty(o)))
@@ -436,7 +437,8 @@ prepare(struct request *r)
 	if (ops->prepare_update)
 		ops->prepare_update(r, r->obj, r->old);
 	int64_t gen = doc_get_int(meta_of(r->old), STR("generation"), 0);
-	if ((r->res->kind->flags & SCHEMA_KIND_GENERATION_RAISED) && spec_changed(r->obj, r->old))
+	if ((r->res->kind->flags & SCHEMA_KIND_GENERATION_RAISED) &&
+		spec_changed(r->res, r->obj, r->old))
 		doc_set_int(r->a, doc_ensure_map(r->a, r->obj, STR("metadata")), STR("generation"),
 			gen + 1);
 }

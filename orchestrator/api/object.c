@@ -74,19 +74,24 @@ object_parse(struct arena *a, const struct api_resource *res, struct str body)
 struct str
 value_body(struct arena *a, const struct api_resource *res, const struct store_value *v)
 {
-	if (v->schema_id == API_SCHEMA_ID && v->flags == 0)
+	if (v->schema_id == res->schema_id && v->flags == 0)
 		return v->body;
 	if (v->flags & STORE_ENCRYPTED)
 		return STR_NONE;
 	const struct api_resource *st = res->stored;
 	struct doc *d = NULL;
 	struct buf out;
+	uint32_t at = 0;
 	buf_init_arena(&out, a);
 	if (schema_decode(a, st->kind->type, v->body, SCHEMA_JSON, &d, NULL, NULL) < 0 ||
-		schema_default(a, st->kind->type, d) < 0 ||
-		schema_write(a, st->kind->type, d, true, &out, NULL) < 0 || out.failed)
+		schema_default(a, st->kind->type, d) < 0)
 		return STR_NONE;
-	return buf_view(&out);
+	struct str rev = doc_get_str(meta_of(d), STR("resourceVersion"));
+	if (schema_write(a, st->kind->type, d, true, &out, &at) < 0 || out.failed)
+		return STR_NONE;
+	struct str body = buf_view(&out);
+	return arena_cat(
+		a, (struct str[]){str_sub(body, 0, at), rev, str_sub(body, at, SIZE_MAX)}, 3);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------- */
@@ -127,7 +132,7 @@ request_read(struct request *r, struct str group, struct str resource, struct st
 	struct str name, struct doc **ret)
 {
 	return object_read(
-		r, api_resource_find(r->server, group, STR(""), resource), ns, name, ret, NULL);
+		r, request_resource_find(r, group, STR(""), resource), ns, name, ret, NULL);
 }
 
 struct each_state {
@@ -161,7 +166,7 @@ int
 request_each(struct request *r, struct str group, struct str resource, struct str ns,
 	bool (*fn)(void *arg, struct doc *obj), void *arg)
 {
-	const struct api_resource *res = api_resource_find(r->server, group, STR(""), resource);
+	const struct api_resource *res = request_resource_find(r, group, STR(""), resource);
 	if (!res || res->store_res == API_NO_STORE)
 		return -ENOENT;
 	struct store_range range = {.res = res->store_res, .ns = ns};
@@ -182,7 +187,7 @@ request_each(struct request *r, struct str group, struct str resource, struct st
 size_t
 request_count(struct request *r, struct str group, struct str resource, struct str ns)
 {
-	const struct api_resource *res = api_resource_find(r->server, group, STR(""), resource);
+	const struct api_resource *res = request_resource_find(r, group, STR(""), resource);
 	if (!res || res->store_res == API_NO_STORE)
 		return 0;
 	return store_count(r->server->store, res->store_res, ns);

@@ -3,9 +3,10 @@
  * resources: what is served: one row for each served kind of the schema, with its store number, its
  * subresources and the functions of orchestrator/kinds, looked up by the route stage.
  *
- * Invariant: rows are made once, before the workers start, and never change.
+ * Invariant: rows are made once, before the workers start, and never change; those of custom resources: see custom.h.
  * Source: Kubernetes API concepts (resource URIs, subresources). */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/custom.h"
 
 #define V VERB_BIT
 #define V_RW (V(VERB_GET) | V(VERB_UPDATE) | V(VERB_PATCH))
@@ -101,6 +102,8 @@ static const struct kind_ops *
 ops_find(const struct api_server *s, const struct schema_kind *k)
 {
 	static const struct kind_ops none = {.group = "", .resource = ""};
+	if (k->custom)
+		return &custom_ops;
 	for (size_t i = 0; s->kinds && i < s->kinds->n_kinds; i++)
 		if (same(s->kinds->kinds[i]->resource, k->plural) &&
 			same(s->kinds->kinds[i]->group, k->group))
@@ -127,7 +130,7 @@ virtual_fill(struct api_server *s, struct api_resource *res)
 }
 
 static int
-store_fill(struct api_server *s, struct api_resource *res, struct err *e)
+store_fill(struct api_server *s, struct arena *a, struct api_resource *res, struct err *e)
 {
 	const struct schema_kind *k = res->kind;
 	res->store_res = API_NO_STORE;
@@ -135,7 +138,7 @@ store_fill(struct api_server *s, struct api_resource *res, struct err *e)
 		return 0;
 	const char *sg = k->storage_group ? k->storage_group : k->group;
 	res->shares = strcmp(sg, k->group) != 0;
-	struct str name = arena_fmt(s->a, "%s/%s", sg, k->plural);
+	struct str name = arena_fmt(a, "%s/%s", sg, k->plural);
 	int n = store_resource(s->store, name);
 	if (n < 0)
 		return err_errno(e, n, "registering resource '" STR_FMT "'", STR_ARG(name));
@@ -146,29 +149,30 @@ store_fill(struct api_server *s, struct api_resource *res, struct err *e)
 }
 
 static int
-row_fill(struct api_server *s, const struct schema_kind *k, struct api_resource *res, struct err *e)
+row_fill(struct api_server *s, struct arena *a, const struct schema_kind *k,
+	struct api_resource *res, struct err *e)
 {
 	res->kind = k;
+	res->schema_id = API_SCHEMA_ID;
 	res->ops = ops_find(s, k);
 	res->group = str_c(k->group);
 	res->version = str_c(k->version);
 	res->plural = str_c(k->plural);
-	res->group_plural = k->group[0] ? arena_fmt(s->a, "%s.%s", k->plural, k->group)
-					: res->plural;
-	struct str av = schema_api_version(s->a, k->group, k->version);
+	res->group_plural = k->group[0] ? arena_fmt(a, "%s.%s", k->plural, k->group) : res->plural;
+	struct str av = schema_api_version(a, k->group, k->version);
 	res->head = arena_fmt(
-		s->a, "{\"kind\":\"%s\",\"apiVersion\":\"" STR_FMT "\",", k->kind, STR_ARG(av));
+		a, "{\"kind\":\"%s\",\"apiVersion\":\"" STR_FMT "\",", k->kind, STR_ARG(av));
 	for (size_t i = 0; i < ARRAY_LEN(verb_bits); i++)
 		if (k->verbs & verb_bits[i].schema)
 			res->verbs |= V(verb_bits[i].verb);
 	virtual_fill(s, res);
 	res->n_subs = k->n_subs;
-	res->subs = ARENA_ARRAY(s->a, struct api_subresource, k->n_subs);
+	res->subs = ARENA_ARRAY(a, struct api_subresource, k->n_subs);
 	if (!res->subs)
 		return -ENOMEM;
 	for (size_t i = 0; i < k->n_subs; i++)
 		sub_fill(s, k, &k->subs[i], &res->subs[i]);
-	return store_fill(s, res, e);
+	return store_fill(s, a, res, e);
 }
 
 static void
@@ -195,7 +199,7 @@ api_resources_build(struct api_server *s, struct err *e)
 		if (!(k->flags & SCHEMA_KIND_SERVED))
 			continue;
 		struct api_resource *res = &s->resources[n++];
-		int rc = row_fill(s, k, res, e);
+		int rc = row_fill(s, s->a, k, res, e);
 		if (rc < 0)
 			return rc;
 		struct str full = arena_fmt(s->a, "%s/%s/%s", k->group, k->version, k->plural);
@@ -235,17 +239,14 @@ api_resource_find(
 	return map_get(&s->by_path, str_from(key, n));
 }
 
-const struct api_resource *
-api_resource_of_kind(
-	const struct api_server *s, struct str group, struct str version, struct str kind)
+int
+custom_row_fill(struct api_server *s, struct arena *a, const struct schema_kind *k,
+	struct api_resource *res)
 {
-	for (size_t i = 0; i < s->n_resources; i++) {
-		const struct api_resource *res = &s->resources[i];
-		if (str_eq(res->group, group) && str_eq(res->version, version) &&
-			str_eq_c(kind, res->kind->kind))
-			return res;
-	}
-	return NULL;
+	struct err e = {0};
+	int rc = row_fill(s, a, k, res, &e);
+	res->stored = res;
+	return rc < 0 ? rc : arena_failed(a) ? -ENOMEM : 0;
 }
 
 const struct api_subresource *

@@ -86,8 +86,8 @@ route_resource(struct request *r, struct str group, struct str version, struct s
 		at++;
 	struct str ns = STR("");
 	if (at + 2 < n && str_eq(parts[at], STR("namespaces"))) {
-		const struct api_resource *inner = api_resource_find(
-			s, group, version, parts[at + 2]);
+		const struct api_resource *inner = request_resource_find(
+			r, group, version, parts[at + 2]);
 		const struct api_resource *nsres = api_resource_find(s, group, version, parts[at]);
 		bool is_sub = nsres && api_subresource_find(nsres, parts[at + 2]);
 		if (inner && inner->kind->namespaced) {
@@ -99,7 +99,7 @@ route_resource(struct request *r, struct str group, struct str version, struct s
 	}
 	if (at >= n)
 		return;
-	const struct api_resource *res = api_resource_find(s, group, version, parts[at]);
+	const struct api_resource *res = request_resource_find(r, group, version, parts[at]);
 	if (!res)
 		return;
 	struct str name = at + 1 < n ? parts[at + 1] : STR("");

@@ -7,6 +7,7 @@
  * Invariants: the server's tables do not change after api_server_new; workers are only added.
  * Source: architecture.md section 3. */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/custom.h"
 
 #include "netstack/tls/x509.h"
 
@@ -85,6 +86,7 @@ api_worker_free(struct api_worker *w)
 	node_graph_free(w->graph);
 	token_cache_free(w->tokens);
 	hook_cache_free(w->hooks);
+	customs_free(w);
 	arena_free(w->scratch);
 	w->rbac = NULL;
 	w->graph = NULL;
@@ -202,12 +204,14 @@ server_free(struct api_server *s)
 	for (size_t i = 0; i < s->n_workers; i++)
 		free(s->workers[i]);
 	free(s->workers);
+	api_docs_unref(s->custom_docs);
 	api_docs_free(s->docs);
 	tls_ctx_unref(s->tls);
 	tls_ctx_unref(s->kubelet_tls);
 	tls_ctx_unref(s->pod_tls);
 	tls_key_free(s->sa_key);
 	map_release(&s->by_path);
+	custom_pool_unref(s->customs);
 	arena_free(s->a);
 	free(s);
 }
@@ -240,7 +244,9 @@ int
 api_server_new(const struct api_config *cfg, struct api_server **ret, struct err *e)
 {
 	struct api_server *s = calloc(1, sizeof(*s));
-	if (!s || !(s->a = arena_new(0))) {
+	if (!s || !(s->a = arena_new(0)) || !(s->customs = custom_pool_new())) {
+		if (s)
+			arena_free(s->a);
 		free(s);
 		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");
 	}

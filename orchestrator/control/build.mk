@@ -1,6 +1,6 @@
 # The controllers.
 LIBS += orchestrator/control
-SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_table.c part.c \
+SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_table.c custom_kinds.c part.c \
 	workload.c workload_pods.c replicaset.c deployment.c deployment_rollout.c deployment_status.c \
 	history.c daemonset.c daemonset_pods.c \
 	statefulset.c statefulset_walk.c statefulset_pod.c statefulset_claims.c \

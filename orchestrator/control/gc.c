@@ -11,7 +11,9 @@
  * in the cache is asked for once more (the cache may be behind) before anything is deleted.
  * Source: kube-controller-manager pkg/controller/garbagecollector. */
 #include "orchestrator/control/control.h"
+#include "orchestrator/control/custom_kinds.h"
 
+#include "base/log.h"
 #include "kinds/meta_v1.h"
 
 #include <stdio.h>
@@ -25,15 +27,17 @@ struct gc;
 struct gc_kind {
 	struct gc *g;
 	const struct schema_kind *kind;
-	struct informer *objects;
+	struct informer *objects; /* NULL: of a custom kind whose definition is gone */
+	bool synced;
 };
 
 struct gc {
 	struct control *ctl;
 	struct client *c;
 	struct queue *q;
-	struct gc_kind *kinds;
+	struct gc_kind **kinds;
 	size_t n_kinds;
+	struct custom_kinds *custom;
 	struct map by_uid; /* uid -> struct entry */
 	size_t synced;
 };
@@ -175,9 +179,9 @@ each_dependent(
 	size_t n = 0;
 	for (size_t i = 0; i < g->n_kinds; i++) {
 		const struct informer_obj *o;
-		for (size_t pos = 0;
-			(o = informer_index_next(g->kinds[i].objects, OWNER_ANY, uid, &pos));) {
-			struct entry x = {&g->kinds[i], o};
+		for (size_t pos = 0; g->kinds[i]->objects &&
+			(o = informer_index_next(g->kinds[i]->objects, OWNER_ANY, uid, &pos));) {
+			struct entry x = {g->kinds[i], o};
 			n += fn(ctx, &x);
 		}
 	}
@@ -304,9 +308,9 @@ kind_of(struct gc *g, const struct meta_v1_owner_reference *r)
 	struct str group, version;
 	schema_api_version_split(r->api_version, &group, &version);
 	for (size_t i = 0; i < g->n_kinds; i++)
-		if (str_eq_c(group, g->kinds[i].kind->group) &&
-			str_eq_c(r->kind, g->kinds[i].kind->kind))
-			return &g->kinds[i];
+		if (g->kinds[i]->objects && str_eq_c(group, g->kinds[i]->kind->group) &&
+			str_eq_c(r->kind, g->kinds[i]->kind->kind))
+			return g->kinds[i];
 	return NULL;
 }
 
@@ -487,7 +491,10 @@ on_synced(void *arg)
 	struct gc *g = k->g;
 	struct str uid;
 	void *v;
-	if (++g->synced < g->n_kinds)
+	if (!k->synced)
+		g->synced++;
+	k->synced = true;
+	if (g->synced < g->n_kinds)
 		return;
 	for (size_t pos = 0; map_next(&g->by_uid, &pos, &uid, &v);) {
 		const struct entry *x = v;
@@ -521,7 +528,7 @@ gc_stop(void *self)
 	struct str uid;
 	void *v;
 	for (size_t i = 0; i < g->n_kinds; i++)
-		informer_free(g->kinds[i].objects);
+		informer_free(g->kinds[i]->objects);
 	queue_free(g->q);
 	for (size_t pos = 0; map_next(&g->by_uid, &pos, &uid, &v);) {
 		struct entry *x = v;
@@ -529,8 +536,82 @@ gc_stop(void *self)
 		free(x);
 	}
 	map_release(&g->by_uid);
+	for (size_t i = 0; i < g->n_kinds; i++)
+		free(g->kinds[i]);
+	custom_kinds_free(g->custom);
 	free(g->kinds);
 	free(g);
+}
+
+/* kind_watch: objects of the kind come in from now on. */
+static int
+kind_watch(struct gc_kind *k)
+{
+	struct informer_spec spec = {.group = str_c(k->kind->group),
+		.version = str_c(k->kind->version),
+		.resource = str_c(k->kind->plural),
+		.type = SCHEMA_TYPE_OF(meta_v1_partial_object_metadata),
+		.on_change = on_object,
+		.on_synced = on_synced,
+		.arg = k};
+	int rc = informer_new(control_reader(k->g->ctl), &spec, &k->objects);
+	return rc < 0 ? rc : informer_add_index(k->objects, OWNER_ANY, index_owners);
+}
+
+static int
+kind_add(struct gc *g, const struct schema_kind *kind)
+{
+	struct gc_kind **more = realloc(g->kinds, (g->n_kinds + 1) * sizeof(*more));
+	if (more)
+		g->kinds = more;
+	struct gc_kind *k = more ? calloc(1, sizeof(*k)) : NULL;
+	if (!k)
+		return -ENOMEM;
+	/* custom kinds are not waited for: an owner the cache lacks is asked for anyway */
+	*k = (struct gc_kind){.g = g, .kind = kind, .synced = kind->custom};
+	g->kinds[g->n_kinds++] = k;
+	g->synced += k->synced;
+	return kind_watch(k);
+}
+
+/* kind_leave: its objects went before its definition did; what the cache has of them goes now. The place is kept:
+ * checks under way may hold it. */
+static void
+kind_leave(struct gc_kind *k)
+{
+	struct gc *g = k->g;
+	struct str uid;
+	void *v;
+	informer_free(k->objects);
+	k->objects = NULL;
+	if (!k->synced)
+		g->synced++;
+	k->synced = true;
+	for (size_t pos = 0; map_next(&g->by_uid, &pos, &uid, &v);) {
+		struct entry *x = v;
+		if (x->k != k)
+			continue;
+		map_del(&g->by_uid, uid);
+		informer_obj_unref(x->o);
+		free(x);
+	}
+}
+
+static void
+on_custom(void *arg, const struct schema_kind *kind, bool there)
+{
+	struct gc *g = arg;
+	for (size_t i = 0; i < g->n_kinds; i++) {
+		if (g->kinds[i]->kind != kind)
+			continue;
+		if (!there)
+			kind_leave(g->kinds[i]);
+		else if (!g->kinds[i]->objects && kind_watch(g->kinds[i]) < 0)
+			log_warn("objects of %s are not collected: out of memory", kind->kind);
+		return;
+	}
+	if (there && kind_add(g, kind) < 0)
+		log_warn("objects of %s are not collected: out of memory", kind->kind);
 }
 
 static int
@@ -543,32 +624,16 @@ gc_start(struct control *ctl, struct client *c, void **ret)
 	g->ctl = ctl;
 	g->c = c;
 	map_init(&g->by_uid);
-	g->kinds = calloc(s->n_kinds, sizeof(*g->kinds));
 	g->q = queue_new(control_loop(ctl), "gc", 32, on_key, g);
 	*ret = g;
-	if (!g->kinds || !g->q)
+	if (!g->q)
 		return -ENOMEM;
-	size_t n = 0;
-	for (size_t i = 0; i < s->n_kinds; i++)
-		if (collected(s, s->kinds[i]))
-			g->kinds[n++] = (struct gc_kind){.g = g, .kind = s->kinds[i]};
-	g->n_kinds = n;
-	for (size_t i = 0; i < n; i++) {
-		struct gc_kind *k = &g->kinds[i];
-		struct informer_spec spec = {.group = str_c(k->kind->group),
-			.version = str_c(k->kind->version),
-			.resource = str_c(k->kind->plural),
-			.type = SCHEMA_TYPE_OF(meta_v1_partial_object_metadata),
-			.on_change = on_object,
-			.on_synced = on_synced,
-			.arg = k};
-		int rc = informer_new(control_reader(ctl), &spec, &k->objects);
-		if (rc == 0)
-			rc = informer_add_index(k->objects, OWNER_ANY, index_owners);
+	for (size_t i = 0; i < s->n_kinds; i++) {
+		int rc = collected(s, s->kinds[i]) ? kind_add(g, s->kinds[i]) : 0;
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return custom_kinds_new(control_reader(ctl), on_custom, g, &g->custom);
 }
 
 const struct controller gc_controller = {"generic-garbage-collector", gc_start, NULL, gc_stop};

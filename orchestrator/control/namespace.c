@@ -10,9 +10,11 @@
  * is left goes in its own time (pods and their grace, finalizers): each deletion seen, or a second, brings the
  * next round. Source: kube-controller-manager pkg/controller/namespace. */
 #include "orchestrator/control/control.h"
+#include "orchestrator/control/custom_kinds.h"
 
 #include "kinds/core_v1.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define AGAIN_NS NS_PER_SEC
@@ -22,6 +24,7 @@ struct namespace_controller {
 	struct client *c;
 	struct queue *q;
 	struct informer *namespaces, *pods;
+	struct custom_kinds *custom;
 };
 
 enum round_step { PODS_DELETED, PODS_COUNTED, ALL_DELETED, ALL_COUNTED };
@@ -95,37 +98,51 @@ is_pods(const struct schema_kind *k)
 	return !k->group[0] && !strcmp(k->plural, "pods");
 }
 
+static void
+kind_start(struct round *r, const struct schema_kind *kind, enum client_verb verb)
+{
+	struct round_call *c = malloc(sizeof(*c));
+	if (!c) {
+		r->failed = true;
+		return;
+	}
+	*c = (struct round_call){r, kind};
+	struct client_req req = {.verb = verb,
+		.group = str_c(kind->group),
+		.version = str_c(kind->version),
+		.resource = str_c(kind->plural),
+		.ns = str_c(r->name),
+		.limit = verb == CLIENT_LIST ? 1 : 0};
+	int rc = client_call_start(r->k->c, &req, on_call, c, NULL);
+	if (rc == 0) {
+		r->calls++;
+		return;
+	}
+	/* the definition of a custom kind may have just gone, and its objects before it */
+	r->failed = r->failed || rc != -EINVAL || !kind->custom;
+	free(c);
+}
+
 /* step_start: the call of this step for each kind it is about. */
 static void
 step_start(struct round *r, enum round_step step)
 {
 	const struct schema *s = schema_builtin();
+	const struct schema_kind *kind = NULL;
 	bool pods = step == PODS_DELETED || step == PODS_COUNTED;
 	enum client_verb verb = step == PODS_DELETED || step == ALL_DELETED
 		? CLIENT_DELETE_COLLECTION
 		: CLIENT_LIST;
 	r->step = step;
 	r->calls = 1;
-	for (size_t i = 0; i < s->n_kinds; i++) {
-		const struct schema_kind *kind = s->kinds[i];
-		bool meant = in_namespaces(kind) && (!pods || is_pods(kind));
-		struct round_call *c = meant ? malloc(sizeof(*c)) : NULL;
-		if (!c)
-			continue;
-		*c = (struct round_call){r, kind};
-		struct client_req req = {.verb = verb,
-			.group = str_c(kind->group),
-			.version = str_c(kind->version),
-			.resource = str_c(kind->plural),
-			.ns = str_c(r->name),
-			.limit = verb == CLIENT_LIST ? 1 : 0};
-		if (client_call_start(r->k->c, &req, on_call, c, NULL) < 0) {
-			r->failed = true;
-			free(c);
-			continue;
-		}
-		r->calls++;
-	}
+	if (!custom_kinds_synced(r->k->custom))
+		r->failed = true;
+	for (size_t i = 0; i < s->n_kinds; i++)
+		if (in_namespaces(s->kinds[i]) && (!pods || is_pods(s->kinds[i])))
+			kind_start(r, s->kinds[i], verb);
+	for (size_t pos = 0; !pods && (kind = custom_kinds_next(r->k->custom, &pos));)
+		if (kind->namespaced)
+			kind_start(r, kind, verb);
 	if (--r->calls == 0)
 		round_next(r);
 }
@@ -299,6 +316,7 @@ static void
 namespace_stop(void *self)
 {
 	struct namespace_controller *k = self;
+	custom_kinds_free(k->custom);
 	queue_free(k->q);
 	free(k);
 }
@@ -319,7 +337,7 @@ namespace_start(struct control *ctl, struct client *c, void **ret)
 		informer_add_handler(k->namespaces, on_namespace, NULL, k) < 0 ||
 		informer_add_handler(k->pods, on_pod, NULL, k) < 0)
 		return -ENOMEM;
-	return 0;
+	return custom_kinds_new(control_reader(ctl), NULL, NULL, &k->custom);
 }
 
 const struct controller namespace_controller = {

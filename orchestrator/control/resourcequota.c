@@ -12,6 +12,7 @@
  * Kinds that a quota names are watched from then on, by their metadata.
  * Source: kube-controller-manager pkg/controller/resourcequota. */
 #include "orchestrator/control/control.h"
+#include "orchestrator/control/custom_kinds.h"
 
 #include "orchestrator/schema/quota.h"
 
@@ -35,6 +36,7 @@ struct quotas {
 	struct client *c;
 	struct queue *q;
 	struct informer *quotas;
+	struct custom_kinds *custom;
 	struct map watched; /* group/plural -> struct watched */
 };
 
@@ -156,7 +158,7 @@ on_watched(void *arg)
 static int
 watch(struct quotas *k, const struct schema_kind *kind)
 {
-	char name[200];
+	char name[640];
 	struct str key = str_from(
 		name, (size_t)snprintf(name, sizeof(name), "%s/%s", kind->group, kind->plural));
 	if (!quota_by_number(of_kind(kind)) || map_get(&k->watched, key))
@@ -180,6 +182,19 @@ watch(struct quotas *k, const struct schema_kind *kind)
 		free(w);
 	}
 	return rc;
+}
+
+static void
+unwatch(struct quotas *k, const struct schema_kind *kind)
+{
+	char name[640];
+	struct watched *w = map_del(&k->watched,
+		str_from(name,
+			(size_t)snprintf(name, sizeof(name), "%s/%s", kind->group, kind->plural)));
+	if (!w)
+		return;
+	informer_free(w->objects);
+	free(w);
 }
 
 /* ---- counting ---- */
@@ -369,8 +384,24 @@ on_key(void *arg, struct str key)
 	for (size_t i = 0; i < s->n_kinds; i++)
 		if (can_be_counted(s, s->kinds[i]) && count_kind(n, s->kinds[i]) < 0)
 			n->failed = true;
+	const struct schema_kind *custom;
+	for (size_t pos = 0; (custom = custom_kinds_next(k->custom, &pos));)
+		if (custom->namespaced && count_kind(n, custom) < 0)
+			n->failed = true;
 	if (--n->calls == 0)
 		count_write(n);
+}
+
+/* A kind that comes may be one that quotas limit; one that goes is watched no more. */
+static void
+on_custom(void *arg, const struct schema_kind *kind, bool there)
+{
+	struct quotas *k = arg;
+	const struct informer_obj *o;
+	if (!there)
+		unwatch(k, kind);
+	for (size_t pos = 0; control_ready(k->ctl) && (o = informer_next(k->quotas, &pos));)
+		queue_add(k->q, o->key);
 }
 
 /* ---- life ---- */
@@ -396,6 +427,7 @@ quotas_stop(void *self)
 		free(w);
 	}
 	map_release(&k->watched);
+	custom_kinds_free(k->custom);
 	queue_free(k->q);
 	free(k);
 }
@@ -421,7 +453,7 @@ quotas_start(struct control *ctl, struct client *c, void **ret)
 		informer_add_handler(services, on_other, NULL, k) < 0 ||
 		informer_add_handler(claims, on_other, NULL, k) < 0)
 		return -ENOMEM;
-	return 0;
+	return custom_kinds_new(control_reader(ctl), on_custom, k, &k->custom);
 }
 
 const struct controller resourcequota_controller = {

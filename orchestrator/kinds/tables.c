@@ -17,6 +17,7 @@ static const struct kind_ops *const kinds[] = {
 	&csr_ops,
 	&mutating_webhooks_ops,
 	&validating_webhooks_ops,
+	&crd_ops,
 };
 
 #define CREATE_UPDATE (ADMIT_CREATE | ADMIT_UPDATE)

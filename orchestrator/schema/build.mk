@@ -14,18 +14,21 @@ SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_cor
 	orchestrator/schema/cells_groups.c orchestrator/schema/cells_pod.c orchestrator/schema/checks.c \
 	orchestrator/schema/checks_admission.c orchestrator/schema/checks_apps.c orchestrator/schema/checks_batch.c \
 	orchestrator/schema/checks_container.c orchestrator/schema/checks_core.c \
+	orchestrator/schema/checks_crd.c orchestrator/schema/checks_crd_schema.c \
 	orchestrator/schema/checks_groups.c orchestrator/schema/checks_pod.c \
 	orchestrator/schema/checks_service.c orchestrator/schema/checks_volume.c \
 	orchestrator/schema/conform.c orchestrator/schema/cron.c \
 	orchestrator/schema/decode.c orchestrator/schema/default.c orchestrator/schema/defaults_core.c \
 	orchestrator/schema/defaults_groups.c orchestrator/schema/discovery.c \
 	orchestrator/schema/errors.c orchestrator/schema/fields.c orchestrator/schema/format.c \
-	orchestrator/schema/formats.c orchestrator/schema/json_out.c orchestrator/schema/members.c \
+	orchestrator/schema/formats.c orchestrator/schema/json_out.c orchestrator/schema/json_path.c orchestrator/schema/members.c \
 	orchestrator/schema/openapi.c orchestrator/schema/openapi_paths.c \
-	orchestrator/schema/openapi_v2.c orchestrator/schema/order.c orchestrator/schema/patch.c \
+	orchestrator/schema/openapi_v2.c orchestrator/schema/openapi_v2_custom.c orchestrator/schema/order.c orchestrator/schema/patch.c \
 	orchestrator/schema/path.c orchestrator/schema/proto.c orchestrator/schema/quantity.c orchestrator/schema/quota.c orchestrator/schema/resource_list.c \
 	orchestrator/schema/schema.c orchestrator/schema/select.c orchestrator/schema/strategic.c \
-	orchestrator/schema/structs.c orchestrator/schema/table.c orchestrator/schema/validate.c \
+	orchestrator/schema/structs.c orchestrator/schema/structural.c \
+	orchestrator/schema/structural_formats.c orchestrator/schema/structural_lists.c \
+	orchestrator/schema/structural_prune.c orchestrator/schema/structural_values.c orchestrator/schema/table.c orchestrator/schema/validate.c \
 	orchestrator/schema/validate_meta.c orchestrator/schema/volume_fit.c
 DEPS_orchestrator/schema := storage/store base
 
@@ -45,8 +48,9 @@ $(GEN_orchestrator/schema) $(O)/gen/kinds/tables.c: $(O)/gen/kinds/.made ;
 UNIT_orchestrator/schema := tests/unit/orchestrator/schema/checks_test.c tests/unit/orchestrator/schema/cron_test.c \
 	tests/unit/orchestrator/schema/facts_test.c tests/unit/orchestrator/schema/object_test.c \
 	tests/unit/orchestrator/schema/patch_test.c tests/unit/orchestrator/schema/publish_test.c \
-	tests/unit/orchestrator/schema/select_test.c tests/unit/orchestrator/schema/table_test.c \
+	tests/unit/orchestrator/schema/select_test.c tests/unit/orchestrator/schema/structural_test.c \
+	tests/unit/orchestrator/schema/table_test.c \
 	tests/unit/orchestrator/schema/value_test.c tests/unit/orchestrator/schema/volume_fit_test.c
 FUZZ_orchestrator/schema := tests/fuzz/cron_fuzz.c tests/fuzz/patch_fuzz.c tests/fuzz/protobuf_body_fuzz.c \
-	tests/fuzz/quantity_fuzz.c tests/fuzz/selector_fuzz.c
+	tests/fuzz/quantity_fuzz.c tests/fuzz/selector_fuzz.c tests/fuzz/structural_fuzz.c
 BENCH_orchestrator/schema := tests/bench/checks_bench.c

@@ -627,7 +627,14 @@ schema_conform(struct arena *a, const struct schema_type *t, struct doc *d,
 
 		return type_error(&c, NULL, d, false, go_type(&c, &f));
 	}
-	r = conform_struct(&c, NULL, t, d);
+	if (t->structural)
+		r = schema_dedupe(a, d, strict);
+	if (r == 0)
+		r = conform_struct(&c, NULL, t, d);
+	if (r == 0 && t->structural) {
+		structural_drop_nulls(t->structural, d);
+		r = structural_prune(a, t->structural, d, true, strict);
+	}
 	return r == 0 && arena_failed(a) ? -ENOMEM : r;
 }
 

@@ -84,18 +84,24 @@ default_struct(
 	return r;
 }
 
+static int
+default_all(struct arena *a, const struct schema_type *t, struct doc *d, bool keep_off)
+{
+	int r = d->type == DOC_MAP ? default_struct(a, t, d, 0, keep_off) : 0;
+
+	if (r == 0 && t->structural)
+		r = structural_default(a, t->structural, d);
+	return r == 0 && arena_failed(a) ? -ENOMEM : r;
+}
+
 int
 schema_default(struct arena *a, const struct schema_type *t, struct doc *d)
 {
-	int r = d->type == DOC_MAP ? default_struct(a, t, d, 0, false) : 0;
-
-	return r == 0 && arena_failed(a) ? -ENOMEM : r;
+	return default_all(a, t, d, false);
 }
 
 int
 schema_default_sent(struct arena *a, const struct schema_type *t, struct doc *d)
 {
-	int r = d->type == DOC_MAP ? default_struct(a, t, d, 0, true) : 0;
-
-	return r == 0 && arena_failed(a) ? -ENOMEM : r;
+	return default_all(a, t, d, true);
 }

@@ -70,6 +70,18 @@ schema_error_add(struct schema_errors *errs, enum schema_cause cause, struct str
 }
 
 void
+schema_errors_append(struct schema_errors *errs, const struct schema_error *x)
+{
+	struct schema_error *slot = NULL;
+
+	if (errs->n >= MAX_ERRORS || known(errs, x->cause, x->field, x->message))
+		return;
+	slot = ARENA_PUSH(errs->a, errs->list, errs->n);
+	if (slot)
+		*slot = *x;
+}
+
+void
 schema_error_fmt(struct schema_errors *errs, enum schema_cause cause, struct str field,
 	const struct doc *value, const char *fmt, ...)
 {

@@ -18,11 +18,30 @@ static const struct {
 	{"apiregistration.k8s.io", "io.k8s.kube-aggregator.pkg.apis.apiregistration."},
 };
 
+/* custom_name: "stable.example.com", "v1", "CronTab" -> "com.example.stable.v1.CronTab". */
+static struct str
+custom_name(struct arena *a, const struct schema_type *t)
+{
+	struct str rest = str_c(t->group), head = STR_NONE, tail = STR_NONE;
+	struct buf b;
+
+	buf_init_arena(&b, a);
+	while (str_rcut(rest, '.', &head, &tail)) {
+		buf_fmt(&b, STR_FMT ".", STR_ARG(tail));
+		rest = head;
+	}
+	buf_fmt(&b, STR_FMT ".%s.%s", STR_ARG(rest), t->version, t->name);
+	buf_char(&b, 0);
+	return b.failed ? STR_NONE : str_from(b.data, b.len - 1);
+}
+
 struct str
 schema_openapi_name(struct arena *a, const struct schema_type *t)
 {
 	struct str label = STR_NONE, rest = STR_NONE;
 
+	if (t->structural)
+		return custom_name(a, t);
 	for (size_t i = 0; i < ARRAY_LEN(packages); i++)
 		if (strcmp(packages[i].group, t->group) == 0)
 			return arena_fmt(a, "%s%s.%s", packages[i].prefix, t->version, t->name);
@@ -242,10 +261,64 @@ put_gvks(struct json_out *j, const struct schema *s, const struct schema_type *t
 	json_end_list(j);
 }
 
+/* put_custom: the schema as the definition has it, with what every object has. */
+static void
+put_custom(struct json_out *j, struct arena *a, const struct schema *s, const struct schema_type *t)
+{
+	static const struct {
+		const char *name, *json;
+	} own[] = {
+		{"apiVersion",
+			"{\"description\":\"APIVersion defines group and version of this form of the object\",\"type\":\"string\"}"},
+		{"kind", "{\"description\":\"kind of the object\",\"type\":\"string\"}"},
+		{"metadata",
+			"{\"allOf\":[{\"$ref\":\"#/components/schemas/"
+			"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta\"}],\"default\":{},"
+			"\"description\":\"name, namespace, labels and what the server keeps about the "
+			"object\"}"},
+	};
+	const struct doc *src = t->structural->source;
+
+	json_object(j, schema_openapi_name(a, t).p);
+	DOC_EACH (m, src) {
+		struct buf b;
+
+		if (str_eq_c(m->key, "properties") || m->dup)
+			continue;
+		buf_init_arena(&b, a);
+		doc_write_json(&b, m);
+		buf_char(&b, 0);
+		json_raw(j, arena_cstr(a, m->key), b.failed ? "null" : b.data);
+	}
+	json_object(j, "properties");
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		json_raw(j, own[i].name, own[i].json);
+	for (size_t i = 0; i < t->structural->n_props; i++) {
+		const struct structural_prop *p = &t->structural->props[i];
+		struct buf b;
+
+		if (str_eq_c(p->name, "apiVersion") || str_eq_c(p->name, "kind") ||
+			str_eq_c(p->name, "metadata"))
+			continue;
+		buf_init_arena(&b, a);
+		doc_write_json(&b, p->node->source);
+		buf_char(&b, 0);
+		json_raw(j, arena_cstr(a, p->name), b.failed ? "null" : b.data);
+	}
+	json_end_object(j);
+	put_gvks(j, s, t);
+	json_end_object(j);
+}
+
 static void
 put_type(struct json_out *j, struct arena *a, const struct schema *s, const struct schema_type *t)
 {
 	bool required = false;
+
+	if (t->structural) {
+		put_custom(j, a, s, t);
+		return;
+	}
 
 	json_object(j, schema_openapi_name(a, t).p);
 	json_str(j, "description", t->description[0] ? t->description : t->name);

@@ -142,8 +142,8 @@ put_request_body(struct out *o, const struct op *op, const struct schema_type *t
 	json_object(o->j, "requestBody");
 	json_object(o->j, "content");
 	if (op->patch)
-		for (size_t i = 0; i < ARRAY_LEN(patches); i++)
-			put_content(o, patches[i], NULL);
+		for (size_t i = 0; i < ARRAY_LEN(patches) - (t->structural != NULL); i++)
+			put_content(o, patches[i], NULL); /* custom resources: no strategic one */
 	else
 		put_content(o, "*/*", op->status ? meta_type(o, "DeleteOptions") : t);
 	json_end_object(o->j);

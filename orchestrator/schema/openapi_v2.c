@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * openapi_v2: the least OpenAPI 2.0 old clients need: for each kind a PATCH path that says its kind and knows
- * dryRun, and no definitions (incomplete ones break kubectl 1.20). Newer clients read version 3.
+ * dryRun, and definitions of custom resources only (incomplete ones break kubectl 1.20). Newer clients read version 3.
  * Source: Swagger 2.0; protobuf numbers of gnostic openapi.v2. */
 #include "orchestrator/schema/publish_int.h"
 
@@ -70,6 +70,7 @@ schema_openapi_v2_proto(const struct schema *s, struct buf *out)
 			put_path(s->kinds[i], &x);
 	put_message(out, 8, &x);
 	buf_release(&x);
+	openapi_v2_definitions(s, out);
 }
 
 void
@@ -104,6 +105,7 @@ schema_openapi_v2_json(const struct schema *s, struct buf *out)
 		json_end_object(&j);
 	}
 	json_end_object(&j);
+	openapi_v2_json_definitions(s, &j);
 	json_end_object(&j);
 	buf_release(&path);
 }

@@ -216,7 +216,12 @@ order_struct(struct arena *a, const struct schema_type *t, struct doc *d, size_t
 int
 schema_order(struct arena *a, const struct schema_type *t, struct doc *d)
 {
-	int r = d->type == DOC_MAP ? order_struct(a, t, d, 0) : 0;
+	int r = 0;
+
+	if (t->structural)
+		doc_sort(d); /* as Go writes maps; metadata is put in its own order again */
+	if (d->type == DOC_MAP)
+		r = order_struct(a, t, d, 0);
 
 	return r == 0 && arena_failed(a) ? -ENOMEM : r;
 }

@@ -24,6 +24,9 @@ void openapi_paths(struct json_out *j, struct arena *a, const struct schema *s,
 void openapi_ref(struct json_out *j, struct arena *a, const struct schema_type *t);
 /* openapi_gvk: x-kubernetes-group-version-kind as an object. */
 void openapi_gvk(struct json_out *j, const char *group, const char *version, const char *kind);
+/* openapi_v2_definitions: of the custom kinds that are served; nothing when there are none. */
+void openapi_v2_definitions(const struct schema *s, struct buf *out);
+void openapi_v2_json_definitions(const struct schema *s, struct json_out *j);
 /* openapi_list_type: the list type of a kind, or NULL. */
 const struct schema_type *openapi_list_type(const struct schema *s, const struct schema_kind *k);
 

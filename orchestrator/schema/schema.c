@@ -158,6 +158,43 @@ schema_type_find(const struct schema *s, struct str group, struct str version, s
 	return NULL;
 }
 
+/* "v2beta1" -> 2, 1 (0 alpha, 1 beta, 2 neither), 1; false: no such name. */
+static bool
+version_parts(struct str s, uint64_t *major, int *stage, uint64_t *minor)
+{
+	ptrdiff_t alpha = str_find(s, STR("alpha")), beta = str_find(s, STR("beta"));
+	ptrdiff_t at = alpha > 0 ? alpha : beta;
+	struct str tail = STR_NONE;
+
+	*minor = 0;
+	*stage = alpha > 0 ? 0 : beta > 0 ? 1 : 2;
+	if (s.n < 2 || s.p[0] != 'v' || s.p[1] == '0')
+		return false;
+	if (at > 0)
+		tail = str_sub(s, (size_t)at + (alpha > 0 ? 5 : 4), SIZE_MAX);
+	return str_to_u64(str_sub(s, 1, at > 0 ? (size_t)at : SIZE_MAX), major) == 0 &&
+		(at <= 0 || str_to_u64(tail, minor) == 0);
+}
+
+int
+schema_version_compare(struct str a, struct str b)
+{
+	uint64_t major[2] = {0}, minor[2] = {0};
+	int stage[2] = {0};
+	bool x = version_parts(a, &major[0], &stage[0], &minor[0]);
+	bool y = version_parts(b, &major[1], &stage[1], &minor[1]);
+
+	if (x != y)
+		return x ? -1 : 1;
+	if (!x)
+		return str_cmp(a, b);
+	if (stage[0] != stage[1])
+		return stage[1] - stage[0];
+	if (major[0] != major[1])
+		return major[0] > major[1] ? -1 : 1;
+	return minor[0] == minor[1] ? 0 : minor[0] > minor[1] ? -1 : 1;
+}
+
 const struct schema_subresource *
 schema_subresource_find(const struct schema_kind *k, struct str name)
 {

@@ -10,6 +10,7 @@
  *   schema_select.h    label and field selectors, attributes of stored values
  *   schema_patch.h     JSON patch, JSON merge patch, strategic merge patch
  *   cron.h             schedules of CronJobs
+ *   schema_structural.h  schemas of custom resources
  *   schema_table.h     the columns of `kubectl get`
  *   schema_publish.h   discovery documents and OpenAPI
  *
@@ -118,6 +119,7 @@ struct schema_rules {
 
 struct schema_type;
 struct schema_spot;
+struct structural; /* schema_structural.h */
 struct schema_field {
 	const char *name;                 /* JSON name, NUL, a line of description, NUL */
 	const struct schema_type *type;   /* STRUCT and OR_* forms */
@@ -150,7 +152,9 @@ struct schema_type {
 	bool map_atomic;
 	bool defaults;         /* something below it has a default: schema_default must walk it */
 	bool preserve_unknown; /* run-time types: unknown members stay */
-	bool root;             /* has kind and apiVersion */
+	/* custom resources: all but apiVersion, kind and metadata is as this says */
+	const struct structural *structural;
+	bool root; /* has kind and apiVersion */
 };
 
 enum schema_verb { /* bits */
@@ -244,6 +248,8 @@ const struct schema_field *schema_field_find(const struct schema_type *t, struct
 const struct schema_field *schema_field_by_number(const struct schema_type *t, uint32_t number);
 /* schema_field_at: follows "spec.template.spec" (through lists and maps too). */
 const struct schema_field *schema_field_at(const struct schema_type *t, struct str path);
+/* schema_version_compare: < 0: a is preferred: v2, v1, v1beta2, v1beta1, v1alpha1, then others by name. */
+int schema_version_compare(struct str a, struct str b);
 static inline struct str
 schema_field_name(const struct schema_field *f)
 {
@@ -267,6 +273,7 @@ void schema_api_version_split(
 #include "orchestrator/schema/schema_patch.h"
 #include "orchestrator/schema/schema_publish.h"
 #include "orchestrator/schema/schema_select.h"
+#include "orchestrator/schema/schema_structural.h"
 #include "orchestrator/schema/schema_table.h"
 
 #endif

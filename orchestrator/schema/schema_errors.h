@@ -66,6 +66,8 @@ void schema_err_unsupported(
 void schema_err_unsupported_doc(struct schema_errors *errs, struct str field,
 	const struct doc *value, const char *const *ok);
 
+/* schema_errors_append: one that was found before, elsewhere; text borrowed. */
+void schema_errors_append(struct schema_errors *errs, const struct schema_error *x);
 /* schema_errors_drop: forgets what was said of a field and of what is below it. */
 void schema_errors_drop(struct schema_errors *errs, struct str field);
 /* schema_err_format: one "Invalid value" for each fault of value; true when there is none. */

@@ -14,6 +14,7 @@
  * Source: meta/v1 Table; k8s.io/kubernetes pkg/printers (behaviour). */
 #include "base/clock.h"
 #include "orchestrator/schema/cells_int.h"
+#include "orchestrator/schema/json_path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,9 +372,40 @@ value(const struct cell *c, struct str x)
 	return doc_str(c->a, buf_view(&b));
 }
 
+/* custom_cell: a column of a custom resource: what its path leads to, as its type says. */
+static struct doc *
+custom_cell(const struct cell *c)
+{
+	const struct doc *v = json_path_first(c->obj, str_c(c->c->cell));
+	const char *type = c->c->type;
+	struct buf b;
+
+	if (v == NULL || v->type == DOC_NULL)
+		return NULL;
+	if (strcmp(type, "date") == 0)
+		return doc_str(c->a,
+			v->type == DOC_STR ? cell_age(c->a, v->s, c->now_ns) : STR("<unknown>"));
+	if (strcmp(type, "integer") == 0)
+		return v->type == DOC_INT ? doc_int(c->a, v->i)
+			: v->type == DOC_DOUBLE && v->d > -9e18 && v->d < 9e18
+			? doc_int(c->a, (int64_t)v->d)
+			: NULL;
+	if (strcmp(type, "number") == 0)
+		return v->type == DOC_INT || v->type == DOC_DOUBLE ? doc_copy(c->a, v) : NULL;
+	if (strcmp(type, "boolean") == 0)
+		return v->type == DOC_BOOL ? doc_bool(c->a, v->b) : NULL;
+	if (v->type == DOC_STR)
+		return doc_str(c->a, v->s);
+	buf_init_arena(&b, c->a);
+	doc_write_json(&b, v);
+	return doc_str(c->a, buf_view(&b));
+}
+
 static struct doc *
 evaluate(const struct cell *c)
 {
+	if (c->k->custom && c->c->cell[0] == '.')
+		return custom_cell(c);
 	struct str x = str_c(c->c->cell), or = STR_NONE;
 	ptrdiff_t at = str_find(x, STR(" or "));
 	struct doc *v = NULL;

@@ -184,10 +184,27 @@ schema_validate_type(const struct schema_type *t, const struct doc *d, const str
 		check_struct(&c, NULL, t, d, old);
 }
 
+/* Lists that broke the rule before may go on to break it. */
+static void
+validate_structural(const struct structural *n, const struct doc *obj, const struct doc *old,
+	struct schema_errors *errs)
+{
+	struct schema_errors before = {.a = errs->a};
+
+	structural_validate(n, obj, old, STR(""), errs);
+	structural_validate_embedded(n, obj, errs);
+	if (old)
+		structural_validate_lists(n, old, &before);
+	if (before.n == 0)
+		structural_validate_lists(n, obj, errs);
+}
+
 void
 schema_validate(const struct schema_kind *k, const struct doc *obj, const struct doc *old,
 	struct schema_errors *errs)
 {
 	schema_validate_metadata(k, obj, old, errs);
 	schema_validate_type(k->type, obj, old, STR(""), errs);
+	if (k->type->structural)
+		validate_structural(k->type->structural, obj, old, errs);
 }

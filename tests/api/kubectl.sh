@@ -279,6 +279,54 @@ suite() {
 	apply_suite "$k"
 	$k create cm held -n t >/dev/null 2>&1
 	$k patch cm held -n t --type=merge -p '{"metadata":{"finalizers":["x.io/y"]}}' >/dev/null 2>&1
+	cat >"$tmp/crd" <<END
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: crontabs.stable.example.com}
+spec:
+  group: stable.example.com
+  scope: Namespaced
+  names: {plural: crontabs, singular: crontab, kind: CronTab, shortNames: [ct], categories: [all]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            required: [cronSpec]
+            properties:
+              cronSpec: {type: string, pattern: '^\d+ \*$', description: when it runs}
+              replicas: {type: integer, default: 1, maximum: 9}
+          status: {type: object, properties: {replicas: {type: integer}}}
+    subresources: {status: {}, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
+    additionalPrinterColumns:
+    - {name: Spec, type: string, jsonPath: .spec.cronSpec}
+    - {name: Wanted, type: integer, jsonPath: .spec.replicas}
+END
+	cat >"$tmp/cr" <<END
+apiVersion: stable.example.com/v1
+kind: CronTab
+metadata: {name: one, namespace: t}
+spec: {cronSpec: "5 *"}
+END
+	say "crd" 'created' $k apply -f "$tmp/crd"
+	say "crd established" 'condition met' $k wait --for condition=established crd/crontabs.stable.example.com --timeout=30s
+	say "cr" 'crontab.stable.example.com/one created' $k apply -f "$tmp/cr"
+	say "cr columns and default" 'NAME +SPEC +WANTED one +5 \* +1' $k get ct -n t
+	say "cr by category" 'crontab.stable.example.com/one' $k get all -n t
+	say "cr explained" 'when it runs' $k explain crontab.spec.cronSpec
+	say "cr refused" 'spec.cronSpec in body should match' sh -c "sed 's/5 \*/x/' '$tmp/cr' | $k apply -f -"
+	say "cr strict" 'unknown field "spec.foo"' sh -c "sed 's/spec: {/spec: {foo: 1, /' '$tmp/cr' | $k apply -f -"
+	say "cr scaled" 'scaled' $k scale ct one -n t --replicas=4
+	say "cr edited" 'edited' env KUBE_EDITOR="sed -i 's/5 \*/6 \*/'" $k edit ct one -n t
+	say "cr as edited" '^2 6 \* 4|^3 6 \* 4' $k get ct one -n t -o 'jsonpath={.metadata.generation} {.spec.cronSpec} {.spec.replicas}'
+	say "cr status" 'patched' $k patch ct one -n t --subresource=status --type=merge -p '{"status":{"replicas":3}}'
+	say "cr goes with its definition" 'deleted' $k delete crd crontabs.stable.example.com
+	say "cr gone" "doesn't have a resource type|could not find" $k get ct -n t
 	say "delete ns" 'namespace "t" deleted' $k delete ns t --wait=false
 	say "terminating" 'Terminating' $k get ns t
 	say "no new content" 'because it is being terminated' $k create cm late -n t

@@ -69,3 +69,58 @@ TEST(the_pods_of_a_namespace_go_first)
 	};
 	PLAY(0, acts);
 }
+
+#define DEFINE                                                                                       \
+	CLIENT_CREATE, "customresourcedefinitions", "", "",                                          \
+		"{\"metadata\":{\"name\":\"foos.example.com\"},\"spec\":{\"group\":\"example.com\"," \
+		"\"scope\":\"Namespaced\",\"names\":{\"plural\":\"foos\",\"kind\":\"Foo\"},"         \
+		"\"versions\":[{\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{"       \
+		"\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}"
+
+/* Kinds that came after the controllers started were not known to them. */
+TEST(custom_resources_are_owners_and_owned)
+{
+	static const struct act acts[] = {
+		{DEFINE, -1, 201, NULL, 5},
+		{CLIENT_CREATE, "foos", "default", "", "{\"metadata\":{\"name\":\"f\"}}", -1, 201,
+			NULL, 0},
+		{MAKE("c",
+			 ",\"ownerReferences\":[{\"apiVersion\":\"example.com/v1\",\"kind\":\"Foo\","
+			 "\"name\":\"f\",\"uid\":\"%s\"}]"),
+			1, 201, NULL, 0},
+		{CLIENT_CREATE, "foos", "default", "",
+			"{\"metadata\":{\"name\":\"g\",\"ownerReferences\":[{\"apiVersion\":\"v1\","
+			"\"kind\":\"ConfigMap\",\"name\":\"c\",\"uid\":\"%s\"}]}}",
+			2, 201, NULL, 5},
+		{LOOK("c"), -1, 200, NULL, 0},
+		{CLIENT_DELETE, "foos", "default", "f", NULL, -1, 200, NULL, 60},
+		{LOOK("c"), -1, 404, NULL, 0},
+		{CLIENT_GET, "foos", "default", "g", NULL, -1, 404, NULL, 0},
+		{CLIENT_CREATE, "foos", "default", "", "{\"metadata\":{\"name\":\"h\"}}", -1, 201,
+			NULL, 0},
+		{CLIENT_DELETE, "customresourcedefinitions", "", "foos.example.com", NULL, -1, 200,
+			NULL, 60},
+		{CLIENT_GET, "customresourcedefinitions", "", "foos.example.com", NULL, -1, 404,
+			NULL, 0},
+	};
+	PLAY(0, acts);
+}
+
+TEST(custom_resources_go_with_their_namespace)
+{
+	static const struct act acts[] = {
+		{DEFINE, -1, 201, NULL, 5},
+		{CLIENT_CREATE, "namespaces", "", "", "{\"metadata\":{\"name\":\"n\"}}", -1, 201,
+			NULL, 1},
+		{CLIENT_CREATE, "foos", "n", "",
+			"{\"metadata\":{\"name\":\"f\",\"finalizers\":[\"example.com/keep\"]}}", -1,
+			201, NULL, 0},
+		{CLIENT_DELETE, "namespaces", "", "n", NULL, -1, 200, NULL, 60},
+		{CLIENT_GET, "namespaces", "", "n", NULL, -1, 200,
+			"foos.example.com has 1 resource instances", 0},
+		{CLIENT_PATCH_MERGE, "foos", "n", "f", "{\"metadata\":{\"finalizers\":null}}", -1,
+			200, NULL, 60},
+		{CLIENT_GET, "namespaces", "", "n", NULL, -1, 404, NULL, 0},
+	};
+	PLAY(0, acts);
+}

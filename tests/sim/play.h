@@ -36,7 +36,8 @@ struct act {
 static const char *const play_groups[][2] = {{"apps", "deployments"}, {"apps", "replicasets"},
 	{"apps", "daemonsets"}, {"apps", "statefulsets"}, {"apps", "controllerrevisions"},
 	{"batch", "jobs"}, {"batch", "cronjobs"}, {"policy", "poddisruptionbudgets"},
-	{"discovery.k8s.io", "endpointslices"}};
+	{"discovery.k8s.io", "endpointslices"}, {"example.com", "foos"},
+	{"apiextensions.k8s.io", "customresourcedefinitions"}};
 
 struct scene {
 	struct world *w;

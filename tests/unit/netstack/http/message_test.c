@@ -154,6 +154,13 @@ TEST(accept_is_ordered_by_preference)
 	CHECK(!http_media_matches(&m[3], STR("texts/html")));
 	CHECK(http_media_matches(&m[4], STR("a/b")));
 	CHECK(http_media_matches(&m[1], STR("Application/JSON")));
+	/* kubectl asks for OpenAPI version 2 by a name with an @: it was answered 406 */
+	struct http_media openapi;
+	CHECK_INT(
+		http_media_parse(STR("application/com.github.proto-openapi.spec.v2@v1.0+protobuf"),
+			&openapi),
+		0);
+	CHECK_INT(http_media_parse(STR("application/@"), &openapi), -EINVAL);
 	CHECK_INT(http_accept_parse(a, &none, &m, &n), 0);
 	CHECK_INT(n, 1);
 	CHECK_STR(m[0].type, "*/*");

@@ -64,7 +64,7 @@ TEST(aggregated_discovery)
 	DOC_EACH (g, doc_get(d, STR("items"))) {
 		if (str_eq_c(doc_as_str(doc_at(g, "metadata.name")), "autoscaling"))
 			r = g;
-		CHECK(!str_eq_c(doc_as_str(doc_at(g, "metadata.name")), "apiextensions.k8s.io"));
+		CHECK(!str_eq_c(doc_as_str(doc_at(g, "metadata.name")), "apiregistration.k8s.io"));
 	}
 	CHECK_STR(doc_as_str(doc_at(r, "versions[0].version")), "v2");
 }
@@ -107,6 +107,7 @@ refs(const struct doc *d, const struct doc *schemas)
 
 	DOC_EACH (m, d) {
 		if (str_eq_c(m->key, "$ref") &&
+			m->type == DOC_STR && /* there is a member of this name */
 			(!str_starts(doc_as_str(m), str_c(prefix)) ||
 				!doc_get(schemas,
 					str_sub(doc_as_str(m), sizeof(prefix) - 1, SIZE_MAX)))) {
