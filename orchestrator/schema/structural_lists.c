@@ -11,6 +11,9 @@
 
 struct walk {
 	struct schema_errors *errs;
+	/* look: at each value, before what is below it */
+	void (*look)(struct walk *w, const struct structural *n, const struct doc *d,
+		const struct step *at);
 };
 
 static struct str
@@ -74,19 +77,25 @@ check_distinct(
 }
 
 static void
-lists_walk(struct walk *w, const struct structural *n, const struct doc *d, const struct step *at)
+check_list(struct walk *w, const struct structural *n, const struct doc *d, const struct step *at)
+{
+	if (d->type == DOC_LIST && n->list != STRUCTURAL_LIST_ATOMIC && d->n)
+		check_distinct(w, n, d, at);
+}
+
+static void
+values_walk(struct walk *w, const struct structural *n, const struct doc *d, const struct step *at)
 {
 	size_t i = 0;
 
 	if (step_depth(at) > SCHEMA_MAX_WALK)
 		return;
-	if (d->type == DOC_LIST && n->list != STRUCTURAL_LIST_ATOMIC && d->n)
-		check_distinct(w, n, d, at);
+	w->look(w, n, d, at);
 	if (d->type == DOC_LIST && n->items) {
 		DOC_EACH (x, d) {
 			struct step s = {at, STEP_INDEX, STR_NONE, i++, NULL};
 
-			lists_walk(w, n->items, x, &s);
+			values_walk(w, n->items, x, &s);
 		}
 	}
 	if (d->type != DOC_MAP)
@@ -98,7 +107,7 @@ lists_walk(struct walk *w, const struct structural *n, const struct doc *d, cons
 		if (child == NULL)
 			child = n->additional;
 		if (child)
-			lists_walk(w, child, m, &s);
+			values_walk(w, child, m, &s);
 	}
 }
 
@@ -106,9 +115,9 @@ void
 structural_validate_lists(
 	const struct structural *n, const struct doc *d, struct schema_errors *errs)
 {
-	struct walk w = {errs};
+	struct walk w = {errs, check_list};
 
-	lists_walk(&w, n, d, NULL);
+	values_walk(&w, n, d, NULL);
 }
 
 /* ---- embedded resources ---------------------------------------------------------------------------- */
@@ -169,43 +178,21 @@ check_metadata(struct walk *w, const struct doc *d, const struct step *at)
 }
 
 static void
-embedded_walk(
+check_embedded(
 	struct walk *w, const struct structural *n, const struct doc *d, const struct step *at)
 {
-	size_t i = 0;
-
-	if (step_depth(at) > SCHEMA_MAX_WALK)
+	if (d->type != DOC_MAP || !n->embedded)
 		return;
-	if (d->type == DOC_MAP && n->embedded) {
-		check_text(w, d, "apiVersion", at);
-		check_text(w, d, "kind", at);
-		check_metadata(w, d, at);
-	}
-	if (d->type == DOC_LIST && n->items) {
-		DOC_EACH (x, d) {
-			struct step s = {at, STEP_INDEX, STR_NONE, i++, NULL};
-
-			embedded_walk(w, n->items, x, &s);
-		}
-	}
-	if (d->type != DOC_MAP)
-		return;
-	DOC_EACH (m, d) {
-		const struct structural *child = structural_prop_find(n, m->key);
-		struct step s = {at, child ? STEP_NAME : STEP_KEY, m->key, 0, NULL};
-
-		if (child == NULL)
-			child = n->additional;
-		if (child)
-			embedded_walk(w, child, m, &s);
-	}
+	check_text(w, d, "apiVersion", at);
+	check_text(w, d, "kind", at);
+	check_metadata(w, d, at);
 }
 
 void
 structural_validate_embedded(
 	const struct structural *n, const struct doc *d, struct schema_errors *errs)
 {
-	struct walk w = {errs};
+	struct walk w = {errs, check_embedded};
 
-	embedded_walk(&w, n, d, NULL);
+	values_walk(&w, n, d, NULL);
 }
