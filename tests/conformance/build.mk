@@ -10,3 +10,5 @@ conformance: $(O)/bin/keelson $(if $(filter qemu,$(ON)),programs kernel image)
 conformance-docs:
 	@tests/conformance/compatibility.sh $(O) >$(O)/conformance/compatibility.md
 	@cp $(O)/conformance/compatibility.md docs/compatibility.md
+	@{ printf 'result\tpassed runs\truns\tseconds\tground\tspec\n' && \
+		awk 'BEGIN { FS = OFS = "\t" } { print $$3, $$4, $$5, $$7, $$2, $$9 }' $(O)/conformance/results.tsv; } >docs/conformance.tsv

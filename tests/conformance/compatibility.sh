@@ -19,10 +19,13 @@ of() {
 	"$@"
 }
 oracle() {
-	echo '| kind | answers compared | equal | equal but for managedFields | different | not served |'
-	echo '|---|---|---|---|---|---|'
-	awk '/^kind / { on = 1; next } /^\(managed/ { exit }
-		on { print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " | " $6 " |" }' "$oracle_table"
+	echo '| kind | answers compared | equal | different | not served |'
+	echo '|---|---|---|---|---|'
+	awk '/^kind / { on = 1; next } /^$/ { exit }
+		on { print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " |" }' "$oracle_table"
+	printf '\nMost frequent causes of difference; @ stands for a path, # for a number:\n\n'
+	awk '/^most frequent causes/ { on = 1; next } /^$/ { on = 0 } on && n++ < 25' "$oracle_table" |
+		cut -c1-130 | sed 's/^/    /'
 }
 peer() {
 	echo '```'
@@ -42,6 +45,8 @@ $(awk '/^(sig-|all )/ { print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " | " 
 
 Runs by ground: $(awk -F '\t' '{ n[$3]++ } END { for (g in n) printf "%s%s %d", s++ ? ", " : "", g, n[g] }' "$out/runs.tsv").
 On the ground \`server\` nodes only pretend to run pods (docs/hollow.md); specs that look at containers run on \`qemu\` alone.
+
+Spec by spec: [conformance.tsv](conformance.tsv).
 
 ## What did not pass
 
