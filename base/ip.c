@@ -272,6 +272,16 @@ ip_add(const struct ip_addr *a, uint64_t n)
 }
 
 struct ip_addr
+ip_before(const struct ip_addr *a)
+{
+	struct ip_addr r = *a;
+
+	for (size_t i = ip_size(a); i-- > 0 && r.b[i]-- == 0;)
+		;
+	return r;
+}
+
+struct ip_addr
 ip_prefix_last(const struct ip_prefix *p)
 {
 	struct ip_prefix r = ip_prefix_masked(p);

@@ -60,6 +60,8 @@ bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a);
 struct ip_prefix ip_host_prefix(const struct ip_addr *a);
 /* ip_add: the address n further on (wraps around within its family). */
 struct ip_addr ip_add(const struct ip_addr *a, uint64_t n);
+/* ip_before: the address before (wraps around within its family). */
+struct ip_addr ip_before(const struct ip_addr *a);
 /* ip_prefix_last: the highest address of the prefix. */
 struct ip_addr ip_prefix_last(const struct ip_prefix *p);
 bool ip_is_loopback(const struct ip_addr *a);

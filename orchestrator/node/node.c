@@ -160,6 +160,16 @@ on_link_gone(void *arg, const char *key)
 }
 
 static void
+on_policies(void *arg)
+{
+	struct node *n = arg;
+	size_t pos = 0;
+	void *v = NULL;
+	while (map_next(&n->pods, &pos, NULL, &v))
+		pod_sync_later(v);
+}
+
+static void
 on_joined(struct node *n)
 {
 	register_start(n);
@@ -173,7 +183,9 @@ on_joined(struct node *n)
 		.net = n->net,
 		.node_ips = n->facts.ips,
 		.n_node_ips = n->facts.n_ips,
-		.wait_hostports = true};
+		.wait_hostports = true,
+		.on_policies = on_policies,
+		.arg = n};
 	if (!n->nodenet && nodenet_new(&net, &n->nodenet, &e) < 0)
 		log_error("services and routes: %s", e.msg);
 }

@@ -174,20 +174,28 @@ hostports_open(struct pod *p)
 {
 	struct nodenet *net = p->node->nodenet;
 	int rc = net && p->o
-		? nodenet_hostports_of_pod(net, str_c(p->uid), &p->o->spec, p->ips, p->n_ips)
+		? nodenet_pod_set(net, str_c(p->uid), p->o, p->ips, p->n_ips)
 		: -EAGAIN;
 	p->ports_open = rc == 0;
 	if (rc == 0)
 		return;
-	log_warn("host ports of pod %s/%s: %s", p->ns, p->name, strerror(-rc));
+	log_warn("host ports and policies of pod %s/%s: %s", p->ns, p->name, strerror(-rc));
 	pod_wake_in(p, NS_PER_SEC);
+}
+
+/* policies_hold: no container of a pod with a network of its own starts before network policies are known. */
+static bool
+policies_hold(const struct pod *p)
+{
+	const struct nodenet *net = p->node->nodenet;
+	return !net || p->o->spec.host_network || nodenet_policies_known(net);
 }
 
 void
 pod_net_release(struct pod *p)
 {
 	if (p->node->nodenet)
-		nodenet_hostports_set(p->node->nodenet, str_c(p->uid), NULL, 0);
+		nodenet_pod_del(p->node->nodenet, str_c(p->uid));
 	p->ports_open = false;
 	podnet_pod_release(p->node->net, p->uid, NULL);
 }
@@ -359,7 +367,8 @@ pod_run(struct pod *p)
 		hostports_open(p);
 	if (!p->files_ready && pod_files_write(p) == 0)
 		p->files_ready = true;
-	if (p->volumes_ready && p->files_ready && informer_synced(p->node->services)) {
+	if (p->volumes_ready && p->files_ready && informer_synced(p->node->services) &&
+		policies_hold(p)) {
 		ephemerals_sync(p);
 		ctrs_sync(p);
 	}

@@ -493,7 +493,7 @@ hostports_take_over(struct node *n)
 			hostports_open(p);
 	}
 	if (n->nodenet)
-		nodenet_hostports_synced(n->nodenet);
+		nodenet_pods_synced(n->nodenet);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "orchestrator/nodenet/dns_role.h"
 #include "orchestrator/nodenet/map.h"
+#include "orchestrator/nodenet/netpol.h"
 #include "orchestrator/schema/schema.h"
 
 #include "kinds/core_v1.h"
@@ -39,6 +40,7 @@ struct nodenet {
 	struct nodenet_config c;
 	struct ip_addr addrs[ADDRS_MAX]; /* c.node_ips */
 	struct proxy *proxy;
+	struct netpol *policies;
 	struct informer *nodes, *services, *slices;
 	struct map dirty;     /* Service keys */
 	struct map told;      /* Service key -> struct told */
@@ -424,8 +426,8 @@ nodenet_hostports_set(
 	return rc;
 }
 
-int
-nodenet_hostports_of_pod(struct nodenet *a, struct str key, const struct core_v1_pod_spec *s,
+static int
+hostports_of(struct nodenet *a, struct str key, const struct core_v1_pod_spec *s,
 	const struct ip_addr *ips, size_t n_ips)
 {
 	struct arena *mem = arena_new(0);
@@ -438,11 +440,35 @@ nodenet_hostports_of_pod(struct nodenet *a, struct str key, const struct core_v1
 	return rc;
 }
 
+/* ---- pods of this node ---- */
+
+int
+nodenet_pod_set(struct nodenet *a, struct str key, const struct core_v1_pod *pod,
+	const struct ip_addr *ips, size_t n_ips)
+{
+	int rc = hostports_of(a, key, &pod->spec, ips, n_ips);
+	return rc == 0 ? netpol_pod_set(a->policies, key, pod, ips, n_ips) : rc;
+}
+
 void
-nodenet_hostports_synced(struct nodenet *a)
+nodenet_pod_del(struct nodenet *a, struct str key)
+{
+	nodenet_hostports_set(a, key, NULL, 0);
+	netpol_pod_del(a->policies, key);
+}
+
+void
+nodenet_pods_synced(struct nodenet *a)
 {
 	a->hostports_known = true;
+	netpol_pods_synced(a->policies);
 	work_soon(a);
+}
+
+bool
+nodenet_policies_known(const struct nodenet *a)
+{
+	return netpol_known(a->policies);
 }
 
 /* ---- life ---- */
@@ -536,6 +562,8 @@ nodenet_new(const struct nodenet_config *c, struct nodenet **ret, struct err *e)
 		rc = proxy_sync(a->proxy, e);
 	if (rc == 0 && (rc = watch_all(a)) < 0)
 		err_errno(e, rc, "watching services");
+	if (rc == 0)
+		rc = netpol_new(a->c.client, c->on_policies, c->arg, &a->policies, e);
 	if (rc < 0) {
 		nodenet_free(a);
 		return rc;
@@ -553,6 +581,7 @@ nodenet_free(struct nodenet *a)
 		return;
 	loop_defer_cancel(&a->work);
 	loop_timer_cancel(&a->retry);
+	netpol_free(a->policies);
 	informer_free(a->slices);
 	informer_free(a->services);
 	informer_free(a->nodes);

@@ -5,7 +5,8 @@
  *
  *   Nodes                         -> routes to other nodes' pods; where node ports are served
  *   Services + EndpointSlices     -> proxy_service_set / _del, one batch a loop turn
- *   host ports (from the kubelet) -> proxy_hostport_set / _del
+ *   pods of the node (from the kubelet) -> proxy_hostport_set / _del
+ *   NetworkPolicies, with Pods and Namespaces -> policy_set (netpol.c)
  *
  * Place in the flow: made by the node role once it has credentials, runs on its loop, owns no state that is
  * not in the API or in the kernel. The cluster's name server is a role of its own: dns_role.h.
@@ -22,16 +23,17 @@
 #include "orchestrator/machine/machine.h"
 
 struct nodenet;
-struct core_v1_pod_spec;
+struct core_v1_pod;
 struct nodenet_config {
 	struct client
-		*client; /* borrowed until nodenet_free; may do what system:node-proxier may */
+		*client; /* borrowed until nodenet_free; may do what system:node-proxier and keelson:network-policies may */
 	const struct machine_config *cfg; /* kept */
 	struct podnet *net;               /* borrowed; NULL: no routes to other nodes */
 	const struct ip_addr *
 		node_ips; /* where node ports are served, besides what the Node object says; copied */
 	size_t n_node_ips;
-	bool wait_hostports; /* an earlier process's rules stay until nodenet_hostports_synced */
+	bool wait_hostports; /* an earlier process's rules stay until nodenet_pods_synced */
+	void (*on_policies)(void *arg); /* nodenet_policies_known has turned true; may be NULL */
 	void (*on_ready)(
 		void *arg); /* all that the API had at the start is in the kernel; once; may be NULL */
 	void *arg;
@@ -52,11 +54,15 @@ void nodenet_addresses_set(struct nodenet *a, const struct ip_addr *ips, size_t 
  * Errors: -ENOMEM, -EINVAL (protocol, port 0, key empty or longer than 200). */
 int nodenet_hostports_set(
 	struct nodenet *a, struct str key, const struct proxy_hostport *ports, size_t n);
-/* nodenet_hostports_of_pod: the same, from the description of the pod and its addresses. */
-int nodenet_hostports_of_pod(struct nodenet *a, struct str key, const struct core_v1_pod_spec *s,
+/* nodenet_pod_set: a pod of this node with its addresses: its host ports lead to it, network policies hold for it.
+ * key: its UID; again when it changed. nodenet_pod_del: it is gone; an absent one is no error. Errors: as above. */
+int nodenet_pod_set(struct nodenet *a, struct str key, const struct core_v1_pod *pod,
 	const struct ip_addr *ips, size_t n_ips);
-/* nodenet_hostports_synced: the ports of all pods that ran before have been set (see wait_hostports). */
-void nodenet_hostports_synced(struct nodenet *a);
+void nodenet_pod_del(struct nodenet *a, struct str key);
+/* nodenet_policies_known: no container should start before network policies hold; on_policies tells when. */
+bool nodenet_policies_known(const struct nodenet *a);
+/* nodenet_pods_synced: all pods that ran before have been set (see wait_hostports). */
+void nodenet_pods_synced(struct nodenet *a);
 
 /* nodenet_dns_credentials: hands the node's client certificate and key (one PEM text) to the dns role, as a
  * file that only its user can read. To be called with each new certificate. Errors: -errno (e). */

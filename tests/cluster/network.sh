@@ -329,6 +329,32 @@ check 'by the whole name' '^200 *$' in_pod cl-1 \
 refuse 'another name is not in its certificate' 'SSL|certificate' in_pod cl-1 \
 	"curl -sS --max-time 20 $trust --resolve other.test:443:10.96.0.1 https://other.test/version"
 
+# ---- network policies
+
+policy() { # NAME SPEC
+	printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: %s, namespace: net}\nspec: {%s}\n' "$1" "$2" | apply
+}
+# reaches POD TARGET [FAMILY]: the pod's answer; asked by its address.
+reaches() { in_pod "$1" "curl -sS --max-time 2 $(at "$(pod_ip "$2" "${3:-0}")")/hostname"; }
+unreached() { ! reaches "$@" 2>&1; }
+check 'a policy that permits nothing' 'created' policy shut 'podSelector: {matchLabels: {app: web, nr: "2"}}, policyTypes: [Ingress]'
+check 'nobody reaches the pod' 'timed out' eventually 10 unreached cl-1 web-2
+refuse 'from its own node neither, nor by IPv6' 'timed out' reaches cl-2 web-2 1
+check 'but the node itself does' '^web-2' reaches host-2 web-2
+check 'others are as they were' '^web-1' reaches cl-2 web-1
+check 'one that permits some pods a port by its name' 'created' policy some \
+	'podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: cl}}}], ports: [{port: http}]}]'
+check 'these reach it' '^web-2' eventually 10 reaches cl-1 web-2
+check 'by the Service too' '60 answers' count cl-1 "$web4" 60
+check 'others do not' 'timed out' eventually 10 unreached udp-1 web-1
+check 'one for what a pod sends' 'created' policy names \
+	'podSelector: {matchLabels: {app: cl}}, policyTypes: [Egress], egress: [{ports: [{protocol: UDP, port: 53}]}]'
+check 'it sends nothing else' 'timed out' eventually 10 unreached cl-1 web-2
+check 'and that' "^$web4 " in_pod cl-1 'getent ahostsv4 web'
+check 'the policies go' 'deleted' n delete networkpolicy --all
+check 'and what they held back comes through' '^web-1' eventually 10 reaches udp-1 web-1
+check 'in both directions' '^web-2' eventually 10 reaches cl-1 web-2
+
 # ---- changes, and an API that is away
 
 check 'another port' 'patched' n patch svc web --type=json -p '[{"op":"replace","path":"/spec/ports/0/port","value":81}]'

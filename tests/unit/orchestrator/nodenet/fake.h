@@ -12,7 +12,7 @@
 #include "orchestrator/schema/schema.h"
 #include "tests/unit/test.h"
 
-enum { FAKE_RESOURCES = 4 };
+enum { FAKE_RESOURCES = 6 };
 
 struct fake_resource {
 	const char *name;

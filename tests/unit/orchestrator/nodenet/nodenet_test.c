@@ -4,6 +4,7 @@
  * reach proxy, nodes reach podnet, an agent that is started again takes the rules over. */
 #include "orchestrator/nodenet/nodenet.c"
 
+#include "netstack/policy/policy.h"
 #include "tests/unit/netstack/netns.h"
 #include "tests/unit/orchestrator/nodenet/fake.h"
 
@@ -30,6 +31,14 @@ static unsigned ready;
 		rv) ",\"labels\":{\"kubernetes.io/service-name\":\"web\"}},"                                       \
 		    "\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":8080}]," \
 		    "\"endpoints\":[" ips "]}"
+#define POD_OF(name, ip, app, rv)                                                                  \
+	"{" META(name, "shop", rv) ",\"labels\":{\"app\":\"" app                                    \
+				   "\"}},\"spec\":{\"containers\":[{\"name\":\"c\"}]},"             \
+				   "\"status\":{\"podIPs\":[{\"ip\":\"" ip "\"}]}}"
+#define POLICY_OF(app, rv)                                                                         \
+	"{" META("lock", "shop", rv) "},\"spec\":{\"podSelector\":{},\"policyTypes\":[\"Ingress\"],"  \
+				     "\"ingress\":[{\"from\":[{\"podSelector\":{\"matchLabels\":{"     \
+				     "\"app\":\"" app "\"}}}]}]}}"
 #define EP(ip) "{\"addresses\":[\"" ip "\"],\"conditions\":{\"ready\":true},\"nodeName\":\"n1\"}"
 
 static void
@@ -104,6 +113,9 @@ world_up(void)
 	fake_set(&api, 2, "nodes",
 		NODE_OF("n1", "10.77.0.11", "10.244.1.0/24", "4") "," NODE_OF(
 			"n2", "10.77.0.12", "10.244.2.0/24", "5"));
+	fake_set(&api, 3, "networkpolicies", "");
+	fake_set(&api, 4, "namespaces", "{\"metadata\":{\"name\":\"shop\",\"resourceVersion\":\"6\"}}");
+	fake_set(&api, 5, "pods", POD_OF("peer", "10.244.2.9", "web", "7"));
 	if (podnet_open(loop, NULL, NULL, &pn, &e) < 0)
 		TEST_FAIL_("%s", e.msg);
 	agent_start(false);
@@ -222,6 +234,39 @@ TEST(host_ports_are_replaced_as_a_whole)
 	world_down();
 }
 
+/* elements: of netstack/policy, wanted now. */
+static size_t
+elements(void)
+{
+	struct policy_stats s;
+	netpol_stats_get(agent->policies, &s);
+	return s.elements;
+}
+
+TEST(policies_of_the_api_hold_for_pods_the_kubelet_told_of)
+{
+	struct core_v1_pod pod = {
+		.metadata = {.name = STR("here"), .namespace = STR("shop"), .uid = STR("uid-1")}};
+	struct ip_addr ip = ip_of("10.244.1.9");
+	NETNS_ENTER();
+	world_up();
+	TURNS_UNTIL(loop, nodenet_policies_known(agent));
+	CHECK(!api.at[5].watched); /* no policy: nobody watches pods */
+	CHECK_INT(nodenet_pod_set(agent, STR("uid-1"), &pod, &ip, 1), 0);
+	fake_event(&api, "networkpolicies", CLIENT_ADDED, POLICY_OF("web", "20"));
+	TURNS_UNTIL(loop, elements() == 3); /* the pod, itself, one permission */
+	fake_event(&api, "networkpolicies", CLIENT_MODIFIED, POLICY_OF("db", "21"));
+	TURNS_UNTIL(loop, elements() == 2);
+	TURNS_UNTIL(loop, api.at[5].watched);
+	fake_event(&api, "pods", CLIENT_MODIFIED, POD_OF("peer", "10.244.2.9", "db", "22"));
+	TURNS_UNTIL(loop, elements() == 3);
+	nodenet_pod_del(agent, STR("uid-1"));
+	TURNS_UNTIL(loop, elements() == 0);
+	fake_event(&api, "networkpolicies", CLIENT_DELETED, POLICY_OF("db", "23"));
+	TURNS_UNTIL(loop, !api.at[5].watched);
+	world_down();
+}
+
 TEST(a_second_agent_takes_over_once_all_is_known)
 {
 	NETNS_ENTER();
@@ -234,7 +279,7 @@ TEST(a_second_agent_takes_over_once_all_is_known)
 	loop_turn(loop, 0);
 	CHECK_INT(ready, 0);
 	CHECK_INT(stats().syncs, 0); /* the host ports are not known yet */
-	nodenet_hostports_synced(agent);
+	nodenet_pods_synced(agent);
 	TURNS_UNTIL(loop, ready == 1);
 	CHECK_INT(stats().syncs, 1);
 	CHECK_INT(stats().services, 2);
