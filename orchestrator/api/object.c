@@ -55,6 +55,9 @@ object_convert(struct arena *a, const struct api_resource *res, struct doc *d, b
 		}
 	}
 	schema_set_gvk(a, d, to_stored ? res->stored->kind : res->kind);
+	/* What another version adds stands in its place, zero values too; a failure is the arena's. */
+	if (res->ops->between && !to_stored)
+		schema_order(a, res->kind->type, d);
 }
 
 struct doc *

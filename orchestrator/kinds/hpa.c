@@ -412,6 +412,8 @@ hpa_between(struct arena *a, struct doc *d, bool to_stored)
 	struct doc *own = doc_get(d, S("metadata"));
 	struct doc *meta = own ? doc_copy(a, own) : doc_map(a);
 	const struct doc *spec = doc_get(d, S("spec")), *status = doc_get(d, S("status"));
+	if (!spec && to_stored)
+		spec = doc_map(a);
 	if (!to_stored)
 		notes_drop(meta);
 	if (spec)

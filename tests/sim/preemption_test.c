@@ -42,7 +42,7 @@ static const struct controller *const table[] = {&node_ipam_controller, &node_li
 TEST(a_more_important_pod_takes_the_place_of_the_least)
 {
 	static const struct act acts[] = {PLAY_ACCOUNT, CLASSES, {POD("a", "low", "2", ""), 5},
-		{POD("b", "mid", "1500m", ""), 10}, {POD("c", "high", "2", ""), 0},
+		{POD("b", "mid", "1500m", ""), 10}, {POD("c", "high", "2", ""), 1},
 		/* the victim says why, and goes in its own time */
 		POD_IS("a",
 			"\"deletionTimestamp\"|\"type\":\"DisruptionTarget\"|\"reason\":"
@@ -108,20 +108,19 @@ TEST(pods_whose_budgets_allow_it_go_first)
 	PLAY(2, acts);
 }
 
-/* Room that was made for one is not taken by another that comes later and is no more important. */
+/* Room that was made for one is not taken by another that comes later and is less important, nor does that one send
+ * anybody away: it would not help. */
 TEST(what_is_nominated_is_not_taken)
 {
-	static const struct act acts[] = {PLAY_ACCOUNT, CLASSES,
-		{POD("a", "low", "3", "\"terminationGracePeriodSeconds\":30,"), 10},
-		{CLIENT_PATCH_MERGE, "pods", "default", "a",
-			"{\"metadata\":{\"finalizers\":[\"example.com/wait\"]}}", -1, 200, NULL, 0},
-		{POD("c", "high", "3", ""), 3}, POD_IS("c", "\"nominatedNodeName\":\"node-1\"", 0),
-		/* a second attempt sends nobody else away: its victim is still going */
-		{POD("m", "mid", "3", ""), 30},
-		POD_IS("m", "\"phase\":\"Pending\"|!nominatedNodeName", 0),
-		{CLIENT_PATCH_MERGE, "pods", "default", "a", "{\"metadata\":{\"finalizers\":null}}",
-			-1, 200, NULL, 20},
-		POD_IS("c", "\"phase\":\"Running\"", 0), POD_IS("m", "\"phase\":\"Pending\"", 0)};
+	static const struct act acts[] = {PLAY_ACCOUNT, CLASSES, {POD("a", "low", "3", ""), 10},
+		{POD("c", "high", "3", ""), 0}, {POD("m", "mid", "3", ""), 1},
+		POD_IS("c", "\"nominatedNodeName\":\"node-1\"|!\"nodeName\"", 0),
+		POD_IS("m",
+			"!nominatedNodeName|0/1 nodes are available: 1 Insufficient cpu. "
+			"preemption: 0/1 nodes are available: 1 Insufficient cpu.",
+			20),
+		POD_GONE("a"), POD_IS("c", "\"phase\":\"Running\"", 0),
+		POD_IS("m", "\"phase\":\"Pending\"", 0), EVENTS("1*\"reason\":\"Preempted\"")};
 	PLAY(1, acts);
 }
 
