@@ -40,6 +40,7 @@ struct item {
 	const struct client_watch_fns *fns;
 	void *arg;
 	struct buf body;    /* heap; of a streamed list */
+	int http;           /* of its beginning */
 	struct str failure; /* watch: the Status of an ERROR event; arena */
 };
 
@@ -121,9 +122,8 @@ direct_reply(struct request *r, int http, struct str type, struct str body)
 static void
 direct_begin(struct request *r, int http, struct str type)
 {
-	(void)r;
-	(void)http;
 	(void)type;
+	item_of(r)->http = http;
 }
 
 static size_t
@@ -159,7 +159,7 @@ direct_end(struct request *r)
 		direct_finish(it, http, it->failure);
 		return;
 	}
-	direct_finish(it, it->body.failed ? 0 : 200, buf_view(&it->body));
+	direct_finish(it, it->body.failed ? 0 : it->http, buf_view(&it->body));
 }
 
 static void
@@ -226,6 +226,8 @@ item_start(struct loop_work *w)
 {
 	struct item *it = w->arg;
 	it->started = true;
+	if (it->r.path.n && stage_route(&it->r) == STEP_REPLY)
+		return;
 	request_start(&it->r, STAGE_AUTHORIZE);
 }
 
@@ -258,17 +260,19 @@ item_new(struct direct *d, const struct client_req *q, struct item **ret)
 {
 	if (q->verb >= CLIENT_VERB__COUNT)
 		return -EINVAL;
-	const struct api_resource *res = api_resource_find(d->s, q->group, q->version, q->resource);
-	if (!res)
+	const struct api_resource *res = q->raw.n
+		? NULL
+		: api_resource_find(d->s, q->group, q->version, q->resource);
+	if (!res && !q->raw.n)
 		res = custom_resource_find(d->w, q->group, q->version, q->resource, true);
 	const struct api_subresource *sub = res && q->subresource.n
 		? api_subresource_find(res, q->subresource)
 		: NULL;
-	if (!res || (q->subresource.n && !sub))
+	if (q->raw.n ? q->verb != CLIENT_GET : !res || (q->subresource.n && !sub))
 		return -EINVAL;
 	struct arena *a = arena_new(0);
 	struct item *it = a ? ARENA_NEW(a, struct item) : NULL;
-	if (!it || custom_pin(a, res) < 0) {
+	if (!it || (res && custom_pin(a, res) < 0)) {
 		arena_free(a);
 		return -ENOMEM;
 	}
@@ -283,8 +287,15 @@ item_new(struct direct *d, const struct client_req *q, struct item **ret)
 	r->user_agent = d->user_agent;
 	r->remote_ip = STR("");
 	r->method = str_c(verbs[q->verb].method);
-	r->path = STR("");
-	r->raw_query = STR("");
+	r->path = r->raw_query = STR("");
+	struct str raw_path = STR("");
+	if (q->raw.n) {
+		str_cut(arena_str(a, q->raw), '?', &raw_path, &r->raw_query);
+		if (http_url_decode(a, raw_path, false, &r->path) < 0) {
+			arena_free(a);
+			return -EINVAL;
+		}
+	}
 	r->verb = verbs[q->verb].verb;
 	r->body_media = verbs[q->verb].media;
 	r->res = res;

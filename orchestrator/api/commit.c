@@ -34,6 +34,8 @@ op_encode(struct request *r, const struct api_resource *res, struct doc *obj, st
 	if (!d)
 		return -ENOMEM;
 	object_convert(r->a, res, d, true);
+	if (res->shares && res->ops->between && schema_default(r->a, st->kind->type, d) < 0)
+		return -ENOMEM;
 	struct doc *meta = doc_ensure_map(r->a, d, STR("metadata"));
 	if (meta)
 		doc_set(meta, STR("resourceVersion"), NULL);

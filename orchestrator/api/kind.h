@@ -35,6 +35,10 @@ struct kind_ops {
 	 * is stored. Not called for bodies of other kinds (Scale). */
 	void (*convert)(struct request *r, struct doc *obj);
 
+	/* For a version that is not the stored one: makes d of it the stored form, or of that this version's, but for kind
+	 * and apiVersion. Members of d are replaced, not changed: others may borrow them. arena. */
+	void (*between)(struct arena *a, struct doc *d, bool to_stored);
+
 	/* Defaults depend on what prepare_* adds: they are applied once more behind it. */
 	bool default_again;
 

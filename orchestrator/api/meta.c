@@ -418,6 +418,18 @@ canonical(struct request *r)
 	return STEP_NEXT;
 }
 
+/* judged: of a version that another stands for, that other's form: rules and comparisons are about it. */
+static const struct doc *
+judged(struct request *r, const struct doc *d)
+{
+	if (!d || !r->res->shares || !r->res->ops->between)
+		return d;
+	struct doc *x = doc_copy(r->a, d);
+	if (x)
+		object_convert(r->a, r->res, x, true);
+	return x && schema_order(r->a, r->res->stored->kind->type, x) == 0 ? x : d;
+}
+
 static void
 prepare(struct request *r)
 {
@@ -438,7 +450,7 @@ prepare(struct request *r)
 		ops->prepare_update(r, r->obj, r->old);
 	int64_t gen = doc_get_int(meta_of(r->old), STR("generation"), 0);
 	if ((r->res->kind->flags & SCHEMA_KIND_GENERATION_RAISED) &&
-		spec_changed(r->res, r->obj, r->old))
+		spec_changed(r->res, judged(r, r->obj), judged(r, r->old)))
 		doc_set_int(r->a, doc_ensure_map(r->a, r->obj, STR("metadata")), STR("generation"),
 			gen + 1);
 }
@@ -462,7 +474,9 @@ stage_validate(struct request *r)
 	const struct kind_ops *ops = r->res->ops;
 	bool status = r->sub &&
 		(str_eq(r->sub->name, STR("status")) || str_eq(r->sub->name, STR("approval")));
-	schema_validate(r->res->kind, r->obj, r->old, &r->causes);
+	bool other = r->res->shares && ops->between;
+	schema_validate(other ? r->res->stored->kind : r->res->kind, judged(r, r->obj),
+		judged(r, r->old), &r->causes);
 	if (r->created) {
 		struct str name = doc_get_str(meta_of(r->obj), STR("name"));
 		const char *bad = ops->name_ok && name.n ? ops->name_ok(name) : NULL;

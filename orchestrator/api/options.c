@@ -388,7 +388,7 @@ stage_options(struct request *r)
 		return request_fail_method(r);
 	warn_deprecated(r);
 	struct err e = {0};
-	if (r->sink->http && !(r->sub && r->sub->connect)) {
+	if ((r->sink->http || r->raw_query.n) && !(r->sub && r->sub->connect)) {
 		int rc = options_parse_query(r, &e);
 		if (rc < 0)
 			return request_fail_err(r, &e);

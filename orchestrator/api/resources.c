@@ -137,7 +137,8 @@ store_fill(struct api_server *s, struct arena *a, struct api_resource *res, stru
 	if (!(k->flags & SCHEMA_KIND_STORED))
 		return 0;
 	const char *sg = k->storage_group ? k->storage_group : k->group;
-	res->shares = strcmp(sg, k->group) != 0;
+	res->shares = strcmp(sg, k->group) != 0 ||
+		(k->storage_version && strcmp(k->storage_version, k->version) != 0);
 	struct str name = arena_fmt(a, "%s/%s", sg, k->plural);
 	int n = store_resource(s->store, name);
 	if (n < 0)
@@ -182,7 +183,7 @@ stored_fill(struct api_server *s, struct api_resource *res)
 	if (!res->shares)
 		return;
 	const struct api_resource *of = api_resource_find(
-		s, str_c(res->kind->storage_group), STR(""), res->plural);
+		s, str_c(res->kind->storage_group), str_c(res->kind->storage_version), res->plural);
 	if (of)
 		res->stored = of;
 }

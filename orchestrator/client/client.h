@@ -50,7 +50,9 @@ struct client_req {
 	struct str field_manager;
 	bool dry_run;
 	struct str body; /* create/update/patch/delete options: JSON bytes */
-	bool late;       /* goes after all others; refused when very many wait */
+	struct str
+		raw; /* CLIENT_GET: this path with its query, of whatever is served, instead of what is above */
+	bool late; /* goes after all others; refused when very many wait */
 };
 
 /* What came back; valid only within the callback. */

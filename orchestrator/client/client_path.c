@@ -76,6 +76,10 @@ client_path_put(struct buf *b, const struct client_req *req)
 {
 	char sep = '?';
 	bool watch = req->verb == CLIENT_WATCH;
+	if (req->raw.n) {
+		buf_str(b, req->raw);
+		return;
+	}
 	if (req->group.n) {
 		buf_cstr(b, "/apis");
 		segment(b, req->group);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include "kinds/apps_v1.h"
+#include "kinds/autoscaling_v2.h"
 #include "kinds/batch_v1.h"
 #include "kinds/certificates_v1.h"
 #include "kinds/coordination_v1.h"
@@ -81,6 +82,9 @@ static const struct resource_row {
 		{NULL, index_ns}},
 	[CONTROL_QUOTAS] = {CORE, "resourcequotas", "ResourceQuota",
 		SCHEMA_TYPE_OF(core_v1_resource_quota), {NULL, index_ns}},
+	[CONTROL_HPAS] = {"autoscaling", "v2", "autoscaling/v2", "horizontalpodautoscalers",
+		"HorizontalPodAutoscaler", SCHEMA_TYPE_OF(autoscaling_v2_horizontal_pod_autoscaler),
+		{0}},
 };
 
 struct running {

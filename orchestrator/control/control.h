@@ -62,6 +62,7 @@ enum control_resource {
 	CONTROL_CSRS,
 	CONTROL_PDBS,
 	CONTROL_QUOTAS,
+	CONTROL_HPAS,
 	CONTROL__COUNT
 };
 enum control_index {

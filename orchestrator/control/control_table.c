@@ -27,6 +27,7 @@ extern const struct controller serviceaccount_controller;
 extern const struct controller rootca_controller;
 extern const struct controller resourcequota_controller;
 extern const struct controller disruption_controller;
+extern const struct controller hpa_controller;
 extern const struct controller endpointslicemirroring_controller;
 
 const struct controller *const controllers[] = {
@@ -54,6 +55,7 @@ const struct controller *const controllers[] = {
 	&rootca_controller,
 	&resourcequota_controller,
 	&disruption_controller,
+	&hpa_controller,
 	&endpointslicemirroring_controller,
 	NULL,
 };

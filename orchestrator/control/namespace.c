@@ -48,7 +48,8 @@ in_namespaces(const struct schema_kind *k)
 	uint32_t need = SCHEMA_DELETECOLLECTION | SCHEMA_LIST_VERB;
 	return k->namespaced && (k->flags & SCHEMA_KIND_SERVED) &&
 		(k->flags & SCHEMA_KIND_STORED) && (k->verbs & need) == need &&
-		(!k->storage_group || !strcmp(k->storage_group, k->group));
+		(!k->storage_group || !strcmp(k->storage_group, k->group)) &&
+		(!k->storage_version || !strcmp(k->storage_version, k->version));
 }
 
 struct round_call {

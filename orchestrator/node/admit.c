@@ -5,6 +5,8 @@
  * Source: kubelet lifecycle/predicate.go, sysctl/allowlist.go (reasons and texts). */
 #include "orchestrator/node/rules.h"
 
+#include "orchestrator/schedule/match.h"
+
 #include <stdio.h>
 
 static bool
@@ -84,6 +86,9 @@ room_admits(const struct core_v1_pod_spec *s, const struct admit_room *room, str
 		{"cpu", "OutOfcpu", pod_request(s, "cpu"), room->used_cpu_milli, room->cpu_milli},
 		{"memory", "OutOfmemory", pod_request(s, "memory") / 1000, room->used_memory_bytes,
 			room->memory_bytes},
+		{"ephemeral-storage", "OutOfephemeral-storage",
+			pod_request(s, "ephemeral-storage") / 1000, room->used_disk_bytes,
+			room->disk_bytes},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (rows[i].want == 0 || rows[i].want <= rows[i].all - rows[i].used)
@@ -104,10 +109,47 @@ admit_use(struct admit_room *room, const struct core_v1_pod_spec *s)
 	room->used_pods++;
 	room->used_cpu_milli += pod_request(s, "cpu");
 	room->used_memory_bytes += pod_request(s, "memory") / 1000;
+	room->used_disk_bytes += pod_request(s, "ephemeral-storage") / 1000;
+}
+
+/* ---- what else the scheduler would have looked at ---- */
+
+static bool
+tolerates_node(const struct core_v1_pod_spec *s, const struct core_v1_node *n)
+{
+	for (size_t i = 0; i < n->spec.n_taints; i++)
+		if (str_eq_c(n->spec.taints[i].effect, "NoExecute") &&
+			!tolerates(s->tolerations, s->n_tolerations, &n->spec.taints[i]))
+			return false;
+	return true;
+}
+
+static bool
+place_admits(const struct core_v1_pod_spec *s, const struct admit_room *room, struct admit_no *no)
+{
+	const struct {
+		const char *name, *text;
+		bool fails;
+	} rows[] = {
+		{"NodeAffinity", "node(s) didn't match Pod's node affinity/selector",
+			room->node && !match_pod_node(s, room->node)},
+		{"NodePorts", "node(s) didn't have free ports for the requested pod ports",
+			room->port_taken},
+		{"TaintToleration", "node(s) had taints that the pod didn't tolerate",
+			room->node && !tolerates_node(s, room->node)},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!rows[i].fails)
+			continue;
+		snprintf(no->message, sizeof(no->message), "Predicate %s failed: %s", rows[i].name,
+			rows[i].text);
+		return refuse(no, rows[i].name);
+	}
+	return true;
 }
 
 bool
 pod_admit(const struct core_v1_pod_spec *s, const struct admit_room *room, struct admit_no *no)
 {
-	return room_admits(s, room, no) && sysctls_admit(s, no);
+	return room_admits(s, room, no) && place_admits(s, room, no) && sysctls_admit(s, no);
 }

@@ -28,7 +28,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	serve.c \
 	stream.c \
 	volumes.c)
-DEPS_orchestrator/node := orchestrator/nodenet orchestrator/client orchestrator/runtime orchestrator/machine \
+DEPS_orchestrator/node := orchestrator/nodenet orchestrator/schedule orchestrator/client orchestrator/runtime orchestrator/machine \
 	orchestrator/schema storage/volume netstack/podnet netstack/http netstack/tls base
 UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	addresses_test.c \
@@ -40,6 +40,7 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	objects_test.c \
 	pod_start_test.c \
 	pod_status_test.c \
+	pod_stop_test.c \
 	register_test.c \
 	resize_test.c \
 	rules_test.c \

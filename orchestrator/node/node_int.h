@@ -411,6 +411,13 @@ void addresses_stop(struct node *n);
 int host_lookup(const char *host, struct ip_addr *ret, size_t max);
 /* facts.c */
 void facts_read(struct node *n);
+/* Below these, memory and disk count as short. */
+#define MEMORY_SHORT_BYTES (100LL << 20)
+#define DISK_SHORT_PART 10 /* a tenth */
+/* facts_memory_for_pods, facts_disk_for_pods: bytes that pods may have: all but what makes them short, and huge
+ * pages, which are taken out of memory. */
+int64_t facts_memory_for_pods(const struct node_facts *f);
+int64_t facts_disk_for_pods(const struct node_facts *f);
 int64_t facts_memory_available(void);
 /* register.c */
 void register_start(struct node *n);

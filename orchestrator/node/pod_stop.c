@@ -287,7 +287,9 @@ static void
 on_deleted(void *arg, const struct client_result *r)
 {
 	struct pod *p = arg;
-	if (r->http != 200 && r->http != 202 && r->http != 404 && r->http != 409) {
+	/* A conflict is somebody else's write at that moment, or another pod of that name: then this
+	 * one is gone, which the informer says. */
+	if (r->http != 200 && r->http != 202 && r->http != 404) {
 		log_warn("deleting pod %s/%s: %s", p->ns, p->name, r->e.msg);
 		p->deleting = false;
 		pod_wake_in(p, NS_PER_SEC);

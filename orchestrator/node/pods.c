@@ -6,7 +6,9 @@
  * Start: recover the runtime -> the watch delivers pods, each adopts its sandbox and containers -> when it
  * has synced, what belongs to no pod any more is taken down. */
 #include "orchestrator/node/node_int.h"
+
 #include "orchestrator/nodenet/nodenet.h"
+#include "orchestrator/schedule/match.h"
 
 #include "storage/volume/volume.h"
 
@@ -379,13 +381,19 @@ void
 pod_room(const struct pod *p, struct admit_room *ret)
 {
 	const struct node_facts *f = &p->node->facts;
+	const struct informer_obj *self = informer_get(p->node->self, p->node->name);
 	void *v = NULL;
-	*ret = (struct admit_room){
-		.cpu_milli = f->cpus * 1000, .memory_bytes = f->memory_bytes, .pods = f->pods};
+	*ret = (struct admit_room){.cpu_milli = f->cpus * 1000,
+		.memory_bytes = facts_memory_for_pods(f),
+		.disk_bytes = facts_disk_for_pods(f),
+		.pods = f->pods,
+		.node = self ? self->obj : NULL};
 	for (size_t pos = 0; map_next(&p->node->pods, &pos, NULL, &v);) {
 		const struct pod *x = v;
-		if (x != p && x->o && !x->finished && !x->gone && !x->end_reason[0])
-			admit_use(ret, pod_allocated(x));
+		if (x == p || !x->o || x->finished || x->gone || x->end_reason[0])
+			continue;
+		admit_use(ret, pod_allocated(x));
+		ret->port_taken = ret->port_taken || host_ports_clash(&p->o->spec, &x->o->spec);
 	}
 }
 

@@ -15,8 +15,6 @@
 #define STATUS_IMAGES 50
 
 /* Upstream's hard eviction thresholds: memory.available, nodefs.available, nodefs.inodesFree. */
-#define MEMORY_SHORT_BYTES (100LL << 20)
-#define DISK_SHORT_PART 10   /* a tenth */
 #define INODES_SHORT_PART 20 /* 5 % */
 
 enum { NODE_MEMORY, NODE_DISK, NODE_PIDS, NODE_READY };
@@ -79,30 +77,84 @@ put_labels(struct node *n, struct buf *b, bool all)
 	buf_char(b, '}');
 }
 
-/* put_resources: what there is; allocatable: less what pods may not have: the thresholds below which memory and
- * disk count as short, and huge pages, which are taken out of memory. */
+static bool
+has_amount(const struct str_pair *list, size_t n, struct str name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(list[i].key, name))
+			return true;
+	return false;
+}
+
+/* is_extended: example.com/dongle: somebody said so of this node. */
+static bool
+is_extended(struct str name)
+{
+	struct str domain, rest;
+	return str_cut(name, '/', &domain, &rest) && !str_ends(domain, STR("kubernetes.io"));
+}
+
+/* put_extended: what somebody gave the node as capacity pods may have; of what is no capacity any more, nothing. */
+static void
+put_extended(struct node *n, struct buf *b)
+{
+	const struct informer_obj *self = n->self ? informer_get(n->self, n->name) : NULL;
+	const struct core_v1_node_status *s = self
+		? &((const struct core_v1_node *)self->obj)->status
+		: NULL;
+	for (size_t i = 0; s && i < s->n_capacity; i++) {
+		if (!is_extended(s->capacity[i].key))
+			continue;
+		buf_char(b, ',');
+		doc_json_string(b, s->capacity[i].key);
+		buf_char(b, ':');
+		doc_json_string(b, s->capacity[i].value);
+	}
+	for (size_t i = 0; s && i < s->n_allocatable; i++) {
+		struct str name = s->allocatable[i].key;
+		if (!is_extended(name) || has_amount(s->capacity, s->n_capacity, name))
+			continue;
+		buf_char(b, ',');
+		doc_json_string(b, name);
+		buf_cstr(b, ":null");
+	}
+}
+
+/* extended_differ: has somebody changed the node's capacity since it was last told? */
+static bool
+extended_differ(const struct core_v1_node_status *s)
+{
+	for (size_t i = 0; i < s->n_capacity; i++)
+		if (is_extended(s->capacity[i].key) &&
+			!has_amount(s->allocatable, s->n_allocatable, s->capacity[i].key))
+			return true;
+	for (size_t i = 0; i < s->n_allocatable; i++)
+		if (is_extended(s->allocatable[i].key) &&
+			!has_amount(s->capacity, s->n_capacity, s->allocatable[i].key))
+			return true;
+	return false;
+}
+
+/* put_resources: what there is; allocatable: less what pods may not have. */
 static void
 put_resources(struct node *n, struct buf *b, const char *name, bool allocatable)
 {
 	const struct node_facts *f = &n->facts;
-	int64_t memory = f->memory_bytes, disk = f->disk_bytes;
-	for (size_t i = 0; allocatable && i < ARRAY_LEN(f->huge); i++)
-		memory -= f->huge[i].n * f->huge[i].bytes;
-	if (allocatable) {
-		memory -= MEMORY_SHORT_BYTES;
-		disk -= disk / DISK_SHORT_PART;
-	}
+	int64_t memory = allocatable ? facts_memory_for_pods(f) : f->memory_bytes;
+	int64_t disk = allocatable ? facts_disk_for_pods(f) : f->disk_bytes;
 	buf_fmt(b,
 		"\"%s\":{\"cpu\":\"%lld\",\"memory\":\"%lldKi\",\"pods\":\"%lld\",\"ephemeral-storage\":"
 		"\"%lldKi\"",
-		name, (long long)f->cpus, memory > 0 ? (long long)memory / 1024 : 0LL,
-		(long long)f->pods, (long long)disk / 1024);
+		name, (long long)f->cpus, (long long)memory / 1024, (long long)f->pods,
+		(long long)disk / 1024);
 	for (size_t i = 0; i < ARRAY_LEN(f->huge); i++) {
 		const struct node_huge *h = &f->huge[i];
 		if (h->name)
 			buf_fmt(b, ",\"hugepages-%s\":\"%lld%s\"", h->name,
 				(long long)(h->n * h->bytes / 1024), h->n ? "Ki" : "");
 	}
+	if (allocatable)
+		put_extended(n, b);
 	buf_char(b, '}');
 }
 
@@ -424,6 +476,8 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	str_copy_c(new_->uid, n->uid, sizeof(n->uid));
 	conditions_take(n, o);
 	network_configure(n, o);
+	if (extended_differ(&o->status))
+		register_status_later(n);
 	if (n->registered)
 		return;
 	n->registered = true;

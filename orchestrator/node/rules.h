@@ -31,7 +31,7 @@ int64_t memory_volume_bytes(
 int64_t pod_fs_user(const struct core_v1_pod_spec *s);
 /* token_renew_at: when a token got now is to be asked for anew: at 80 % of its life, after a day at most. */
 int64_t token_renew_at(int64_t now_ns, int64_t until_ns);
-/* pod_request: what the scheduler counts for a pod, in thousandths: cpu, or memory. */
+/* pod_request: what the scheduler counts for a pod, in thousandths: cpu, or memory, or ephemeral-storage. */
 int64_t pod_request(const struct core_v1_pod_spec *s, const char *name);
 /* empty_dir_limit: bytes an emptyDir on the disk may have; 0 = no limit, or not such a volume. */
 int64_t empty_dir_limit(const struct core_v1_volume *v);
@@ -43,8 +43,10 @@ int oom_score(
 
 /* ---- admission: admit.c ---- */
 struct admit_room {
-	int64_t cpu_milli, memory_bytes, pods; /* of the machine */
-	int64_t used_cpu_milli, used_memory_bytes, used_pods;
+	int64_t cpu_milli, memory_bytes, disk_bytes, pods; /* what pods may have of the machine */
+	int64_t used_cpu_milli, used_memory_bytes, used_disk_bytes, used_pods;
+	bool port_taken;                 /* another pod has a host port that this one wants */
+	const struct core_v1_node *node; /* labels and taints; NULL: not known yet, not looked at */
 };
 /* Why not: status.reason ("OutOfcpu"), and the text. */
 struct admit_no {

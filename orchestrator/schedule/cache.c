@@ -1,7 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * cache: nodes and what their pods take of them, kept as objects come and go. Invariant: a node's `used`
- * is the sum over its list of pods; a node lives while it has an object or pods. */
+ * is the sum over its list of pods; a node lives while it has an object or pods, or one
+ * is nominated to it. */
 #include "orchestrator/schedule/schedule_int.h"
 
 #include <stdlib.h>
@@ -28,7 +29,7 @@ cache_node(struct scheduler *s, struct str name)
 static void
 node_drop(struct scheduler *s, struct sched_node *n)
 {
-	if (n->obj || n->pods)
+	if (n->obj || n->pods || n->nominated)
 		return;
 	map_del(&s->nodes, n->name);
 	free(n->own_name);
@@ -92,6 +93,30 @@ cache_pod_take(struct sched_pod *p)
 	amounts_add(&n->used_nonzero, &p->ask_nonzero, -1);
 	p->node = NULL;
 	node_drop(p->s, n);
+}
+
+void
+cache_nominate(struct sched_pod *p, struct str name)
+{
+	struct sched_node *was = p->nominated;
+	if (was ? str_eq(was->name, name) : !name.n)
+		return;
+	if (was) {
+		*p->nominated_prev = p->nominated_next;
+		if (p->nominated_next)
+			p->nominated_next->nominated_prev = p->nominated_prev;
+		p->nominated = NULL;
+		node_drop(p->s, was);
+	}
+	struct sched_node *n = name.n ? cache_node(p->s, name) : NULL;
+	if (!n)
+		return;
+	p->nominated = n;
+	p->nominated_next = n->nominated;
+	p->nominated_prev = &n->nominated;
+	if (n->nominated)
+		n->nominated->nominated_prev = &p->nominated_next;
+	n->nominated = p;
 }
 
 void

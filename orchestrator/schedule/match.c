@@ -141,3 +141,55 @@ tolerates(const struct core_v1_toleration *t, size_t n, const struct core_v1_tai
 			return true;
 	return false;
 }
+
+bool
+match_pod_node(const struct core_v1_pod_spec *p, const struct core_v1_node *n)
+{
+	for (size_t i = 0; i < p->n_node_selector; i++) {
+		struct str have = node_label(n, p->node_selector[i].key);
+		if (!str_is_set(have) || !str_eq(have, p->node_selector[i].value))
+			return false;
+	}
+	const struct core_v1_node_affinity *na = p->affinity ? p->affinity->node_affinity : NULL;
+	const struct core_v1_node_selector *need = na
+		? na->required_during_scheduling_ignored_during_execution
+		: NULL;
+	return !need || match_node_selector(need, n);
+}
+
+/* ---- host ports ---- */
+
+static bool
+ports_clash(const struct core_v1_container_port *x, const struct core_v1_container_port *y)
+{
+	struct str any = STR("0.0.0.0");
+	struct str xip = x->host_ip.n ? x->host_ip : any, yip = y->host_ip.n ? y->host_ip : any;
+	return x->host_port == y->host_port && str_eq(x->protocol, y->protocol) &&
+		(str_eq(xip, yip) || str_eq(xip, any) || str_eq(yip, any));
+}
+
+const struct core_v1_container_port *
+host_port_next(const struct core_v1_pod_spec *s, size_t *pos, size_t *port)
+{
+	for (; *pos < s->n_init_containers + s->n_containers; ++*pos, *port = 0) {
+		bool init = *pos < s->n_init_containers;
+		const struct core_v1_container *c = init
+			? &s->init_containers[*pos]
+			: &s->containers[*pos - s->n_init_containers];
+		while ((!init || str_eq(c->restart_policy, STR("Always"))) && *port < c->n_ports)
+			if (c->ports[(*port)++].host_port)
+				return &c->ports[*port - 1];
+	}
+	return NULL;
+}
+
+bool
+host_ports_clash(const struct core_v1_pod_spec *x, const struct core_v1_pod_spec *y)
+{
+	const struct core_v1_container_port *a, *b;
+	for (size_t pos = 0, port = 0; (a = host_port_next(x, &pos, &port));)
+		for (size_t i = 0, k = 0; (b = host_port_next(y, &i, &k));)
+			if (ports_clash(a, b))
+				return true;
+	return false;
+}

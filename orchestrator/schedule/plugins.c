@@ -44,9 +44,7 @@ taint_filter(struct cycle *c, size_t row, const struct sched_node *n)
 		if (str_eq(t->effect, STR("PreferNoSchedule")) ||
 			tolerates(p->tolerations, p->n_tolerations, t))
 			continue;
-		return arena_fmt(c->a, "node(s) had untolerated taint {" STR_FMT ": " STR_FMT "}",
-			STR_ARG(t->key), STR_ARG(t->value))
-			.p;
+		return "node(s) had untolerated taint(s)";
 	}
 	return NULL;
 }
@@ -87,19 +85,10 @@ normalize_down(int64_t *v, size_t n)
 static const char *
 affinity_filter(struct cycle *c, size_t row, const struct sched_node *n)
 {
-	static const char why[] = "node(s) didn't match Pod's node affinity/selector";
-	const struct core_v1_pod_spec *p = &c->pod->spec;
 	(void)row;
-	for (size_t i = 0; i < p->n_node_selector; i++) {
-		struct str have = node_label(node_of(n), p->node_selector[i].key);
-		if (!str_is_set(have) || !str_eq(have, p->node_selector[i].value))
-			return why;
-	}
-	const struct core_v1_node_affinity *na = p->affinity ? p->affinity->node_affinity : NULL;
-	const struct core_v1_node_selector *need = na
-		? na->required_during_scheduling_ignored_during_execution
-		: NULL;
-	return need && !match_node_selector(need, node_of(n)) ? why : NULL;
+	return match_pod_node(&c->pod->spec, node_of(n))
+		? NULL
+		: "node(s) didn't match Pod's node affinity/selector";
 }
 
 static int64_t
@@ -122,47 +111,10 @@ affinity_score(struct cycle *c, size_t row, const struct sched_node *n)
 /* ---- NodePorts ---- */
 
 static bool
-ports_clash(const struct core_v1_container_port *x, const struct core_v1_container_port *y)
-{
-	struct str any = STR("0.0.0.0");
-	struct str xip = x->host_ip.n ? x->host_ip : any, yip = y->host_ip.n ? y->host_ip : any;
-	return x->host_port == y->host_port && str_eq(x->protocol, y->protocol) &&
-		(str_eq(xip, yip) || str_eq(xip, any) || str_eq(yip, any));
-}
-
-/* port_next: the next host port of a pod: of its containers and of the init containers that run as long as
- * they do. *pos counts the containers, *port their ports; both 0 at first. */
-static const struct core_v1_container_port *
-port_next(const struct core_v1_pod_spec *s, size_t *pos, size_t *port)
-{
-	for (; *pos < s->n_init_containers + s->n_containers; ++*pos, *port = 0) {
-		bool init = *pos < s->n_init_containers;
-		const struct core_v1_container *c = init
-			? &s->init_containers[*pos]
-			: &s->containers[*pos - s->n_init_containers];
-		while ((!init || str_eq(c->restart_policy, STR("Always"))) && *port < c->n_ports)
-			if (c->ports[(*port)++].host_port)
-				return &c->ports[*port - 1];
-	}
-	return NULL;
-}
-
-static bool
-pods_clash(const struct core_v1_pod *x, const struct core_v1_pod *y)
-{
-	const struct core_v1_container_port *a, *b;
-	for (size_t pos = 0, port = 0; (a = port_next(&x->spec, &pos, &port));)
-		for (size_t i = 0, k = 0; (b = port_next(&y->spec, &i, &k));)
-			if (ports_clash(a, b))
-				return true;
-	return false;
-}
-
-static bool
 wants_host_port(const struct core_v1_pod *p)
 {
 	size_t pos = 0, port = 0;
-	return port_next(&p->spec, &pos, &port) != NULL;
+	return host_port_next(&p->spec, &pos, &port) != NULL;
 }
 
 static bool
@@ -177,35 +129,45 @@ static const char *
 ports_filter(struct cycle *c, size_t row, const struct sched_node *n)
 {
 	for (const struct sched_pod *p = c->pre[row] ? n->pods : NULL; p; p = p->node_next)
-		if (pods_clash(c->pod, pod_of(p)))
+		if (host_ports_clash(&c->pod->spec, &pod_of(p)->spec))
 			return "node(s) didn't have free ports for the requested pod ports";
 	return NULL;
 }
 
 /* ---- NodeResourcesFit ---- */
 
+/* lacks: a resource of which the node has too little left; what it never had no pod that goes gives back. */
+static bool
+lacks(struct cycle *c, int64_t ask, int64_t have, int64_t used)
+{
+	if (ask <= 0 || ask <= have - used)
+		return false;
+	c->unresolvable = c->unresolvable || ask > have;
+	return true;
+}
+
 static const char *
 fit_filter(struct cycle *c, size_t row, const struct sched_node *n)
 {
 	const struct amounts *ask = &c->sp->ask, *have = &n->have, *used = &n->used;
 	(void)row;
+	c->n_also = 0;
 	if (used->pods + 1 > have->pods)
-		return "Too many pods";
-	if (ask->cpu_mcpu > 0 && ask->cpu_mcpu > have->cpu_mcpu - used->cpu_mcpu)
-		return "Insufficient cpu";
-	if (ask->mem_bytes > 0 && ask->mem_bytes > have->mem_bytes - used->mem_bytes)
-		return "Insufficient memory";
-	if (ask->disk_bytes > 0 && ask->disk_bytes > have->disk_bytes - used->disk_bytes)
-		return "Insufficient ephemeral-storage";
+		c->also[c->n_also++] = "Too many pods";
+	if (lacks(c, ask->cpu_mcpu, have->cpu_mcpu, used->cpu_mcpu))
+		c->also[c->n_also++] = "Insufficient cpu";
+	if (lacks(c, ask->mem_bytes, have->mem_bytes, used->mem_bytes))
+		c->also[c->n_also++] = "Insufficient memory";
+	if (lacks(c, ask->disk_bytes, have->disk_bytes, used->disk_bytes))
+		c->also[c->n_also++] = "Insufficient ephemeral-storage";
 	for (size_t i = 0; i < ask->n_scalars; i++) {
 		uint64_t id = ask->scalars[i].id;
-		if (ask->scalars[i].n > 0 &&
-			ask->scalars[i].n > amounts_scalar(have, id) - amounts_scalar(used, id))
-			return arena_fmt(
+		if (lacks(c, ask->scalars[i].n, amounts_scalar(have, id), amounts_scalar(used, id)))
+			c->also[c->n_also++] = arena_fmt(
 				c->a, "Insufficient " STR_FMT, STR_ARG(ask->scalars[i].name))
-				.p;
+						       .p;
 	}
-	return NULL;
+	return c->n_also ? c->also[--c->n_also] : NULL;
 }
 
 static int64_t
@@ -281,19 +243,25 @@ image_score(struct cycle *c, size_t row, const struct sched_node *n)
 const struct plugin plugins[] = {
 	{.name = "NodeUnschedulable",
 		.filter = unschedulable_filter,
+		.unresolvable = true,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED},
-	{.name = "NodeName", .filter = name_filter, .wait_for = CHANGE_NODE_ADDED},
+	{.name = "NodeName",
+		.filter = name_filter,
+		.unresolvable = true,
+		.wait_for = CHANGE_NODE_ADDED},
 	{.name = "TaintToleration",
 		.filter = taint_filter,
 		.score = taint_score,
 		.normalize = normalize_down,
 		.weight = 3,
+		.unresolvable = true,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED},
 	{.name = "NodeAffinity",
 		.filter = affinity_filter,
 		.score = affinity_score,
 		.normalize = normalize_up,
 		.weight = 2,
+		.unresolvable = true,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED},
 	{.name = "NodePorts",
 		.prepare = ports_prepare,
@@ -307,11 +275,13 @@ const struct plugin plugins[] = {
 	{.name = "VolumeBinding",
 		.prepare = volumes_prepare,
 		.filter = volumes_filter,
+		.unresolvable = true,
 		.wait_for = CHANGE_NODE_ADDED | CHANGE_NODE_UPDATED | CHANGE_CLAIM | CHANGE_VOLUME |
 			CHANGE_CLASS},
 	{.name = "PodTopologySpread",
 		.prepare = spread_prepare,
 		.filter = spread_filter,
+		.moved = spread_moved,
 		.score = spread_score,
 		.normalize = normalize_down,
 		.weight = 2,
@@ -320,6 +290,7 @@ const struct plugin plugins[] = {
 	{.name = "InterPodAffinity",
 		.prepare = pod_affinity_prepare,
 		.filter = pod_affinity_filter,
+		.moved = pod_affinity_moved,
 		.score = pod_affinity_score,
 		.normalize = pod_affinity_normalize,
 		.weight = 2,

@@ -28,7 +28,7 @@ struct state {
 	struct place *refused_at;        /* where running pods refuse the new one */
 	struct place *liked_at;          /* preferred: weights */
 	bool self_near;                  /* the pod matches all its own affinity terms */
-	bool any_near;                   /* some running pod matches */
+	int64_t any_near;                /* so many running pods match */
 };
 
 static struct term *
@@ -140,37 +140,45 @@ preferred(struct cycle *c, struct state *st, const struct core_v1_weighted_pod_a
 	}
 }
 
-/* running_pod: what a pod on node nd means for the new one. */
+/* required: what a pod on node nd means for whether the new one may run somewhere; sign -1: it is gone. */
 static void
-running_pod(
-	struct cycle *c, struct state *st, const struct sched_pod *p, const struct sched_node *nd)
+required(struct cycle *c, struct state *st, const struct sched_pod *p, const struct sched_node *nd,
+	int sign)
 {
 	const struct core_v1_pod *q = pod_of(p);
 	bool all = st->near != NULL;
 	for (const struct term *x = st->near; x; x = x->next)
 		all = all && term_matches(c, x, q);
 	for (const struct term *x = all ? st->near : NULL; x; x = x->next)
-		place_add(c, &st->near_at, x, nd, 1);
-	st->any_near = st->any_near || all;
+		place_add(c, &st->near_at, x, nd, sign);
+	st->any_near += all ? sign : 0;
 	for (const struct term *x = st->away; x; x = x->next)
 		if (term_matches(c, x, q))
-			place_add(c, &st->away_at, x, nd, 1);
+			place_add(c, &st->away_at, x, nd, sign);
 	const struct core_v1_affinity *af = q->spec.affinity;
-	if (!af)
-		return;
-	if (af->pod_anti_affinity) {
+	const struct core_v1_pod_anti_affinity *k = af ? af->pod_anti_affinity : NULL;
+	struct term *refuse = k
+		? terms_of(c, k->required_during_scheduling_ignored_during_execution,
+			  k->n_required_during_scheduling_ignored_during_execution,
+			  q->metadata.namespace)
+		: NULL;
+	for (const struct term *x = refuse; x; x = x->next)
+		if (term_matches(c, x, c->pod))
+			place_add(c, &st->refused_at, x, nd, sign);
+}
+
+/* wishes: what it would rather have of the new one. */
+static void
+wishes(struct cycle *c, struct state *st, const struct sched_pod *p, const struct sched_node *nd)
+{
+	const struct core_v1_pod *q = pod_of(p);
+	const struct core_v1_affinity *af = q->spec.affinity;
+	if (af && af->pod_anti_affinity) {
 		const struct core_v1_pod_anti_affinity *k = af->pod_anti_affinity;
-		struct term *refuse = terms_of(c,
-			k->required_during_scheduling_ignored_during_execution,
-			k->n_required_during_scheduling_ignored_during_execution,
-			q->metadata.namespace);
-		for (const struct term *x = refuse; x; x = x->next)
-			if (term_matches(c, x, c->pod))
-				place_add(c, &st->refused_at, x, nd, 1);
 		preferred(c, st, k->preferred_during_scheduling_ignored_during_execution,
 			k->n_preferred_during_scheduling_ignored_during_execution, -1, q, nd);
 	}
-	if (af->pod_affinity)
+	if (af && af->pod_affinity)
 		preferred(c, st,
 			af->pod_affinity->preferred_during_scheduling_ignored_during_execution,
 			af->pod_affinity->n_preferred_during_scheduling_ignored_during_execution, 1,
@@ -208,10 +216,20 @@ pod_affinity_prepare(struct cycle *c, size_t row, struct str *why)
 		st->self_near = st->self_near && term_matches(c, x, c->pod);
 	for (size_t pos = 0; map_next(&c->s->nodes, &pos, &key, &v);) {
 		const struct sched_node *nd = v;
-		for (const struct sched_pod *p = nd->obj ? nd->pods : NULL; p; p = p->node_next)
-			running_pod(c, st, p, nd);
+		for (const struct sched_pod *p = nd->obj ? nd->pods : NULL; p; p = p->node_next) {
+			required(c, st, p, nd, 1);
+			wishes(c, st, p, nd);
+		}
 	}
 	return true;
+}
+
+void
+pod_affinity_moved(struct cycle *c, size_t row, const struct sched_pod *p,
+	const struct sched_node *n, int sign)
+{
+	if (c->pre[row])
+		required(c, c->pre[row], p, n, sign);
 }
 
 const char *
@@ -224,7 +242,8 @@ pod_affinity_filter(struct cycle *c, size_t row, const struct sched_node *n)
 		bool has_key = str_is_set(node_label(node_of(n), x->t->topology_key));
 		bool first = !st->any_near &&
 			st->self_near; /* the first of a group that wants itself */
-		if (!has_key || (!first && place_sum(st->near_at, x, n) == 0))
+		c->unresolvable = !has_key || (!first && place_sum(st->near_at, x, n) == 0);
+		if (c->unresolvable)
 			return "node(s) didn't match pod affinity rules";
 	}
 	for (const struct term *x = st->away; x; x = x->next)

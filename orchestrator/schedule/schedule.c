@@ -12,138 +12,20 @@
 #include <stdlib.h>
 
 #define CYCLES_PER_TURN 64
-#define BACKOFF_MIN_NS NS_PER_SEC
-#define BACKOFF_MAX_NS (10 * NS_PER_SEC)
-#define HOPELESS_NS (300 * NS_PER_SEC)
 #define FLUSH_NS (30 * NS_PER_SEC)
-#define CLAIM_POLL_MAX_NS (600 * NS_PER_SEC) /* how long a pod waits for its volumes */
-#define COMPONENT STR("default-scheduler")
 
-/* ---- the active queue: a heap by priority, then age ---- */
-
-static bool
-before(const struct sched_pod *x, const struct sched_pod *y)
-{
-	int32_t px = pod_of(x)->spec.priority, py = pod_of(y)->spec.priority;
-	return px != py ? px > py : x->seq < y->seq;
-}
+/* ---- a pod's turn ---- */
 
 static void
-heap_set(struct scheduler *s, size_t at, struct sched_pod *p)
+on_status(void *arg, const struct client_result *r)
 {
-	s->heap[at] = p;
-	p->heap_pos = at + 1;
+	/* The condition is for people; the next attempt writes it again. */
+	(void)arg;
+	(void)r;
 }
 
-static void
-heap_up(struct scheduler *s, size_t at)
-{
-	struct sched_pod *p = s->heap[at];
-	while (at && before(p, s->heap[(at - 1) / 2])) {
-		heap_set(s, at, s->heap[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	heap_set(s, at, p);
-}
-
-static void
-heap_down(struct scheduler *s, size_t at)
-{
-	struct sched_pod *p = s->heap[at];
-	for (size_t child; (child = at * 2 + 1) < s->n_heap; at = child) {
-		if (child + 1 < s->n_heap && before(s->heap[child + 1], s->heap[child]))
-			child++;
-		if (!before(s->heap[child], p))
-			break;
-		heap_set(s, at, s->heap[child]);
-	}
-	heap_set(s, at, p);
-}
-
-static void
-heap_remove(struct scheduler *s, struct sched_pod *p)
-{
-	if (!p->heap_pos)
-		return;
-	size_t at = p->heap_pos - 1;
-	struct sched_pod *last = s->heap[--s->n_heap];
-	p->heap_pos = 0;
-	if (last == p)
-		return;
-	heap_set(s, at, last);
-	heap_up(s, at);
-	heap_down(s, last->heap_pos - 1);
-}
-
-static void
-heap_add(struct scheduler *s, struct sched_pod *p)
-{
-	if (p->heap_pos)
-		return;
-	if (s->n_heap == s->cap_heap) {
-		size_t cap = s->cap_heap ? s->cap_heap * 2 : 64;
-		void *grown = realloc(s->heap, cap * sizeof(struct sched_pod *));
-		if (!grown)
-			return;
-		s->heap = grown;
-		s->cap_heap = cap;
-	}
-	heap_set(s, s->n_heap, p);
-	heap_up(s, s->n_heap++);
-	p->state = POD_WAITING;
-	loop_defer(s->c->loop, &s->turn);
-}
-
-static void
-on_backoff(struct loop_timer *t)
-{
-	struct sched_pod *p = t->arg;
-	if (p->state == POD_BACKOFF)
-		heap_add(p->s, p);
-}
-
-static void
-backoff(struct sched_pod *p)
-{
-	int64_t delay = BACKOFF_MIN_NS;
-	for (unsigned i = 1; i < p->attempts && delay < BACKOFF_MAX_NS; i++)
-		delay *= 2;
-	p->state = POD_BACKOFF;
-	loop_timer_after(p->s->c->loop, &p->timer, delay > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : delay);
-}
-
-/* changed: hopeless pods that this may help go through their back-off to another attempt. */
-static void
-changed(struct scheduler *s, uint32_t what)
-{
-	struct str key;
-	void *v;
-	for (size_t pos = 0; map_next(&s->pods, &pos, &key, &v);) {
-		struct sched_pod *p = v;
-		if (p->state == POD_HOPELESS && (p->wait_for & what))
-			backoff(p);
-	}
-}
-
-static void
-on_flush(struct loop_timer *t)
-{
-	struct scheduler *s = t->arg;
-	struct str key;
-	void *v;
-	int64_t now = loop_now_ns(s->c->loop);
-	for (size_t pos = 0; map_next(&s->pods, &pos, &key, &v);) {
-		struct sched_pod *p = v;
-		if (p->state == POD_HOPELESS && now - p->since_ns > HOPELESS_NS)
-			heap_add(s, p);
-	}
-	loop_timer_after(s->c->loop, t, FLUSH_NS);
-}
-
-/* ---- binding ---- */
-
-static struct event_ref
-ref_of(const struct sched_pod *p)
+struct event_ref
+sched_pod_ref(const struct sched_pod *p)
 {
 	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
 	return (struct event_ref){.api_version = STR("v1"),
@@ -154,199 +36,43 @@ ref_of(const struct sched_pod *p)
 		.resource_version = m->resource_version};
 }
 
+/* tell: the pod's condition and what is nominated, if it does not say so already: its own update would cost
+ * every watcher something. nominated: STR_NONE = stays as it is. */
 static void
-bind_failed(struct sched_pod *p, const char *why)
+tell(struct cycle *c, struct str why, struct str nominated)
 {
-	struct event_ref ref = ref_of(p);
-	p->s->stats.bind_errors++;
-	cache_pod_take(p);
-	client_event(p->s->c, &ref, "Warning", "FailedScheduling", COMPONENT, STR(""), "%s", why);
-	backoff(p);
-	changed(p->s, CHANGE_POD_DELETED);
-}
-
-static void
-on_bound(void *arg, const struct client_result *r)
-{
-	struct sched_pod *p = arg;
-	p->call = NULL;
-	if (p->state != POD_BINDING)
-		return;
-	if (r->e.code) {
-		bind_failed(p, r->e.msg);
-		return;
-	}
-	struct event_ref ref = ref_of(p);
-	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
-	p->s->stats.bound++;
-	p->state = POD_BOUND;
-	client_event(p->s->c, &ref, "Normal", "Scheduled", COMPONENT, STR(""),
-		"Successfully assigned " STR_FMT "/" STR_FMT " to " STR_FMT, STR_ARG(m->namespace),
-		STR_ARG(m->name), STR_ARG(p->node->name));
-}
-
-static void
-bind_send(struct sched_pod *p)
-{
-	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
-	_cleanup_buf_ struct buf body = BUF_INIT;
-	buf_cstr(&body, "{\"apiVersion\":\"v1\",\"kind\":\"Binding\",\"metadata\":{\"name\":");
-	doc_json_string(&body, m->name);
-	buf_cstr(&body, ",\"namespace\":");
-	doc_json_string(&body, m->namespace);
-	buf_cstr(&body, ",\"uid\":");
-	doc_json_string(&body, m->uid);
-	buf_cstr(&body, "},\"target\":{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"name\":");
-	doc_json_string(&body, p->node->name);
-	buf_cstr(&body, "}}");
-	struct client_req req = {.verb = CLIENT_CREATE,
-		.version = STR("v1"),
-		.resource = STR("pods"),
-		.ns = m->namespace,
-		.name = m->name,
-		.subresource = STR("binding"),
-		.body = buf_view(&body)};
-	int rc = body.failed ? -ENOMEM : client_call_start(p->s->c, &req, on_bound, p, &p->call);
-	if (rc < 0)
-		bind_failed(p, strerror(-rc));
-}
-
-static void bind_go_on(struct sched_pod *p);
-
-static void
-on_claim_written(void *arg, const struct client_result *r)
-{
-	struct sched_pod *p = arg;
-	p->call = NULL;
-	if (p->state != POD_BINDING)
-		return;
-	if (r->e.code)
-		bind_failed(p, r->e.msg); /* somebody else was faster: the next attempt sees it */
-	else
-		bind_go_on(p);
-}
-
-/* bind_go_on: claims first, one write after the other; when all are bound, the pod. */
-static void
-bind_go_on(struct sched_pod *p)
-{
-	int rc = volumes_bind_next(p, &p->claims_at, on_claim_written);
-	if (rc < 0)
-		bind_failed(p, strerror(-rc));
-	if (rc != 0)
-		return;
-	p->claims_left = (unsigned)volumes_unbound(p->s, pod_of(p));
-	p->since_ns = loop_now_ns(p->s->c->loop);
-	if (!p->claims_left)
-		bind_send(p);
-}
-
-static void
-bind_start(struct sched_pod *p)
-{
-	p->claims_at = 0;
-	p->claims_left = 0;
-	bind_go_on(p);
-}
-
-/* claims_changed: assumed pods whose volumes are all bound now go on; others give up in time. */
-static void
-claims_changed(struct scheduler *s)
-{
-	struct str key;
-	void *v;
-	int64_t now = loop_now_ns(s->c->loop);
-	for (size_t pos = 0; map_next(&s->pods, &pos, &key, &v);) {
-		struct sched_pod *p = v;
-		if (p->state != POD_BINDING || !p->claims_left)
+	const struct core_v1_pod *pod = c->pod;
+	const struct meta_v1_object_meta *m = &pod->metadata;
+	bool said = false;
+	char since[40];
+	struct buf b;
+	rfc3339_format(clock_wall_ns(), 0, since);
+	for (size_t i = 0; i < pod->status.n_conditions; i++) {
+		const struct core_v1_pod_condition *k = &pod->status.conditions[i];
+		if (!str_eq_c(k->type, "PodScheduled"))
 			continue;
-		p->claims_left = (unsigned)volumes_unbound(s, pod_of(p));
-		if (!p->claims_left)
-			bind_send(p);
-		else if (now - p->since_ns > CLAIM_POLL_MAX_NS)
-			bind_failed(p, "timed out waiting for volumes to be bound");
+		said = str_eq(k->message, why) && str_eq_c(k->reason, "Unschedulable");
+		if (str_eq_c(k->status, "False"))
+			rfc3339_format(k->last_transition_time, 0, since);
 	}
-}
-
-/* ---- a pod's turn ---- */
-
-/* Reasons and how many nodes gave each. */
-struct reasons {
-	struct {
-		const char *text;
-		size_t n;
-	} * v;
-	size_t n;
-};
-
-static void
-reason_add(struct arena *a, struct reasons *r, const char *text)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (!strcmp(r->v[i].text, text)) {
-			r->v[i].n++;
-			return;
-		}
-	typeof(r->v) x = ARENA_PUSH(a, r->v, r->n);
-	if (x) {
-		x->text = text;
-		x->n = 1;
-	}
-}
-
-static int
-reason_order(const void *x, const void *y)
-{
-	const typeof(((struct reasons *)0)->v[0]) *p = x, *q = y;
-	return strcmp(p->text, q->text);
-}
-
-/* reasons_text: "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) ...". */
-static struct str
-reasons_text(struct arena *a, struct reasons *r, size_t n_nodes)
-{
-	struct buf b;
-	buf_init_arena(&b, a);
-	if (!n_nodes)
-		return STR("no nodes available to schedule pods");
-	buf_fmt(&b, "0/%zu nodes are available", n_nodes);
-	if (r->n)
-		qsort(r->v, r->n, sizeof(*r->v), reason_order);
-	for (size_t i = 0; i < r->n; i++)
-		buf_fmt(&b, "%s%zu %s", i ? ", " : ": ", r->v[i].n, r->v[i].text);
-	buf_char(&b, '.');
-	return buf_view(&b);
-}
-
-static void
-on_status(void *arg, const struct client_result *r)
-{
-	/* The condition is for people; the next attempt writes it again. */
-	(void)arg;
-	(void)r;
-}
-
-static void
-hopeless(struct cycle *c, struct str why)
-{
-	struct sched_pod *p = c->sp;
-	const struct meta_v1_object_meta *m = &pod_of(p)->metadata;
-	struct event_ref ref = ref_of(p);
-	char now[40];
-	struct buf b;
-	p->s->stats.failed_attempts++;
-	p->state = POD_HOPELESS;
-	p->since_ns = loop_now_ns(p->s->c->loop);
-	p->wait_for = c->wait_for;
-	client_event(p->s->c, &ref, "Warning", "FailedScheduling", COMPONENT, STR(""), STR_FMT,
-		STR_ARG(why));
-	rfc3339_format(clock_wall_ns(), 0, now);
+	bool renamed = str_is_set(nominated) && !str_eq(nominated, pod->status.nominated_node_name);
+	if (said && !renamed)
+		return;
 	buf_init_arena(&b, c->a);
+	buf_cstr(&b, "{\"status\":{");
+	if (renamed) {
+		buf_cstr(&b, "\"nominatedNodeName\":");
+		if (nominated.n)
+			doc_json_string(&b, nominated);
+		else
+			buf_cstr(&b, "null");
+		buf_char(&b, ',');
+	}
 	buf_fmt(&b,
-		"{\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
+		"\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
 		"\"reason\":\"Unschedulable\",\"lastProbeTime\":null,\"lastTransitionTime\":\"%s\","
 		"\"observedGeneration\":%lld,\"message\":",
-		now, (long long)m->generation);
+		since, (long long)m->generation);
 	doc_json_string(&b, why);
 	buf_cstr(&b, "}]}}");
 	struct client_req req = {.verb = CLIENT_PATCH_STRATEGIC,
@@ -356,41 +82,35 @@ hopeless(struct cycle *c, struct str why)
 		.name = m->name,
 		.subresource = STR("status"),
 		.body = buf_view(&b)};
-	/* A pod that already says so is not written again: its own update would wake it. */
-	for (size_t i = 0; i < pod_of(p)->status.n_conditions; i++) {
-		const struct core_v1_pod_condition *k = &pod_of(p)->status.conditions[i];
-		if (str_eq(k->type, STR("PodScheduled")) && str_eq(k->message, why))
-			return;
-	}
 	if (!b.failed)
-		client_call_start(p->s->c, &req, on_status, NULL, NULL);
+		client_call_start(c->s->c, &req, on_status, NULL, NULL);
 }
 
-static bool
-filter_all(struct cycle *c, struct reasons *reasons, size_t *n_nodes)
+/* hopeless: it waits for a change, or for those that go for it. nodes: why not on them; NONE: there are none. */
+static void
+hopeless(struct cycle *c, struct str nodes)
 {
-	struct str key;
-	void *v;
-	for (size_t pos = 0; map_next(&c->s->nodes, &pos, &key, &v);) {
-		struct sched_node *n = v;
-		const char *why = NULL;
-		if (!n->obj)
-			continue;
-		(*n_nodes)++;
-		for (size_t i = 0; i < n_plugins && !why; i++) {
-			if (!plugins[i].filter)
-				continue;
-			why = plugins[i].filter(c, i, n);
-			if (why) {
-				c->wait_for |= plugins[i].wait_for;
-				reason_add(c->a, reasons, why);
-			}
-		}
-		struct sched_node **slot = why ? NULL : ARENA_PUSH(c->a, c->fit, c->n_fit);
-		if (slot)
-			*slot = n;
+	struct sched_pod *p = c->sp;
+	struct event_ref ref = sched_pod_ref(p);
+	struct preemption found = {.keep = true};
+	struct str why = nodes, nominated = STR_NONE;
+	p->s->stats.failed_attempts++;
+	p->state = POD_HOPELESS;
+	p->since_ns = loop_now_ns(p->s->c->loop);
+	if (informer_len(p->s->nodes_i)) {
+		preempt_find(c, &found);
+		why = arena_fmt(c->a, STR_FMT " " STR_FMT, STR_ARG(nodes), STR_ARG(found.why));
 	}
-	return c->n_fit > 0;
+	p->wait_for = c->wait_for;
+	if (!found.keep) {
+		nominated = found.node ? arena_str(c->a, found.node->name) : STR("");
+		cache_nominate(p, nominated);
+	}
+	if (found.node)
+		evict_start(p, &found);
+	client_event(p->s->c, &ref, "Warning", "FailedScheduling", SCHED_COMPONENT, STR(""),
+		STR_FMT, STR_ARG(why));
+	tell(c, why, nominated);
 }
 
 static struct sched_node *
@@ -441,13 +161,19 @@ schedule_one(struct scheduler *s, struct sched_pod *p)
 				STR_ARG(why)));
 		return;
 	}
-	if (!filter_all(&c, &reasons, &n_nodes)) {
+	/* Where room was made for it it goes, if it fits there now. */
+	struct sched_node *n = p->nominated;
+	if (n && (!n->obj || filter_node(&c, n)))
+		n = NULL;
+	if (!n && !filter_all(&c, &reasons, &n_nodes)) {
 		c.wait_for |= CHANGE_NODE_ADDED;
 		hopeless(&c, reasons_text(c.a, &reasons, n_nodes));
 		return;
 	}
+	n = n ? n : best(&c);
 	p->state = POD_BINDING;
-	cache_pod_put(p, best(&c));
+	cache_pod_put(p, n);
+	cache_nominate(p, STR(""));
 	bind_start(p);
 }
 
@@ -456,7 +182,8 @@ ready(const struct scheduler *s)
 {
 	return informer_synced(s->pods_i) && informer_synced(s->nodes_i) &&
 		informer_synced(s->claims_i) && informer_synced(s->volumes_i) &&
-		informer_synced(s->classes_i) && informer_synced(s->namespaces_i);
+		informer_synced(s->classes_i) && informer_synced(s->namespaces_i) &&
+		informer_synced(s->budgets_i);
 }
 
 static void
@@ -465,11 +192,8 @@ on_turn(struct loop_work *w)
 	struct scheduler *s = w->arg;
 	if (!ready(s))
 		return;
-	for (int i = 0; i < CYCLES_PER_TURN && s->n_heap; i++) {
-		struct sched_pod *p = s->heap[0];
-		heap_remove(s, p);
-		schedule_one(s, p);
-	}
+	for (int i = 0; i < CYCLES_PER_TURN && s->n_heap; i++)
+		schedule_one(s, queue_take(s));
 	if (s->n_heap)
 		loop_defer(s->c->loop, &s->turn);
 }
@@ -479,10 +203,11 @@ on_turn(struct loop_work *w)
 static void
 pod_forget(struct scheduler *s, struct sched_pod *p)
 {
-	heap_remove(s, p);
+	queue_remove(p);
 	loop_timer_cancel(&p->timer);
 	client_call_cancel(p->call);
 	cache_pod_take(p);
+	cache_nominate(p, STR(""));
 	map_del(&s->pods, p->obj->key);
 	informer_obj_unref(p->obj);
 	free(p);
@@ -505,7 +230,7 @@ pod_make(struct scheduler *s, const struct informer_obj *o)
 	}
 	p->s = s;
 	p->seq = ++s->seq;
-	p->timer = (struct loop_timer){.fn = on_backoff, .arg = p};
+	p->timer = (struct loop_timer){.fn = queue_on_backoff, .arg = p};
 	return p;
 }
 
@@ -519,19 +244,19 @@ spec_changed(const struct informer_obj *old, const struct informer_obj *new_)
 
 /* pod_place: where a pod of this state belongs: with its node, in the queue, or nowhere. */
 static void
-pod_place(struct scheduler *s, struct sched_pod *p, bool wake)
+pod_place(struct sched_pod *p, bool wake)
 {
 	const struct core_v1_pod *pod = pod_of(p);
 	if (pod->spec.node_name.n) {
-		heap_remove(s, p);
+		queue_remove(p);
 		loop_timer_cancel(&p->timer);
 		if (p->state != POD_BINDING)
 			p->state = POD_BOUND;
 	} else if (pod->spec.n_scheduling_gates) {
-		heap_remove(s, p);
+		queue_remove(p);
 		p->state = POD_GATED;
 	} else if (wake || p->state == POD_GATED) {
-		heap_add(s, p);
+		queue_add(p);
 	}
 }
 
@@ -543,6 +268,7 @@ pod_take_state(struct scheduler *s, struct sched_pod *p, const struct informer_o
 	char name[254] = "";
 	const struct core_v1_pod *pod = o->obj;
 	const struct informer_obj *was = p->obj;
+	bool before_said = was && pod_of(p)->status.nominated_node_name.n;
 	if (p->node)
 		str_copy_c(p->node->name, name, sizeof(name));
 	cache_pod_take(p);
@@ -556,6 +282,13 @@ pod_take_state(struct scheduler *s, struct sched_pod *p, const struct informer_o
 	struct sched_node *n = where.n ? cache_node(s, where) : NULL;
 	if (n)
 		cache_pod_put(p, n);
+	/* What was nominated here and the API does not say yet stays. */
+	struct str nominated = pod->status.nominated_node_name;
+	if (where.n || (!nominated.n && before_said))
+		nominated = STR("");
+	else if (!nominated.n)
+		return;
+	cache_nominate(p, nominated);
 }
 
 static void
@@ -572,7 +305,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 		if (p) {
 			bool had_node = p->node != NULL;
 			pod_forget(s, p);
-			changed(s, had_node ? CHANGE_POD_DELETED : 0);
+			queue_changed(s, had_node ? CHANGE_POD_DELETED : 0);
 		}
 		return;
 	}
@@ -583,9 +316,9 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 		return;
 	bool wake = fresh || (p->state == POD_HOPELESS && spec_changed(p->obj, new_));
 	pod_take_state(s, p, new_);
-	pod_place(s, p, wake);
+	pod_place(p, wake);
 	if (fresh && pod->spec.node_name.n)
-		changed(s, CHANGE_POD_ADDED);
+		queue_changed(s, CHANGE_POD_ADDED);
 }
 
 static void
@@ -597,7 +330,7 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	else
 		cache_node_gone(s, old->name);
 	if (new_)
-		changed(s, old ? CHANGE_NODE_UPDATED : CHANGE_NODE_ADDED);
+		queue_changed(s, old ? CHANGE_NODE_UPDATED : CHANGE_NODE_ADDED);
 }
 
 static void
@@ -605,8 +338,8 @@ on_claim(void *arg, const struct informer_obj *old, const struct informer_obj *n
 {
 	(void)old;
 	(void)new_;
-	claims_changed(arg);
-	changed(arg, CHANGE_CLAIM);
+	bind_claims_changed(arg);
+	queue_changed(arg, CHANGE_CLAIM);
 }
 
 static void
@@ -614,7 +347,7 @@ on_volume(void *arg, const struct informer_obj *old, const struct informer_obj *
 {
 	(void)old;
 	(void)new_;
-	changed(arg, CHANGE_VOLUME);
+	queue_changed(arg, CHANGE_VOLUME);
 }
 
 static void
@@ -622,11 +355,11 @@ on_class(void *arg, const struct informer_obj *old, const struct informer_obj *n
 {
 	(void)old;
 	(void)new_;
-	changed(arg, CHANGE_CLASS);
+	queue_changed(arg, CHANGE_CLASS);
 }
 
 static void
-on_namespace(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
+on_ignored(void *arg, const struct informer_obj *old, const struct informer_obj *new_)
 {
 	(void)arg;
 	(void)old;
@@ -657,9 +390,9 @@ scheduler_new(const struct scheduler_config *cfg, struct scheduler **ret)
 		scheduler_free(s);
 		return -ENOMEM;
 	}
-	s->name = arena_str(s->a, cfg->name.n ? cfg->name : COMPONENT);
+	s->name = arena_str(s->a, cfg->name.n ? cfg->name : SCHED_COMPONENT);
 	s->turn = (struct loop_work){.fn = on_turn, .arg = s};
-	s->flush = (struct loop_timer){.fn = on_flush, .arg = s};
+	s->flush = (struct loop_timer){.fn = queue_on_flush, .arg = s};
 	const struct {
 		struct informer **at;
 		struct informer_spec spec;
@@ -690,11 +423,17 @@ scheduler_new(const struct scheduler_config *cfg, struct scheduler **ret)
 				.resource = STR("storageclasses"),
 				.type = SCHEMA_TYPE_OF(storage_v1_storage_class),
 				.on_change = on_class}},
+		{&s->budgets_i,
+			{.group = STR("policy"),
+				.version = STR("v1"),
+				.resource = STR("poddisruptionbudgets"),
+				.type = SCHEMA_TYPE_OF(policy_v1_pod_disruption_budget),
+				.on_change = on_ignored}},
 		{&s->namespaces_i,
 			{.version = STR("v1"),
 				.resource = STR("namespaces"),
 				.type = SCHEMA_TYPE_OF(core_v1_namespace),
-				.on_change = on_namespace}},
+				.on_change = on_ignored}},
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(rows); i++) {
@@ -721,12 +460,13 @@ scheduler_free(struct scheduler *s)
 		return;
 	loop_timer_cancel(&s->flush);
 	loop_defer_cancel(&s->turn);
+	evict_release(s);
 	for (size_t pos = 0; map_next(&s->pods, &pos, &key, &v);)
 		pod_forget(s, v);
 	map_release(&s->pods);
 	cache_release(s);
-	struct informer *const all[] = {
-		s->pods_i, s->nodes_i, s->claims_i, s->volumes_i, s->classes_i, s->namespaces_i};
+	struct informer *const all[] = {s->pods_i, s->nodes_i, s->claims_i, s->volumes_i,
+		s->classes_i, s->namespaces_i, s->budgets_i};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		informer_free(all[i]);
 	free(s->heap);

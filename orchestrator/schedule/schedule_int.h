@@ -11,10 +11,12 @@
 #include "orchestrator/schema/schema.h"
 
 #include "kinds/core_v1.h"
+#include "kinds/policy_v1.h"
 #include "kinds/storage_v1.h"
 
 #define SCALARS_MAX 8 /* extended resources per node that are counted */
 #define SCORE_MAX 100
+#define SCHED_COMPONENT STR("default-scheduler")
 
 /* Amounts: what a pod asks for, what a node has, what is taken. */
 struct amounts {
@@ -48,12 +50,17 @@ struct sched_pod {
 	enum pod_state state;
 	unsigned attempts;
 	uint64_t seq;      /* order of arrival */
-	int64_t since_ns;  /* when it became hopeless */
+	int64_t since_ns;  /* when its last attempt failed */
 	uint32_t wait_for; /* enum change bits that may help */
 	struct loop_timer timer;
 	struct client_call *call;
-	size_t heap_pos;  /* 1-based in the active heap */
-	size_t claims_at; /* of volumes_bind_next */
+	/* The node where room is being made for it; on that node's list. */
+	struct sched_node *nominated;
+	struct sched_pod *nominated_next, **nominated_prev;
+	unsigned evicting; /* victims whose deletion is not answered yet: no turn until then */
+	bool woken, evict_failed; /* meanwhile: something changed that may help; one stayed */
+	size_t heap_pos;          /* 1-based in the active heap */
+	size_t claims_at;         /* of volumes_bind_next */
 	unsigned claims_left;
 };
 
@@ -64,6 +71,7 @@ struct sched_node {
 		*obj; /* referenced; NULL: pods are bound to it but it is not here */
 	struct amounts have, used, used_nonzero;
 	struct sched_pod *pods;
+	struct sched_pod *nominated; /* pods for which room is made here: not in `used` */
 };
 
 /* What happened in the cluster, as bits: a hopeless pod names those that may help it. */
@@ -81,7 +89,8 @@ struct scheduler {
 	struct client *c;
 	struct arena *a; /* own strings */
 	struct str name;
-	struct informer *pods_i, *nodes_i, *claims_i, *volumes_i, *classes_i, *namespaces_i;
+	struct informer *pods_i, *nodes_i, *claims_i, *volumes_i, *classes_i, *namespaces_i,
+		*budgets_i;
 	struct map pods;  /* key -> sched_pod */
 	struct map nodes; /* name -> sched_node */
 	struct sched_pod **heap;
@@ -90,6 +99,7 @@ struct scheduler {
 	struct loop_work turn;
 	struct loop_timer flush;
 	struct arena *cycle_arena;
+	struct eviction *evictions; /* under way: evict.c */
 	struct scheduler_stats stats;
 };
 
@@ -102,7 +112,22 @@ struct cycle {
 	uint32_t wait_for; /* what could help, collected from the plugins that refused */
 	struct sched_node **fit;
 	size_t n_fit;
+	struct sched_node **helpable; /* did not fit, but might with fewer pods */
+	size_t n_helpable;
 	void *pre[16]; /* a plugin's prepared state, by its row number */
+	/* What a filter says besides its reason: further ones; that no pod that goes would help. */
+	const char *also[SCALARS_MAX + 4];
+	size_t n_also;
+	bool unresolvable;
+};
+
+/* Reasons and how many nodes gave each. */
+struct reasons {
+	struct {
+		const char *text;
+		size_t n;
+	} * v;
+	size_t n;
 };
 
 /* A plugin: NULL functions are not its business. */
@@ -112,11 +137,16 @@ struct plugin {
 	bool (*prepare)(struct cycle *c, size_t row, struct str *why);
 	/* filter: NULL = fits, else the reason in upstream's words (static or arena). */
 	const char *(*filter)(struct cycle *c, size_t row, const struct sched_node *n);
+	/* moved: the prepared state, as if p had come to n (sign 1), or gone from it (-1). NULL where
+	 * filter looks at the node's pods itself. */
+	void (*moved)(struct cycle *c, size_t row, const struct sched_pod *p,
+		const struct sched_node *n, int sign);
 	/* score: 0..SCORE_MAX, or any number when normalize is given. */
 	int64_t (*score)(struct cycle *c, size_t row, const struct sched_node *n);
 	void (*normalize)(int64_t *scores, size_t n);
 	int64_t weight;
 	uint32_t wait_for; /* CHANGE_* bits that may turn a refusal */
+	bool unresolvable; /* whom it refuses no pod that goes would help */
 };
 extern const struct plugin plugins[];
 extern const size_t n_plugins;
@@ -135,14 +165,72 @@ void cache_node_set(struct scheduler *s, const struct informer_obj *obj);
 void cache_node_gone(struct scheduler *s, struct str name);
 void cache_pod_put(struct sched_pod *p, struct sched_node *n); /* takes its share of the node */
 void cache_pod_take(struct sched_pod *p);
+/* cache_nominate: room is made for the pod on the node of this name; "" = nowhere any more. */
+void cache_nominate(struct sched_pod *p, struct str name);
 void cache_release(struct scheduler *s);
+
+/* ---- queue.c ---- */
+void queue_add(struct sched_pod *p);               /* its turn comes as soon as may be */
+void queue_remove(struct sched_pod *p);            /* from the heap, if it is there */
+struct sched_pod *queue_take(struct scheduler *s); /* whose turn it is; NULL = nobody waits */
+/* queue_backoff: its turn comes when its back-off since the last attempt is over. */
+void queue_backoff(struct sched_pod *p);
+/* queue_changed: hopeless pods that CHANGE_* bits may help go through their back-off to another attempt. */
+void queue_changed(struct scheduler *s, uint32_t what);
+void queue_on_backoff(struct loop_timer *t); /* of a pod's timer */
+void queue_on_flush(
+	struct loop_timer *t); /* of the scheduler's: nobody waits for ever; goes on by itself */
+
+/* ---- filter.c ---- */
+/* filter_node: NULL = the pod fits there, with the pods of at least its priority that are nominated to the
+ * node and without them; else the reason. c->also, unresolvable and wait_for say more. */
+const char *filter_node(struct cycle *c, struct sched_node *n);
+/* filter_all: c->fit and c->helpable; reasons of the others. False = it fits nowhere. */
+bool filter_all(struct cycle *c, struct reasons *reasons, size_t *n_nodes);
+/* cycle_pod_put, cycle_pod_take: as cache_pod_*, and the plugins' states go along. Each put is undone. */
+void cycle_pod_put(struct cycle *c, struct sched_pod *p, struct sched_node *n);
+void cycle_pod_take(struct cycle *c, struct sched_pod *p);
+void reasons_add(struct arena *a, struct reasons *r, const char *text, size_t n);
+/* reasons_text: "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) ...". arena. */
+struct str reasons_text(struct arena *a, struct reasons *r, size_t n_nodes);
+
+/* ---- preempt.c ---- */
+struct preemption {
+	struct sched_node *node;    /* NULL: it does not help */
+	struct sched_pod **victims; /* most important first */
+	size_t n_victims;
+	size_t violating; /* victims whose disruption budgets do not let them go */
+	bool keep;        /* what was nominated before stays so: its victims are still going */
+	struct str why;   /* for the pod's condition; arena */
+};
+/* preempt_find: where the pod would fit if pods of lower priority went, and which. arena of the cycle. */
+void preempt_find(struct cycle *c, struct preemption *ret);
+
+/* ---- evict.c ---- */
+/* evict_start: victims get their condition and are deleted; nominations of less important pods for the node
+ * end. The pod has no turn until all is answered. */
+void evict_start(struct sched_pod *p, const struct preemption *what);
+void evict_release(struct scheduler *s);
+
+/* ---- bind.c ---- */
+void bind_start(struct sched_pod *p);
+void bind_failed(struct sched_pod *p, const char *why);
+/* bind_claims_changed: assumed pods whose volumes are all bound now go on; others give up in time. */
+void bind_claims_changed(struct scheduler *s);
+
+/* ---- schedule.c ---- */
+struct event_ref sched_pod_ref(const struct sched_pod *p); /* borrows from the pod's object */
 
 /* ---- plugins in files of their own: spread.c, pod_affinity.c, volumes.c ---- */
 bool spread_prepare(struct cycle *c, size_t row, struct str *why);
 const char *spread_filter(struct cycle *c, size_t row, const struct sched_node *n);
+void spread_moved(struct cycle *c, size_t row, const struct sched_pod *p,
+	const struct sched_node *n, int sign);
 int64_t spread_score(struct cycle *c, size_t row, const struct sched_node *n);
 bool pod_affinity_prepare(struct cycle *c, size_t row, struct str *why);
 const char *pod_affinity_filter(struct cycle *c, size_t row, const struct sched_node *n);
+void pod_affinity_moved(struct cycle *c, size_t row, const struct sched_pod *p,
+	const struct sched_node *n, int sign);
 int64_t pod_affinity_score(struct cycle *c, size_t row, const struct sched_node *n);
 void pod_affinity_normalize(int64_t *scores, size_t n);
 bool volumes_prepare(struct cycle *c, size_t row, struct str *why);

@@ -61,23 +61,23 @@ node_counts(struct cycle *c, const struct constraint *k, const struct sched_node
 {
 	const struct core_v1_pod_spec *p = &c->pod->spec;
 	const struct core_v1_node *node = node_of(n);
-	if (k->honor_affinity) {
-		for (size_t i = 0; i < p->n_node_selector; i++)
-			if (!str_eq(node_label(node, p->node_selector[i].key),
-				    p->node_selector[i].value))
-				return false;
-		const struct core_v1_node_affinity *na = p->affinity ? p->affinity->node_affinity
-								     : NULL;
-		if (na && na->required_during_scheduling_ignored_during_execution &&
-			!match_node_selector(
-				na->required_during_scheduling_ignored_during_execution, node))
-			return false;
-	}
+	if (k->honor_affinity && !match_pod_node(p, node))
+		return false;
 	for (size_t i = 0; k->honor_taints && i < node->spec.n_taints; i++)
 		if (!str_eq(node->spec.taints[i].effect, STR("PreferNoSchedule")) &&
 			!tolerates(p->tolerations, p->n_tolerations, &node->spec.taints[i]))
 			return false;
 	return true;
+}
+
+static void
+find_least(struct constraint *k)
+{
+	k->least = INT64_MAX;
+	for (const struct domain *d = k->domains; d; d = d->next)
+		k->least = d->pods < k->least ? d->pods : k->least;
+	if (k->least == INT64_MAX || (k->min_domains && k->n_domains < (size_t)k->min_domains))
+		k->least = 0;
 }
 
 static void
@@ -103,11 +103,7 @@ count_domains(struct cycle *c, struct constraint *k)
 		for (const struct sched_pod *p = n->pods; p; p = p->node_next)
 			d->pods += counts(c, k, pod_of(p));
 	}
-	k->least = INT64_MAX;
-	for (const struct domain *d = k->domains; d; d = d->next)
-		k->least = d->pods < k->least ? d->pods : k->least;
-	if (k->least == INT64_MAX || (k->min_domains && k->n_domains < (size_t)k->min_domains))
-		k->least = 0;
+	find_least(k);
 }
 
 static void
@@ -188,6 +184,21 @@ spread_prepare(struct cycle *c, size_t row, struct str *why)
 	return true;
 }
 
+void
+spread_moved(struct cycle *c, size_t row, const struct sched_pod *p, const struct sched_node *n,
+	int sign)
+{
+	for (struct constraint *k = c->pre[row]; k; k = k->next) {
+		struct str value = k->hard ? node_label(node_of(n), k->key) : STR_NONE;
+		struct domain *d = str_is_set(value) && node_counts(c, k, n) ? domain_of(k, value)
+									     : NULL;
+		if (!d || !counts(c, k, pod_of(p)))
+			continue;
+		d->pods += sign;
+		find_least(k);
+	}
+}
+
 const char *
 spread_filter(struct cycle *c, size_t row, const struct sched_node *n)
 {
@@ -195,8 +206,10 @@ spread_filter(struct cycle *c, size_t row, const struct sched_node *n)
 		if (!k->hard)
 			continue;
 		struct str value = node_label(node_of(n), k->key);
-		if (!str_is_set(value))
+		if (!str_is_set(value)) {
+			c->unresolvable = true;
 			return "node(s) didn't match pod topology spread constraints (missing required label)";
+		}
 		const struct domain *d = domain_of(k, value);
 		if ((d ? d->pods : 0) + k->self - k->least > k->max_skew)
 			return "node(s) didn't match pod topology spread constraints";

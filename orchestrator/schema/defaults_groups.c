@@ -67,16 +67,6 @@ schema_hook_apps_v1_stateful_set_update_strategy(struct arena *a, struct doc *d)
 }
 
 void
-schema_hook_autoscaling_v1_horizontal_pod_autoscaler(struct arena *a, struct doc *d)
-{
-	struct doc *annotations = doc_get(doc_get(d, STR("metadata")), STR("annotations"));
-	struct doc *spec = doc_get(d, STR("spec"));
-
-	if (spec && doc_get(annotations, STR("autoscaling.alpha.kubernetes.io/metrics")) == NULL)
-		set_json_if_absent(a, spec, STR("targetCPUUtilizationPercentage"), "80");
-}
-
-void
 schema_hook_autoscaling_v2_horizontal_pod_autoscaler(struct arena *a, struct doc *d)
 {
 	struct doc *spec = doc_get(d, STR("spec")), *behavior = doc_get(spec, STR("behavior"));

@@ -11,7 +11,6 @@ void schema_hook_apiextensions_v1_custom_resource_definition(struct arena *a, st
 void schema_hook_apps_v1_daemon_set_update_strategy(struct arena *a, struct doc *d);
 void schema_hook_apps_v1_deployment_strategy(struct arena *a, struct doc *d);
 void schema_hook_apps_v1_stateful_set_update_strategy(struct arena *a, struct doc *d);
-void schema_hook_autoscaling_v1_horizontal_pod_autoscaler(struct arena *a, struct doc *d);
 void schema_hook_autoscaling_v2_horizontal_pod_autoscaler(struct arena *a, struct doc *d);
 void schema_hook_batch_v1_job(struct arena *a, struct doc *d);
 void schema_hook_core_v1_container(struct arena *a, struct doc *d);

@@ -200,7 +200,8 @@ struct schema_kind {
 	const char *const *short_names; /* NULL-terminated */
 	const char *const *categories;  /* NULL-terminated */
 	const char *storage_hash;       /* storageVersionHash; "" = none */
-	const char *storage_group; /* where its objects live when not here: events.k8s.io -> "" */
+	const char *storage_group;   /* where its objects live when not here: events.k8s.io -> "" */
+	const char *storage_version; /* in which form: autoscaling/v1 -> "v2"; NULL = its own */
 	const struct schema_type *type;
 	const struct schema_subresource *subs;
 	const struct schema_column *columns; /* none: Name and Created At (custom: Name, Age) */

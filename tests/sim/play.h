@@ -22,7 +22,9 @@
 
 struct act {
 	enum client_verb verb;
-	const char *resource; /* "pods", "pods/status"; its group is in play_groups */
+	/* "pods", "pods/status"; its group is in play_groups. "v2:x": of this version; "metrics.k8s.io:pods": of v1beta1
+	 * of this group. */
+	const char *resource;
 	const char *ns, *name;
 	const char *body; /* "%s": the uid of what `uid_of` made */
 	int uid_of;       /* a step before; -1: none */
@@ -35,7 +37,8 @@ struct act {
 
 static const char *const play_groups[][2] = {{"apps", "deployments"}, {"apps", "replicasets"},
 	{"apps", "daemonsets"}, {"apps", "statefulsets"}, {"apps", "controllerrevisions"},
-	{"batch", "jobs"}, {"batch", "cronjobs"}, {"policy", "poddisruptionbudgets"},
+	{"autoscaling", "horizontalpodautoscalers"}, {"batch", "jobs"}, {"batch", "cronjobs"},
+	{"policy", "poddisruptionbudgets"}, {"scheduling.k8s.io", "priorityclasses"},
 	{"discovery.k8s.io", "endpointslices"}, {"example.com", "foos"},
 	{"apiextensions.k8s.io", "customresourcedefinitions"}};
 
@@ -84,8 +87,15 @@ play_next(struct loop_timer *t)
 		.ns = str_c(x->ns),
 		.name = str_c(x->name),
 		.body = buf_view(&body)};
-	str_cut(str_c(x->resource), '/', &req.resource, &req.subresource);
-	for (size_t i = 0; i < ARRAY_LEN(play_groups); i++)
+	struct str group, resource;
+	bool foreign = str_cut(str_c(x->resource), ':', &group, &resource);
+	bool of_group = foreign && str_find_char(group, '.') >= 0;
+	if (foreign)
+		req.version = of_group ? STR("v1beta1") : group;
+	if (of_group)
+		req.group = group;
+	str_cut(foreign ? resource : str_c(x->resource), '/', &req.resource, &req.subresource);
+	for (size_t i = 0; !of_group && i < ARRAY_LEN(play_groups); i++)
 		if (str_eq_c(req.resource, play_groups[i][1]))
 			req.group = str_c(play_groups[i][0]);
 	CHECK_INT(client_call_start(s->c, &req, play_answer, s, NULL), 0);

@@ -352,6 +352,7 @@ emit_kind(struct emitter *e, const struct ckind *k)
 	member(e->out, "singular", k->singular);
 	member(e->out, "storage_hash", k->hash);
 	member(e->out, "storage_group", k->storage_group);
+	member(e->out, "storage_version", k->storage_version);
 	buf_fmt(e->out, "\t.short_names = " STR_FMT ", .categories = " STR_FMT ",\n",
 		STR_ARG(shorts), STR_ARG(categories));
 	buf_fmt(e->out, "\t.type = &schema_type_" STR_FMT ",\n", STR_ARG(cname));

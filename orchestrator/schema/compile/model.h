@@ -74,7 +74,7 @@ struct cselect {
 
 struct ckind {
 	struct ctype *type;
-	struct str plural, singular, list_kind, hash, storage_group;
+	struct str plural, singular, list_kind, hash, storage_group, storage_version;
 	struct str *short_names, *categories;
 	size_t n_short_names, n_categories;
 	struct csub *subs;

@@ -328,6 +328,10 @@ parse_kind_words(struct line *l, struct ckind *k)
 			k->storage_group = STR("");
 			known = true;
 		}
+		if (str_starts(w, STR("stored-as="))) {
+			k->storage_version = str_sub(w, 10, SIZE_MAX);
+			known = true;
+		}
 		if (!known)
 			die(l->file, l->no, "unknown word '" STR_FMT "'", STR_ARG(w));
 	}
@@ -426,6 +430,7 @@ open_block(struct line *l, struct str what, const struct cgroup *g)
 		t->kind = ARENA_NEW(l->m->a, struct ckind);
 		t->kind->type = t;
 		t->kind->storage_group = t->group;
+		t->kind->storage_version = t->version;
 		t->kind->flags = SCHEMA_KIND_SERVED | SCHEMA_KIND_STORED;
 	}
 	for (; l->at < l->n; l->at++) {

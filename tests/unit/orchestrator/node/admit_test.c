@@ -61,3 +61,62 @@ TEST(a_pod_that_names_a_full_node_fails)
 	CHECK(!pod_admit(&small, &room, &no));
 	CHECK_STR(no.reason, "OutOfpods");
 }
+
+TEST(a_pod_that_names_a_node_it_does_not_match_fails)
+{
+	struct core_v1_container_port port = {.host_port = 80, .protocol = STR("TCP")};
+	struct core_v1_container c = {.ports = &port, .n_ports = 1};
+	struct core_v1_pod_spec s = {.containers = &c, .n_containers = 1};
+	struct core_v1_taint taints[] = {{.key = STR("k"), .effect = STR("NoSchedule")},
+		{.key = STR("k"), .effect = STR("NoExecute")}};
+	struct core_v1_toleration all = {.operator= STR("Exists")};
+	struct str_pair label = {STR_INIT("disk"), STR_INIT("ssd")}, wanted = label;
+	struct core_v1_node n = {.metadata = {.labels = &label, .n_labels = 1},
+		.spec = {.taints = taints, .n_taints = 1}};
+	struct admit_room room = empty;
+	struct admit_no no = {0};
+	CHECK(pod_admit(&s, &room, &no));
+	room.port_taken = true;
+	CHECK(!pod_admit(&s, &room, &no));
+	CHECK_STR(no.reason, "NodePorts");
+	CHECK_STR(no.message,
+		"Predicate NodePorts failed: node(s) didn't have free ports for the requested pod "
+		"ports");
+	room.port_taken = false;
+	room.node = &n;
+	CHECK(pod_admit(&s, &room, &no));
+	s.node_selector = &wanted;
+	s.n_node_selector = 1;
+	CHECK(pod_admit(&s, &room, &no));
+	wanted.value = STR("none");
+	CHECK(!pod_admit(&s, &room, &no));
+	CHECK_STR(no.reason, "NodeAffinity");
+	CHECK_STR(no.message,
+		"Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector");
+	s.n_node_selector = 0;
+	n.spec.n_taints = 2;
+	CHECK(!pod_admit(&s, &room, &no));
+	CHECK_STR(no.reason, "TaintToleration");
+	CHECK_STR(no.message,
+		"Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate");
+	s.tolerations = &all;
+	s.n_tolerations = 1;
+	CHECK(pod_admit(&s, &room, &no));
+}
+
+TEST(a_pod_that_wants_more_disk_than_is_left_fails)
+{
+	struct str_pair disk = {STR_INIT("ephemeral-storage"), STR_INIT("2Ki")};
+	struct core_v1_container c = {.resources = {.requests = &disk, .n_requests = 1}};
+	struct core_v1_pod_spec s = {.containers = &c, .n_containers = 1};
+	struct admit_room room = empty;
+	struct admit_no no = {0};
+	room.disk_bytes = 3000;
+	CHECK(pod_admit(&s, &room, &no));
+	admit_use(&room, &s);
+	CHECK(!pod_admit(&s, &room, &no));
+	CHECK_STR(no.reason, "OutOfephemeral-storage");
+	CHECK_STR(no.message,
+		"Node didn't have enough resource: ephemeral-storage, requested: 2048, used: 2048, "
+		"capacity: 3000");
+}

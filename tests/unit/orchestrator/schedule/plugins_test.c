@@ -13,15 +13,15 @@ TEST(the_host_port_of_a_sidecar_is_taken)
 	struct core_v1_pod x = {.spec = {.containers = &main_, .n_containers = 1}};
 	struct core_v1_pod y = {.spec = {.init_containers = &init, .n_init_containers = 1}};
 	CHECK(wants_host_port(&x) && !wants_host_port(&y));
-	CHECK(!pods_clash(&x, &y)); /* ended before the pod serves */
+	CHECK(!host_ports_clash(&x.spec, &y.spec)); /* ended before the pod serves */
 	init.restart_policy = STR("Always");
 	CHECK(wants_host_port(&y));
-	CHECK(pods_clash(&x, &y) && pods_clash(&y, &x));
+	CHECK(host_ports_clash(&x.spec, &y.spec) && host_ports_clash(&y.spec, &x.spec));
 	b.protocol = STR("UDP");
-	CHECK(!pods_clash(&x, &y));
+	CHECK(!host_ports_clash(&x.spec, &y.spec));
 	b = c;
 	a.host_ip = STR("10.0.0.1");
-	CHECK(pods_clash(&x, &y));
+	CHECK(host_ports_clash(&x.spec, &y.spec));
 	b.host_ip = STR("10.0.0.2");
-	CHECK(!pods_clash(&x, &y));
+	CHECK(!host_ports_clash(&x.spec, &y.spec));
 }
