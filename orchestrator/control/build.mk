@@ -7,7 +7,7 @@ SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_
 	job.c job_status.c job_pods.c job_index.c job_policy.c ttl_after_finished.c cronjob.c cronjob_jobs.c cronjob_time.c \
 	service_pods.c endpointslice.c endpoints.c \
 	namespace.c per_namespace.c gc.c node_lifecycle.c taint_eviction.c node_ipam.c \
-	volume_binder.c volume_protection.c ephemeral_volume.c certificates.c addons.c \
+	volume_binder.c volume_protection.c ephemeral_volume.c certificates.c pod_certificates.c addons.c \
 	resourcequota.c disruption.c endpointslice_mirroring.c)
 DEPS_orchestrator/control := orchestrator/client orchestrator/schedule orchestrator/schema netstack/tls base
 SIM_control := $(addprefix tests/sim/,deployment_test.c deletion_test.c replication_test.c job_test.c cronjob_test.c \
