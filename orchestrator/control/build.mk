@@ -15,7 +15,10 @@ SIM_control := $(addprefix tests/sim/,deployment_test.c deletion_test.c replicat
 	mirroring_test.c)
 UNIT_orchestrator/control := tests/unit/orchestrator/control/deployment_rollout_test.c \
 	tests/unit/orchestrator/control/certificates_test.c \
+	tests/unit/orchestrator/control/pod_certificates_test.c \
 	tests/unit/orchestrator/control/job_index_test.c \
 	tests/unit/orchestrator/control/cronjob_time_test.c $(SIM_control)
 $(foreach t,$(SIM_control),$(eval DEPS_OF_$t := orchestrator/api orchestrator/hollow orchestrator/kinds \
 	orchestrator/schedule storage/store))
+DEPS_OF_tests/unit/orchestrator/control/pod_certificates_test.c := orchestrator/api orchestrator/kinds \
+	orchestrator/schedule storage/store
