@@ -42,13 +42,17 @@ build_bearssl() {
 	headers_of inc/*.h
 }
 
-# P-256 and X25519, and of the rest what they call; the plain variants want BMI2 and ADX, _alt do not.
+# P-256, X25519 and Ed25519, and of the rest what they call; the plain variants want BMI2 and ADX, _alt do not
+# (Ed25519: only these, it is rare).
 build_s2n_bignum() {
 	s=$(find * -type d -name s2n-bignum-imported | head -1)
 	mkdir -p stub/openssl
 	: >stub/openssl/boringssl_prefix_symbols_asm.h
 	lib s2n-bignum "-Istub -I$s/include" $(find $s/x86_att/p256 $s/x86_att/generic -name '*.S' | sort) \
-		$s/x86_att/curve25519/curve25519_x25519*.S
+		$s/x86_att/curve25519/curve25519_x25519*.S $s/x86_att/curve25519/bignum_m*_n25519*.S \
+		$s/x86_att/curve25519/bignum_neg_p25519.S $s/x86_att/curve25519/edwards25519_encode.S \
+		$s/x86_att/curve25519/edwards25519_decode_alt.S \
+		$s/x86_att/curve25519/edwards25519_scalarmuldouble_alt.S
 	headers_of $s/include/s2n-bignum.h
 	# Upstream's header asks for array bounds as "static": right in C, and kept.
 }

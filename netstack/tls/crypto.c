@@ -200,6 +200,7 @@ static const struct {
 	[TLS_KEY_EC_P384] = {BR_EC_secp384r1, 97, 48, br_sha384_ID},
 	[TLS_KEY_EC_P521] = {BR_EC_secp521r1, 133, 66, br_sha512_ID},
 	[TLS_KEY_RSA] = {0, 0, 0, br_sha256_ID},
+	[TLS_KEY_ED25519] = {0, 32, 32, 0},
 };
 
 int
@@ -220,7 +221,11 @@ crypto_pub_ok(const struct tls_pub *pub)
 	if (pub->type == TLS_KEY_RSA)
 		return pub->n_len >= 256 && pub->n_len <= 512 && pub->e_len >= 1 &&
 			pub->e_len <= 8 && (pub->data[0] != 0) && (pub->data[pub->n_len - 1] & 1);
-	if (pub->n_len != kinds[pub->type].point || pub->data[0] != 4)
+	if (pub->n_len != kinds[pub->type].point)
+		return false;
+	if (pub->type == TLS_KEY_ED25519)
+		return ed25519_point_ok(pub->data);
+	if (pub->data[0] != 4)
 		return false;
 	if (pub->type == TLS_KEY_EC_P256)
 		return p256_point_ok(pub->data);
@@ -238,7 +243,7 @@ crypto_verify_hash(const struct tls_pub *pub, int hash_id, const uint8_t *hash, 
 	size_t n = hash_len(hash_id);
 	uint8_t got[64] = {0};
 
-	if (n == 0 || sig.n == 0)
+	if (n == 0 || sig.n == 0 || pub->type == TLS_KEY_ED25519)
 		return false;
 	if (pub->type != TLS_KEY_RSA) {
 		br_ec_public_key pk = {
@@ -259,6 +264,8 @@ crypto_sign_hash(const struct tls_key *k, int hash_id, const uint8_t *hash, uint
 {
 	const struct tls_crypto *c = tls_crypto();
 
+	if (k->pub.type == TLS_KEY_ED25519)
+		return 0;
 	if (k->pub.type == TLS_KEY_RSA) {
 		if (!c->rsa_sign(crypto_hash_oid(hash_id), hash, hash_len(hash_id), &k->rsa, out))
 			return 0;

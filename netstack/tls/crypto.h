@@ -46,6 +46,13 @@ bool p256_verify(
 uint32_t x25519_mul(uint8_t point[32], const uint8_t *scalar, size_t n);
 uint32_t x25519_mulgen(uint8_t out[32], const uint8_t *scalar, size_t n);
 
+/* ---- Ed25519 (ed25519.c): seed and public key 32 bytes, signature 64, over the message itself ---- */
+void ed25519_pub(uint8_t pub[32], const uint8_t seed[32]);
+bool ed25519_point_ok(const uint8_t pub[32]);
+/* ed25519_sign: pub is the seed's, always: another one would give the key away. */
+void ed25519_sign(const uint8_t seed[32], const uint8_t pub[32], struct str msg, uint8_t sig[64]);
+bool ed25519_verify(const uint8_t pub[32], struct str msg, const uint8_t sig[64]);
+
 /* ---- helpers (crypto.c) ---- */
 /* The library's structs have pointers without const; it does not write through them. */
 static inline unsigned char *
@@ -58,22 +65,24 @@ size_t crypto_hash(int id, struct str data, uint8_t out[64]);
 const br_hash_class *crypto_hash_class(int id);
 const unsigned char *crypto_hash_oid(int id); /* length, then the OID's bytes */
 int crypto_curve(enum tls_key_type t);        /* BR_EC_secp256r1... */
-/* crypto_verify_hash: a signature in DER (EC) or PKCS#1 v1.5 (RSA) over a hash. */
+/* crypto_verify_hash: a signature in DER (EC) or PKCS#1 v1.5 (RSA) over a hash; Ed25519 signs no hashes: false. */
 bool crypto_verify_hash(
 	const struct tls_pub *pub, int hash_id, const uint8_t *hash, struct str sig);
-/* crypto_pub_ok: sizes, and for EC that the point is on its curve. */
+/* crypto_pub_ok: sizes, and but for RSA that the point is on its curve. */
 bool crypto_pub_ok(const struct tls_pub *pub);
 
 /* The private key behind x509.h. */
 struct tls_key {
 	struct tls_pub pub;
-	uint8_t x[66]; /* EC: big-endian, as long as the curve's order */
+	uint8_t x[66]; /* EC: big-endian, as long as the curve's order; Ed25519: the seed */
 	size_t x_len;
 	br_rsa_private_key rsa; /* RSA: pointers into rsa_data */
 	uint8_t rsa_data[3 * 512];
 };
-/* crypto_sign_hash: DER (EC) or PKCS#1 (RSA) signature into out (>= 520 bytes); its length, 0 = failed. */
+/* crypto_sign_hash: DER (EC) or PKCS#1 (RSA) signature into out (>= 520 bytes); its length, 0 = failed (Ed25519
+ * always). */
 size_t crypto_sign_hash(const struct tls_key *k, int hash_id, const uint8_t *hash, uint8_t *out);
-int crypto_key_hash(const struct tls_pub *p); /* the hash a key of this size signs with */
+int crypto_key_hash(
+	const struct tls_pub *p); /* the hash a key of this size signs with; 0 Ed25519 */
 
 #endif

@@ -47,6 +47,8 @@ pair_load(struct tls_ctx *c, const struct tls_pair *p, struct own_cert *o, struc
 	if (!certs[0].pub_ok || !tls_pub_eq(&certs[0].pub, tls_key_pub(o->key)))
 		return err_set(e, -EINVAL, R_BAD_REQUEST,
 			"private key does not match the certificate's public key");
+	if (certs[0].pub.type == TLS_KEY_ED25519)
+		return err_set(e, -EINVAL, R_BAD_REQUEST, "keys of Ed25519 are not for TLS here");
 	o->chain = ARENA_ARRAY(c->arena, br_x509_certificate, n);
 	if (!o->chain)
 		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");

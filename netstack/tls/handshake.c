@@ -139,6 +139,8 @@ chain_check(struct chain *c)
 	}
 	if (r < 0)
 		return r;
+	if (c->parsed[0].pub_ok && c->parsed[0].pub.type == TLS_KEY_ED25519)
+		c->parsed[0].pub_ok = false; /* the engine does not speak it */
 	if (!ctx->server && ctx->insecure)
 		return c->parsed[0].pub_ok ? 0
 					   : err_set(&c->e, -EACCES, R_UNAUTHORIZED,

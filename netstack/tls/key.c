@@ -10,8 +10,12 @@
 #include "base/hash.h"
 #include "base/rand.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+
+/* The longest private key in DER: RSA of 4096 bits: two numbers of 512 bytes, five of 256. */
+#define KEY_DER_MAX 2560
 
 static int
 ec_finish(struct tls_key *k)
@@ -27,26 +31,93 @@ ec_finish(struct tls_key *k)
 	return crypto_pub_ok(&k->pub) ? 0 : -EINVAL;
 }
 
-int
-tls_key_generate(struct tls_key **ret)
+/* ---- making ---- */
+
+/* rng: chance in the form the library asks for. */
+static void
+rng_generate(const br_prng_class **ctx, void *out, size_t n)
 {
+	(void)ctx;
+	rand_bytes(out, n);
+}
+
+static const br_prng_class rng_vtable = {sizeof(br_prng_class *), NULL, rng_generate, NULL};
+
+static int
+ec_generate(struct tls_key *k, unsigned bits)
+{
+	const br_prng_class *rng = &rng_vtable;
+	br_ec_private_key sk;
+
+	(void)bits;
+	if (k->pub.type == TLS_KEY_EC_P256) {
+		k->x_len = 32;
+		do
+			rand_bytes(k->x, 32);
+		while (!p256_scalar_ok(k->x));
+	} else {
+		k->x_len = br_ec_keygen(&rng, &br_ec_all_m31, &sk, k->x, crypto_curve(k->pub.type));
+	}
+	return ec_finish(k);
+}
+
+static int
+ed25519_generate(struct tls_key *k, unsigned bits)
+{
+	(void)bits;
+	k->x_len = k->pub.n_len = 32;
+	rand_bytes(k->x, 32);
+	ed25519_pub(k->pub.data, k->x);
+	return 0;
+}
+
+static int
+rsa_generate(struct tls_key *k, unsigned bits)
+{
+	const br_prng_class *rng = &rng_vtable;
+	uint8_t pub[BR_RSA_KBUF_PUB_SIZE(4096)];
+	br_rsa_public_key pk;
+
+	static_assert(BR_RSA_KBUF_PRIV_SIZE(4096) <= sizeof(k->rsa_data), "room for a key");
+	if (bits < 2048 || bits > 4096 || bits % 8 ||
+		!br_rsa_keygen_get_default()(&rng, &k->rsa, k->rsa_data, &pk, pub, bits, 65537))
+		return -EINVAL;
+	k->pub.n_len = (uint16_t)pk.nlen;
+	k->pub.e_len = (uint16_t)pk.elen;
+	memcpy(k->pub.data, pk.n, pk.nlen);
+	memcpy(k->pub.data + pk.nlen, pk.e, pk.elen);
+	return crypto_pub_ok(&k->pub) ? 0 : -EINVAL;
+}
+
+int
+tls_key_generate_of(enum tls_key_type type, unsigned rsa_bits, struct tls_key **ret)
+{
+	static int (*const makers[])(struct tls_key * k, unsigned bits) = {
+		[TLS_KEY_EC_P256] = ec_generate,
+		[TLS_KEY_EC_P384] = ec_generate,
+		[TLS_KEY_EC_P521] = ec_generate,
+		[TLS_KEY_RSA] = rsa_generate,
+		[TLS_KEY_ED25519] = ed25519_generate,
+	};
 	struct tls_key *k = calloc(1, sizeof(*k));
 
 	tls_crypto();
 	if (!k)
 		return -ENOMEM;
-	k->pub.type = TLS_KEY_EC_P256;
-	k->x_len = 32;
-	do
-		rand_bytes(k->x, 32);
-	while (!p256_scalar_ok(k->x));
-	int r = ec_finish(k);
+	k->pub.type = type;
+	int r = makers[type](k, rsa_bits);
 	if (r < 0) {
 		tls_key_free(k);
 		return r;
 	}
 	*ret = k;
 	return 0;
+}
+
+int
+tls_key_generate(struct tls_key **ret)
+{
+	return tls_key_generate_of(TLS_KEY_EC_P256, 0, ret);
 }
 
 void
@@ -179,6 +250,18 @@ rsa_take(struct tls_key *k, const br_rsa_private_key *sk, struct str der)
 	return crypto_pub_ok(&k->pub) && rsa_agrees(k) ? 0 : -EINVAL;
 }
 
+/* What stands before the seed in the PKCS#8 form of an Ed25519 key (RFC 8410). */
+#define ED25519_PKCS8 STR("\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20")
+
+static void
+ed25519_take(struct tls_key *k, struct str seed)
+{
+	k->pub.type = TLS_KEY_ED25519;
+	k->x_len = k->pub.n_len = 32;
+	memcpy(k->x, seed.p, 32);
+	ed25519_pub(k->pub.data, k->x);
+}
+
 static int
 key_parse_der(struct str der, struct tls_key **ret, struct err *e)
 {
@@ -189,6 +272,11 @@ key_parse_der(struct str der, struct tls_key **ret, struct err *e)
 	tls_crypto();
 	if (!k)
 		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");
+	if (der.n == ED25519_PKCS8.n + 32 && str_starts(der, ED25519_PKCS8)) {
+		ed25519_take(k, str_sub(der, ED25519_PKCS8.n, SIZE_MAX));
+		*ret = k;
+		return 0;
+	}
 	br_skey_decoder_init(&d);
 	br_skey_decoder_push(&d, der.p, der.n);
 	if (br_skey_decoder_last_error(&d) == 0) {
@@ -229,23 +317,59 @@ tls_key_parse(struct str text, struct tls_key **ret, struct err *e)
 	return found ? r : err_set(e, -EINVAL, R_BAD_REQUEST, "no private key in PEM");
 }
 
+/* rsa_pkcs8: its length; 0: the library cannot compute the private exponent. */
+static size_t
+rsa_pkcs8(const struct tls_key *k, uint8_t der[KEY_DER_MAX])
+{
+	uint8_t d[512];
+	uint32_t e = 0;
+	br_rsa_public_key pk = {crypto_unconst(k->pub.data), k->pub.n_len,
+		crypto_unconst(k->pub.data + k->pub.n_len), k->pub.e_len};
+
+	if (pk.elen > 4)
+		return 0;
+	for (size_t i = 0; i < pk.elen; i++)
+		e = e << 8 | pk.e[i];
+	size_t n = br_rsa_compute_privexp_get_default()(d, &k->rsa, e);
+	if (n > 0)
+		n = br_encode_rsa_pkcs8_der(der, &k->rsa, &pk, d, n);
+	explicit_bzero(d, sizeof(d));
+	return n;
+}
+
+static size_t
+ec_der(const struct tls_key *k, bool pkcs8, uint8_t der[KEY_DER_MAX])
+{
+	br_ec_private_key sk = {crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len};
+	br_ec_public_key pk = {sk.curve, crypto_unconst(k->pub.data), k->pub.n_len};
+
+	return pkcs8 ? br_encode_ec_pkcs8_der(der, &sk, &pk) : br_encode_ec_raw_der(der, &sk, &pk);
+}
+
 int
 tls_key_write(const struct tls_key *k, bool pkcs8, struct buf *pem)
 {
-	uint8_t der[512];
+	uint8_t der[KEY_DER_MAX];
+	bool ec = k->pub.type != TLS_KEY_RSA && k->pub.type != TLS_KEY_ED25519;
+	size_t n = 0;
 
-	if (k->pub.type == TLS_KEY_RSA)
+	if (!pkcs8 && !ec)
 		return -ENOTSUP;
-	br_ec_private_key sk = {crypto_curve(k->pub.type), crypto_unconst(k->x), k->x_len};
-	br_ec_public_key pk = {sk.curve, crypto_unconst(k->pub.data), k->pub.n_len};
-	size_t n = pkcs8 ? br_encode_ec_pkcs8_der(der, &sk, &pk)
-			 : br_encode_ec_raw_der(der, &sk, &pk);
+	if (k->pub.type == TLS_KEY_ED25519) {
+		n = ED25519_PKCS8.n + 32;
+		memcpy(der, ED25519_PKCS8.p, ED25519_PKCS8.n);
+		memcpy(der + ED25519_PKCS8.n, k->x, 32);
+	} else {
+		n = ec ? ec_der(k, pkcs8, der) : rsa_pkcs8(k, der);
+	}
 	if (n == 0)
 		return -ENOTSUP;
+	/* Room for all of it first, so that no copy is left behind. */
+	buf_reserve(pem, n * 2 + 128);
 	pem_write(
 		pkcs8 ? STR("PRIVATE KEY") : STR("EC PRIVATE KEY"), str_from((char *)der, n), pem);
 	explicit_bzero(der, sizeof(der));
-	return 0;
+	return pem->failed ? -ENOMEM : 0;
 }
 
 /* ---- public keys ---- */
@@ -343,6 +467,13 @@ tls_pub_write_der(const struct tls_pub *p, struct buf *der)
 		der_put_uint(der, str_from((const char *)p->data + p->n_len, p->e_len));
 		der_wrap(der, from, DER_SEQ);
 		der_wrap(der, bits, DER_BITS);
+	} else if (p->type == TLS_KEY_ED25519) {
+		der_put(der, DER_OID, OID_ED25519);
+		der_wrap(der, from, DER_SEQ);
+		size_t bits = der->len;
+		buf_char(der, 0);
+		buf_str(der, n);
+		der_wrap(der, bits, DER_BITS);
 	} else {
 		der_put(der, DER_OID, OID_EC_KEY);
 		der_put(der, DER_OID,
@@ -387,6 +518,7 @@ static const struct {
 	[TLS_KEY_EC_P384] = {"ES384", "P-384", 48, br_sha384_ID},
 	[TLS_KEY_EC_P521] = {"ES512", "P-521", 66, br_sha512_ID},
 	[TLS_KEY_RSA] = {"RS256", "", 0, br_sha256_ID},
+	[TLS_KEY_ED25519] = {"", "", 0, 0}, /* not for tokens, as upstream */
 };
 
 const char *
@@ -431,6 +563,8 @@ tls_jws_sign(const struct tls_key *k, struct str msg, struct buf *sig)
 	uint8_t hash[64], raw[520] = {0};
 	size_t half = jws[k->pub.type].half;
 
+	if (!jws[k->pub.type].hash)
+		return -EINVAL;
 	crypto_hash(jws[k->pub.type].hash, msg, hash);
 	if (k->pub.type == TLS_KEY_EC_P256) {
 		p256_sign(k->x, &br_sha256_vtable, hash, raw);
@@ -459,7 +593,8 @@ tls_jws_verify(const struct tls_pub *p, struct str alg, struct str msg, struct s
 	uint8_t hash[64], der[160] = {0};
 	size_t half = jws[p->type].half;
 
-	if (!str_eq_c(alg, jws[p->type].alg) || (half > 0 && sig.n != half * 2))
+	if (!jws[p->type].hash || !str_eq_c(alg, jws[p->type].alg) ||
+		(half > 0 && sig.n != half * 2))
 		return -EACCES;
 	crypto_hash(jws[p->type].hash, msg, hash);
 	if (p->type == TLS_KEY_EC_P256)

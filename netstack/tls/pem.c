@@ -48,6 +48,8 @@ pem_write(struct str label, struct str der, struct buf *b)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT;
 
+	/* Keys pass here: what is written does not move, and is wiped. */
+	buf_reserve(&text, der.n / 3 * 4 + 8);
 	base64_encode(&text, der);
 	if (text.failed)
 		b->failed = true;
@@ -57,4 +59,6 @@ pem_write(struct str label, struct str der, struct buf *b)
 		buf_char(b, '\n');
 	}
 	buf_fmt(b, "-----END " STR_FMT "-----\n", STR_ARG(label));
+	if (text.cap > 0)
+		explicit_bzero(text.data, text.cap);
 }

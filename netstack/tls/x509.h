@@ -5,8 +5,8 @@
  * Place in the flow: the cluster's CA, the signers of CertificateSigningRequests, joining nodes, service
  * account tokens, and tls.c, which asks x509_verify about every peer.
  * Invariants: parsers are total functions over DER (bounded depth, count, size); nothing is trusted
- * before x509_verify said so. New keys are ECDSA on P-256; RSA (2048..4096 bit), P-384 and P-521 keys
- * of others are accepted.
+ * before x509_verify said so. New keys of the cluster are ECDSA on P-256; RSA (2048..4096 bit), P-384,
+ * P-521 and Ed25519 keys are read and, for pods, made.
  * Source: RFC 5280, RFC 2986 (PKCS#10), RFC 5915 (SEC1 keys), RFC 5208 (PKCS#8), RFC 7468 (PEM),
  * RFC 7515/7518 (JWS, JWK), RFC 6125. */
 #ifndef NETSTACK_TLS_X509_H
@@ -19,24 +19,34 @@
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
-enum tls_key_type { TLS_KEY_EC_P256, TLS_KEY_EC_P384, TLS_KEY_EC_P521, TLS_KEY_RSA };
+enum tls_key_type {
+	TLS_KEY_EC_P256,
+	TLS_KEY_EC_P384,
+	TLS_KEY_EC_P521,
+	TLS_KEY_RSA,
+	TLS_KEY_ED25519, /* keys, requests and certificates; no TLS, no tokens */
+};
 
 struct tls_key; /* a private key with its public half; immutable, heap */
 
 /* tls_key_generate: P-256. Returns owned. -ENOMEM. */
 int tls_key_generate(struct tls_key **ret);
+/* tls_key_generate_of: of any type; rsa_bits (2048..4096) for RSA only, which takes up to some seconds of a CPU:
+ * not on a loop. Returns owned. -ENOMEM, -EINVAL. */
+int tls_key_generate_of(enum tls_key_type type, unsigned rsa_bits, struct tls_key **ret);
 /* tls_key_parse: PEM (the first private key block in it) or DER; SEC1, PKCS#8, PKCS#1; not encrypted.
  * Returns owned. Errors: -EINVAL, -ENOMEM. */
 int tls_key_parse(struct str text, struct tls_key **ret, struct err *e);
 void tls_key_free(struct tls_key *k); /* wiped; NULL is allowed */
-/* tls_key_write: appends "EC PRIVATE KEY" PEM (SEC1), or PKCS#8 "PRIVATE KEY". EC only: -ENOTSUP. */
+/* tls_key_write: appends "EC PRIVATE KEY" PEM (SEC1; of others than EC -ENOTSUP), or PKCS#8 "PRIVATE KEY" of any
+ * key. What passes through memory here is wiped; pem is the caller's to wipe. */
 int tls_key_write(const struct tls_key *k, bool pkcs8, struct buf *pem);
 
-/* A public key by value: EC: the uncompressed point in data; RSA: modulus, then exponent. */
+/* A public key by value: EC: the uncompressed point in data; RSA: modulus, then exponent; Ed25519: 32 bytes. */
 #define TLS_PUB_MAX 640
 struct tls_pub {
 	enum tls_key_type type;
-	uint16_t n_len; /* EC: length of the point; RSA: length of the modulus (no leading zero) */
+	uint16_t n_len; /* length of the point; RSA: of the modulus (no leading zero) */
 	uint16_t e_len; /* RSA: length of the exponent */
 	uint8_t data[TLS_PUB_MAX];
 };
@@ -51,10 +61,11 @@ void tls_pub_write_pem(const struct tls_pub *p, struct buf *pem);
 void tls_pub_kid(const struct tls_pub *p, struct buf *out);
 /* tls_pub_write_jwk: {"use":"sig","kty":"EC","kid":...,"crv":...,"alg":...,"x":...,"y":...}. */
 void tls_pub_write_jwk(const struct tls_pub *p, struct buf *json);
-const char *tls_pub_jws_alg(const struct tls_pub *p); /* "ES256", "ES384", "ES512", "RS256" */
+const char *tls_pub_jws_alg(
+	const struct tls_pub *p); /* "ES256", "ES384", "ES512", "RS256"; "" Ed25519 */
 
 /* tls_jws_sign: signature over msg in JWS form (EC: r||s of fixed size; RSA: PKCS#1 v1.5 SHA-256),
- * raw bytes appended to sig (at most 512). 0 or -EINVAL. */
+ * raw bytes appended to sig (at most 512). 0 or -EINVAL (Ed25519 too). */
 int tls_jws_sign(const struct tls_key *k, struct str msg, struct buf *sig);
 /* tls_jws_verify: alg is the header's; it must be the one of the key's type. 0 or -EACCES. */
 int tls_jws_verify(const struct tls_pub *p, struct str alg, struct str msg, struct str sig);
@@ -107,7 +118,7 @@ struct x509_cert {
 	struct x509_name issuer, subject;
 	int64_t not_before_s, not_after_s;
 	struct tls_pub pub;
-	bool pub_ok; /* false: a kind of key we cannot use (Ed25519...) */
+	bool pub_ok; /* false: a kind of key we cannot use */
 	struct x509_san san;
 	bool has_basic, is_ca;
 	int path_len; /* -1 = no limit */

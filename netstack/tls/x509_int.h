@@ -11,7 +11,7 @@
 /* Signature algorithms: index + 1 is x509_cert.sig_alg; 0 = unknown. */
 struct sig_alg {
 	struct str oid;
-	int hash;
+	int hash; /* 0: Ed25519 */
 	bool rsa;
 };
 const struct sig_alg *sig_alg_get(int id); /* NULL for 0 */

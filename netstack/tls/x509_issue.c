@@ -36,8 +36,13 @@ sig_write(const struct tls_key *k, struct str data, struct buf *b)
 	uint8_t hash[64], sig[520];
 	int hash_id = crypto_key_hash(&k->pub);
 
-	crypto_hash(hash_id, data, hash);
-	size_t n = crypto_sign_hash(k, hash_id, hash, sig);
+	size_t n = 64;
+	if (k->pub.type == TLS_KEY_ED25519) {
+		ed25519_sign(k->x, k->pub.data, data, sig);
+	} else {
+		crypto_hash(hash_id, data, hash);
+		n = crypto_sign_hash(k, hash_id, hash, sig);
+	}
 	if (n == 0)
 		return -EINVAL;
 	sig_alg_write(k, b);

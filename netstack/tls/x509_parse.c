@@ -18,6 +18,7 @@ static const struct sig_alg sig_algs[] = {
 	{STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), br_sha256_ID, true},
 	{STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), br_sha384_ID, true},
 	{STR_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), br_sha512_ID, true},
+	{STR_INIT("\x2b\x65\x70"), 0, false},
 };
 
 const struct sig_alg *
@@ -91,6 +92,17 @@ ec_read(struct str params, struct str key, struct tls_pub *ret)
 	return 0;
 }
 
+static int
+ed25519_read(struct str params, struct str key, struct tls_pub *ret)
+{
+	if (params.n > 0 || key.n != 32)
+		return 0;
+	ret->type = TLS_KEY_ED25519;
+	ret->n_len = 32;
+	memcpy(ret->data, key.p, 32);
+	return crypto_pub_ok(ret);
+}
+
 int
 pub_read(struct str *in, struct tls_pub *ret)
 {
@@ -105,6 +117,8 @@ pub_read(struct str *in, struct tls_pub *ret)
 		r = rsa_read(key, &pub);
 	else if (str_eq(oid, OID_EC_KEY))
 		r = ec_read(alg, key, &pub);
+	else if (str_eq(oid, OID_ED25519))
+		r = ed25519_read(alg, key, &pub);
 	if (r == 1)
 		*ret = pub;
 	return r;

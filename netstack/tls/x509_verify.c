@@ -19,8 +19,11 @@ sig_check(const struct tls_pub *pub, int alg, struct str data, struct str sig)
 	const struct sig_alg *s = sig_alg_get(alg);
 	uint8_t hash[64];
 
-	if (!s || s->rsa != (pub->type == TLS_KEY_RSA))
+	if (!s || s->rsa != (pub->type == TLS_KEY_RSA) ||
+		(s->hash == 0) != (pub->type == TLS_KEY_ED25519))
 		return false;
+	if (s->hash == 0)
+		return sig.n == 64 && ed25519_verify(pub->data, data, (const uint8_t *)sig.p);
 	crypto_hash(s->hash, data, hash);
 	return crypto_verify_hash(pub, s->hash, hash, sig);
 }

@@ -428,20 +428,51 @@ ask_volume(struct question *q)
 	return NO_OPINION;
 }
 
+/* names_node: the object asked for names the node in its spec. */
+static bool
+names_node(struct question *q)
+{
+	const struct api_resource *res = api_resource_find(
+		q->w->s, q->at->group, STR("v1"), q->at->resource);
+	struct store_value v;
+	struct doc *d = NULL;
+	return res && res->store_res != API_NO_STORE &&
+		store_get(q->w->s->store,
+			(struct store_key){res->store_res, q->at->ns, q->at->name}, q->a,
+			&v) == 0 &&
+		doc_parse_json(q->a, v.body, NULL, &d, NULL) == 0 &&
+		str_eq(doc_get_str(doc_get(d, STR("spec")), STR("nodeName")), q->node);
+}
+
 static enum decision
 ask_attachment(struct question *q)
 {
-	const struct api_resource *res = api_resource_find(
-		q->w->s, STR("storage.k8s.io"), STR("v1"), STR("volumeattachments"));
-	struct store_value v;
-	struct doc *d = NULL;
-	if (verb_in(q, "get") && res && res->store_res != API_NO_STORE &&
-		store_get(q->w->s->store, (struct store_key){res->store_res, STR(""), q->at->name},
-			q->a, &v) == 0 &&
-		doc_parse_json(q->a, v.body, NULL, &d, NULL) == 0 &&
-		str_eq(doc_get_str(doc_get(d, STR("spec")), STR("nodeName")), q->node))
+	if (verb_in(q, "get") && names_node(q))
 		return ALLOW;
 	q->why = arena_fmt(q->a, no_path, STR_ARG(q->node));
+	return NO_OPINION;
+}
+
+/* Requests for pods' certificates: what they may say NodeRestriction looks at. */
+static enum decision
+ask_certificate(struct question *q)
+{
+	struct str n = selector_is(q->at->field_selector, STR("spec.nodeName"));
+	if (q->at->subresource.n) {
+		q->why = STR(
+			"nodes may not access the status subresource of PodCertificateRequests");
+	} else if (verb_in(q, "create") || (verb_in(q, "get") && names_node(q)) ||
+		(verb_in(q, "list,watch") && str_is_set(n) && str_eq(n, q->node))) {
+		return ALLOW;
+	} else if (verb_in(q, "get")) {
+		q->why = arena_fmt(q->a, no_path, STR_ARG(q->node));
+	} else if (verb_in(q, "list,watch")) {
+		q->why = STR(
+			"can only list/watch podcertificaterequests with nodeName field selector");
+	} else {
+		q->why = arena_fmt(q->a, "nodes may not " STR_FMT " podcertificaterequests",
+			STR_ARG(q->at->verb));
+	}
 	return NO_OPINION;
 }
 
@@ -554,6 +585,8 @@ static const struct {
 	{STR_INIT("resource.k8s.io"), STR_INIT("resourceslices"), ask_slice, "", ""},
 	{STR_INIT("storage.k8s.io"), STR_INIT("volumeattachments"), ask_attachment, "", ""},
 	{STR_INIT("storage.k8s.io"), STR_INIT("csinodes"), ask_csinode, "", ""},
+	{STR_INIT("certificates.k8s.io"), STR_INIT("podcertificaterequests"), ask_certificate, "",
+		""},
 	{STR_INIT(""), STR_INIT("serviceaccounts"), ask_account, "", ""},
 	{STR_INIT("coordination.k8s.io"), STR_INIT("leases"), ask_lease, "", ""},
 	{STR_INIT(""), STR_INIT("nodes"), ask_node, "", ""},

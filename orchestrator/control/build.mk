@@ -7,7 +7,7 @@ SRC_orchestrator/control := $(addprefix orchestrator/control/,control.c control_
 	job.c job_status.c job_pods.c job_index.c job_policy.c ttl_after_finished.c cronjob.c cronjob_jobs.c cronjob_time.c \
 	service_pods.c endpointslice.c endpoints.c \
 	namespace.c per_namespace.c gc.c node_lifecycle.c taint_eviction.c node_ipam.c \
-	volume_binder.c volume_protection.c ephemeral_volume.c certificates.c addons.c \
+	volume_binder.c volume_protection.c ephemeral_volume.c certificates.c pod_certificates.c addons.c \
 	resourcequota.c disruption.c endpointslice_mirroring.c \
 	hpa.c hpa_metric.c hpa_samples.c hpa_replicas.c hpa_limits.c)
 DEPS_orchestrator/control := orchestrator/client orchestrator/schedule orchestrator/schema netstack/http netstack/tls base
@@ -16,6 +16,7 @@ SIM_control := $(addprefix tests/sim/,deployment_test.c deletion_test.c replicat
 	mirroring_test.c)
 UNIT_orchestrator/control := tests/unit/orchestrator/control/deployment_rollout_test.c \
 	tests/unit/orchestrator/control/certificates_test.c \
+	tests/unit/orchestrator/control/pod_certificates_test.c \
 	tests/unit/orchestrator/control/job_index_test.c \
 	tests/unit/orchestrator/control/hpa_limits_test.c \
 	tests/unit/orchestrator/control/hpa_replicas_test.c \
@@ -24,3 +25,5 @@ UNIT_orchestrator/control := tests/unit/orchestrator/control/deployment_rollout_
 $(foreach t,$(SIM_control),$(eval DEPS_OF_$t := orchestrator/api orchestrator/hollow orchestrator/kinds \
 	orchestrator/schedule storage/store))
 FUZZ_orchestrator/control := tests/fuzz/hpa_metric_fuzz.c
+DEPS_OF_tests/unit/orchestrator/control/pod_certificates_test.c := orchestrator/api orchestrator/kinds \
+	orchestrator/schedule storage/store

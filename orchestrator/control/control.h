@@ -60,6 +60,8 @@ enum control_resource {
 	CONTROL_PVCS,
 	CONTROL_STORAGECLASSES,
 	CONTROL_CSRS,
+	CONTROL_PCRS,    /* no shared informer: for writes */
+	CONTROL_BUNDLES, /* so too */
 	CONTROL_PDBS,
 	CONTROL_QUOTAS,
 	CONTROL_HPAS,

@@ -16,6 +16,8 @@ extern const struct controller endpoints_controller;
 extern const struct controller namespace_controller;
 extern const struct controller gc_controller;
 extern const struct controller certificates_controller;
+extern const struct controller pod_certificate_cleaner_controller;
+extern const struct controller trust_bundle_publisher_controller;
 extern const struct controller volume_binder_controller;
 extern const struct controller ephemeral_volume_controller;
 extern const struct controller claim_protection_controller;
@@ -44,6 +46,8 @@ const struct controller *const controllers[] = {
 	&namespace_controller,
 	&gc_controller,
 	&certificates_controller,
+	&pod_certificate_cleaner_controller,
+	&trust_bundle_publisher_controller,
 	&volume_binder_controller,
 	&ephemeral_volume_controller,
 	&claim_protection_controller,

@@ -1,11 +1,9 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * admission: namespaces, storage, nodes and certificates. Sources: apiserver plugin/namespace/lifecycle;
- * plugin/pkg/admission/{storage,nodetaint,noderestriction,certificates}. */
+ * admission: namespaces, storage and nodes. Sources: apiserver plugin/namespace/lifecycle;
+ * plugin/pkg/admission/{storage,nodetaint,noderestriction}. */
 #include "orchestrator/kinds/kinds_int.h"
 
-#include "base/hash.h"
-#include "netstack/tls/x509.h"
 #include "orchestrator/kinds/local_volume.h"
 
 /* ---- NamespaceLifecycle ---- */
@@ -278,6 +276,134 @@ restrict_volume(struct request *r, struct str node)
 		STR_ARG(node));
 }
 
+/* mounts_signer: a volume of the pod wants a certificate of this signer. */
+static bool
+mounts_signer(const struct doc *pod, struct str signer)
+{
+	DOC_EACH (v, doc_get(doc_get(pod, S("spec")), S("volumes")))
+		DOC_EACH (s, doc_get(doc_get(v, S("projected")), S("sources")))
+			if (str_eq(doc_get_str(doc_get(s, S("podCertificate")), S("signerName")),
+				    signer))
+				return true;
+	return false;
+}
+
+/* may_request_signer: somebody gave the node leave to ask for certificates of this signer for the account. RBAC has no
+ * resources with slashes: ":" stands for them, as in names of bundles. */
+static bool
+may_request_signer(struct request *r, struct str signer, struct str account)
+{
+	struct str resource = arena_str(r->a, signer);
+	for (size_t i = 0; i < resource.n; i++)
+		if (resource.p[i] == '/')
+			((char *)(uintptr_t)resource.p)[i] = ':';
+	struct authz_attrs at = {.user = &r->user,
+		.verb = S("request-serviceaccounts-podcertificate-signer"),
+		.is_resource = true,
+		.group = S("certificates.k8s.io"),
+		.version = S("v1"),
+		.resource = resource,
+		.ns = r->ns,
+		.name = account};
+	return request_may(r, &at, NULL);
+}
+
+/* An object that a request for a pod's certificate names with a uid, and the words for another one than is there. */
+struct named {
+	const char *resource, *single; /* "pods", "pod" */
+	const char *name, *uid;        /* members of the spec */
+	const char *what, *wants, *has, *end;
+};
+
+static const struct named named_node = {"nodes", "node", "nodeName", "nodeUID", "node",
+	"names node UID \"", "\", inconsistent with the running node (\"", "\")"};
+static const struct named named_pod = {"pods", "pod", "podName", "podUID", "pod",
+	"contains pod UID (\"", "\") which differs from running pod \"", "\""};
+static const struct named named_account = {"serviceaccounts", "serviceaccount",
+	"serviceAccountName", "serviceAccountUID", "service account",
+	"names service account UID \"", "\", which differs from the running service account (\"",
+	"\")"};
+
+/* read_named: NULL after an answer: what was just made may not be here yet, so it is no refusal for good. */
+static struct doc *
+read_named(struct request *r, const struct named *x, const struct doc *spec, enum step *ret)
+{
+	struct str name = doc_get_str(spec, str_c(x->name)), uid = doc_get_str(spec, str_c(x->uid));
+	bool node = x == &named_node;
+	struct str shown = node
+		? name
+		: arena_fmt(r->a, STR_FMT "/" STR_FMT, STR_ARG(r->ns), STR_ARG(name));
+	struct doc *d = NULL;
+	if (request_read(r, S(""), str_c(x->resource), node ? S("") : r->ns, name, &d) < 0) {
+		*ret = request_fail(r, R_UNKNOWN,
+			"while retrieving %s \"" STR_FMT
+			"\" named in the PodCertificateRequest: %s \"" STR_FMT "\" not found",
+			x->what, STR_ARG(shown), x->single, STR_ARG(name));
+		return NULL;
+	}
+	if (str_eq(meta_str(d, "uid"), uid))
+		return d;
+	*ret = request_fail(r, R_UNKNOWN,
+		"PodCertificateRequest for pod \"" STR_FMT "/" STR_FMT "\" %s" STR_FMT "%s" STR_FMT
+		"%s",
+		STR_ARG(r->ns), STR_ARG(doc_get_str(spec, S("podName"))), x->wants, STR_ARG(uid),
+		x->has, STR_ARG(meta_str(d, "uid")), x->end);
+	return NULL;
+}
+
+/* restrict_certificate: a node asks for certificates only of pods that run on it, as what they are, and only of signers
+ * that they name. */
+static enum step
+restrict_certificate(struct request *r, struct str node)
+{
+	const struct doc *spec = doc_get(r->obj, S("spec"));
+	struct str signer = doc_get_str(spec, S("signerName")),
+		   account = doc_get_str(spec, S("serviceAccountName")),
+		   name = doc_get_str(spec, S("nodeName"));
+	struct str shown = arena_fmt(r->a, STR_FMT "/" STR_FMT, STR_ARG(r->ns),
+		STR_ARG(doc_get_str(spec, S("podName"))));
+	enum step step = STEP_NEXT;
+	if (request_op(r) != ADMIT_CREATE)
+		return request_fail_forbidden(r, "unexpected operation %s",
+			request_op(r) == ADMIT_DELETE ? "DELETE" : "UPDATE");
+	if (r->sub)
+		return request_fail_forbidden(
+			r, "unexpected subresource " STR_FMT, STR_ARG(request_subresource(r)));
+	if (!str_eq(name, node))
+		return request_fail_forbidden(r,
+			"PodCertificateRequest.Spec.NodeName=\"" STR_FMT
+			"\", which is not the requesting node \"" STR_FMT "\"",
+			STR_ARG(name), STR_ARG(node));
+	if (!read_named(r, &named_node, spec, &step))
+		return step;
+	const struct doc *pod = read_named(r, &named_pod, spec, &step);
+	if (!pod)
+		return step;
+	if (!str_eq(pod_node(pod), node))
+		return request_fail_forbidden(r,
+			"pod \"" STR_FMT "\" is not running on node \"" STR_FMT
+			"\" named in the PodCertificateRequest",
+			STR_ARG(shown), STR_ARG(node));
+	if (doc_get(doc_get(meta_of(pod), S("annotations")), S("kubernetes.io/config.mirror")))
+		return request_fail_forbidden(
+			r, "pod \"" STR_FMT "\" is a mirror pod", STR_ARG(shown));
+	struct str runs_as = doc_get_str(doc_get(pod, S("spec")), S("serviceAccountName"));
+	if (!str_eq(account, runs_as))
+		return request_fail_forbidden(r,
+			"PodCertificateRequest for pod \"" STR_FMT
+			"\" contains serviceAccountName (\"" STR_FMT
+			"\") that differs from running pod (\"" STR_FMT "\")",
+			STR_ARG(shown), STR_ARG(account), STR_ARG(runs_as));
+	if (!read_named(r, &named_account, spec, &step))
+		return step;
+	if (mounts_signer(pod, signer) || may_request_signer(r, signer, account))
+		return STEP_NEXT;
+	return request_fail_forbidden(r,
+		"pod \"" STR_FMT
+		"\" does not mount a podCertificate projected volume for signer \"" STR_FMT "\"",
+		STR_ARG(shown), STR_ARG(signer));
+}
+
 static const struct restriction {
 	const char *group, *resource, *sub; /* sub NULL = any */
 	enum step (*check)(struct request *r, struct str node);
@@ -288,6 +414,7 @@ static const struct restriction {
 	{"coordination.k8s.io", "leases", NULL, restrict_lease},
 	{"storage.k8s.io", "csinodes", NULL, restrict_own_name},
 	{"", "persistentvolumes", NULL, restrict_volume},
+	{"certificates.k8s.io", "podcertificaterequests", NULL, restrict_certificate},
 };
 
 enum step
@@ -304,77 +431,5 @@ admit_node_restriction(struct request *r)
 			(!x->sub || str_eq_c(sub, x->sub)))
 			return x->check(r, node);
 	}
-	return STEP_NEXT;
-}
-
-/* ---- certificates ---- */
-
-static bool
-may_signer(struct request *r, const char *verb, struct str signer)
-{
-	struct str domain, rest;
-	struct authz_attrs at = {.user = &r->user,
-		.verb = str_c(verb),
-		.is_resource = true,
-		.group = S("certificates.k8s.io"),
-		.version = S("v1"),
-		.resource = S("signers"),
-		.name = signer};
-	if (request_may(r, &at, NULL))
-		return true;
-	if (!str_cut(signer, '/', &domain, &rest))
-		return false;
-	at.name = arena_fmt(r->a, STR_FMT "/*", STR_ARG(domain));
-	return request_may(r, &at, NULL);
-}
-
-static struct str
-signer_of(const struct doc *csr)
-{
-	return doc_get_str(doc_get(csr, S("spec")), S("signerName"));
-}
-
-enum step
-admit_certificate_approval(struct request *r)
-{
-	struct str signer = signer_of(r->old);
-	if (r->old && !may_signer(r, "approve", signer))
-		return request_fail_forbidden(r,
-			"user not permitted to approve requests with signerName \"" STR_FMT "\"",
-			STR_ARG(signer));
-	return STEP_NEXT;
-}
-
-enum step
-admit_certificate_signing(struct request *r)
-{
-	const struct doc *now = doc_get(r->obj, S("status")), *was = doc_get(r->old, S("status"));
-	if (!r->old ||
-		(doc_equal(doc_get(now, S("certificate")), doc_get(was, S("certificate"))) &&
-			doc_len(doc_get(now, S("conditions"))) ==
-				doc_len(doc_get(was, S("conditions")))))
-		return STEP_NEXT;
-	if (!may_signer(r, "sign", signer_of(r->old)))
-		return request_fail_forbidden(r,
-			"user not permitted to sign requests with signerName \"" STR_FMT "\"",
-			STR_ARG(signer_of(r->old)));
-	return STEP_NEXT;
-}
-
-enum step
-admit_certificate_subject(struct request *r)
-{
-	_cleanup_buf_ struct buf pem = BUF_INIT;
-	struct x509_csr csr;
-	struct str text = doc_get_str(doc_get(r->obj, S("spec")), S("request"));
-	if (!str_eq_c(signer_of(r->obj), "kubernetes.io/kube-apiserver-client") ||
-		base64_decode(&pem, text) < 0 ||
-		x509_csr_parse(r->a, buf_view(&pem), &csr, NULL) < 0)
-		return STEP_NEXT; /* what cannot be read is refused by validation */
-	for (size_t i = 0; i < csr.subject.n_orgs; i++)
-		if (str_eq_c(csr.subject.orgs[i], "system:masters"))
-			return request_fail_forbidden(r,
-				"use of kubernetes.io/kube-apiserver-client signer with system:masters group "
-				"is not allowed");
 	return STEP_NEXT;
 }

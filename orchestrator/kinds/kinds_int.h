@@ -10,7 +10,7 @@
 /* One row a kind, each in its file. */
 extern const struct kind_ops pod_ops, service_ops, namespace_ops, secret_ops, claim_ops, volume_ops,
 	endpointslice_ops, daemonset_ops, deployment_ops, job_ops, csr_ops, crd_ops, hpa_ops,
-	mutating_webhooks_ops, validating_webhooks_ops;
+	pod_certificate_ops, trust_bundle_ops, mutating_webhooks_ops, validating_webhooks_ops;
 
 /* Admission plugins, each family in its file. */
 enum step admit_namespace_lifecycle(struct request *r);
@@ -30,6 +30,10 @@ enum step admit_node_restriction(struct request *r);
 enum step admit_certificate_approval(struct request *r);
 enum step admit_certificate_signing(struct request *r);
 enum step admit_certificate_subject(struct request *r);
+enum step admit_bundle_attest(struct request *r);
+
+/* may_signer: may the request's user `verb` for this signer, or for all of its domain? */
+bool may_signer(struct request *r, const char *verb, struct str signer);
 
 /* ---- helpers over documents ---- */
 #define S(lit) STR(lit)

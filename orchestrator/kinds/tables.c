@@ -15,6 +15,8 @@ static const struct kind_ops *const kinds[] = {
 	&daemonset_ops,
 	&job_ops,
 	&csr_ops,
+	&pod_certificate_ops,
+	&trust_bundle_ops,
 	&mutating_webhooks_ops,
 	&validating_webhooks_ops,
 	&crd_ops,
@@ -54,6 +56,8 @@ static const struct admission_plugin validating[] = {
 	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class_overhead},
 	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
 	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
+	{"ClusterTrustBundleAttest", CREATE_UPDATE, "certificates.k8s.io", "clustertrustbundles",
+		NULL, admit_bundle_attest},
 	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},
 	{"ValidatingAdmissionWebhook", EVERY_OP, NULL, NULL, "*", admit_validating_webhooks},
 	/* Last: who is charged is let in. */

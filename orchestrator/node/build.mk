@@ -4,6 +4,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	action.c \
 	addresses.c \
 	admit.c \
+	bundles.c \
 	env.c \
 	ephemeral.c \
 	evict.c \
@@ -14,6 +15,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	local_volumes.c \
 	node.c \
 	objects.c \
+	pod_certificates.c \
 	pod_spec.c \
 	pod_status.c \
 	pod_start.c \
@@ -33,11 +35,13 @@ DEPS_orchestrator/node := orchestrator/nodenet orchestrator/schedule orchestrato
 UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	addresses_test.c \
 	admit_test.c \
+	bundles_test.c \
 	ephemeral_test.c \
 	grpc_test.c \
 	join_test.c \
 	local_volumes_test.c \
 	objects_test.c \
+	pod_certificates_test.c \
 	pod_start_test.c \
 	pod_status_test.c \
 	pod_stop_test.c \
@@ -46,3 +50,6 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	rules_test.c \
 	stream_test.c)
 FUZZ_orchestrator/node := tests/fuzz/grpc_fuzz.c
+DEPS_OF_tests/unit/orchestrator/node/bundles_test.c := orchestrator/kinds orchestrator/api orchestrator/control \
+	orchestrator/schedule storage/store
+DEPS_OF_tests/unit/orchestrator/node/pod_certificates_test.c := $(DEPS_OF_tests/unit/orchestrator/node/bundles_test.c)

@@ -31,6 +31,7 @@ struct join;
 struct serve;
 struct nodenet;
 struct object_watch;
+struct pod_cert;
 struct pod;
 struct ctr;
 struct action;
@@ -70,7 +71,9 @@ struct node {
 	struct join *join;
 	struct client *api; /* NULL until the node has credentials */
 	struct informer *pod_informer, *services, *self;
-	struct map pods;                  /* uid -> struct pod */
+	struct informer *bundles,
+		*requests; /* bundles.c, pod_certificates.c; NULL until a pod needs them */
+	struct map pods;   /* uid -> struct pod */
 	struct pod *queues[QUEUE__COUNT]; /* pod_start.c */
 	unsigned turns, patching;         /* pods being started, being told of */
 	struct map objects;               /* "secrets/ns/name" -> struct object_watch */
@@ -208,6 +211,7 @@ struct pod {
 	size_t n_objects;
 	struct loop_timer token_timer;
 	struct token *tokens;
+	struct pod_cert *certs;
 	/* what is to be */
 	bool gone;     /* deleted in the API */
 	bool stopping; /* deletion, deadline or finish: nothing is started any more */
@@ -338,6 +342,21 @@ const void *object_get(struct pod *p, enum object_kind k, struct str name, bool 
 void objects_release(struct pod *p);
 void pod_objects_want(struct pod *p); /* all that its description names */
 bool pod_objects_synced(struct pod *p);
+
+/* bundles.c */
+/* bundles_ready: is it known which ClusterTrustBundles there are, or does the pod name none? false: it is synced
+ * again when it is. bundle_read: PEM of what a source names; arena. -ENOENT: there is nothing (e as upstream). */
+bool bundles_ready(struct pod *p);
+int bundle_read(struct pod *p, const struct core_v1_cluster_trust_bundle_projection *s,
+	struct arena *a, struct str *ret, struct err *e);
+/* pod_certificates.c */
+/* pod_certificates_want: begins to get what the pod's volumes name. pod_certificate_get: PEM of the key and its chain;
+ * borrowed until the loop's next turn, secret. -EAGAIN on its way, -EBUSY the same for some time already (e),
+ * -EACCES denied or failed for good (e). */
+void pod_certificates_want(struct pod *p);
+int pod_certificate_get(struct pod *p, struct str volume, size_t source, struct str *ret_key,
+	struct str *ret_chain, struct err *e);
+void pod_certificates_free(struct pod *p);
 
 /* env.c */
 struct env_out {

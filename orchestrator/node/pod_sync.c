@@ -346,13 +346,14 @@ pod_run(struct pod *p)
 {
 	resize_look(p);
 	pod_objects_want(p);
+	pod_certificates_want(p);
 	if (!p->sandbox_busy && !sandbox_ready(p) && wants_sandbox(p)) {
 		if (p->sandbox[0])
 			sandbox_lost(p);
 		if (!p->sandbox_busy)
 			sandbox_make(p);
 	}
-	if (!pod_objects_synced(p))
+	if (!pod_objects_synced(p) || !bundles_ready(p))
 		return;
 	if ((!p->volumes_ready || p->volumes_stale) && !p->volumes_busy) {
 		int64_t left_ns = backoff_left(&p->setup, clock_mono_ns());

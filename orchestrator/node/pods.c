@@ -184,6 +184,7 @@ pod_free(struct pod *p)
 	map_del(&p->node->pods, str_c(p->uid));
 	local_volumes_look(p->node);
 	pod_volumes_free(p);
+	pod_certificates_free(p);
 	objects_release(p);
 	for (size_t i = 0; i < p->n_ctrs; i++)
 		ctr_release(&p->ctrs[i]);

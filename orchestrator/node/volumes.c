@@ -308,23 +308,64 @@ add_downward(struct job *j, struct step *s, const struct core_v1_downward_api_vo
 	return 0;
 }
 
-/* add_token: readable for the pod's user or group where it has one, else as the volume's mode says. */
+/* add_own: readable for the pod's user or group where it has one, else as the volume's mode says. */
+static void
+add_own(struct job *j, struct step *s, struct str path, struct str content, mode_t mode)
+{
+	int64_t user = pod_fs_user(&j->p->o->spec);
+	struct volume_file *f = add_file(
+		j, s, path, content, user >= 0 || s->group != VOLUME_NO_GROUP ? 0600 : mode);
+	if (f && user > 0)
+		f->uid = (uid_t)user;
+}
+
 static int
 add_token(struct job *j, struct step *s, const struct core_v1_service_account_token_projection *v,
 	mode_t mode)
 {
 	const char *t = token_of(j->p, v, s->name);
-	int64_t user = pod_fs_user(&j->p->o->spec);
 	if (!t)
 		return -EAGAIN;
-	struct volume_file *f = add_file(
-		j, s, v->path, str_c(t), user >= 0 || s->group != VOLUME_NO_GROUP ? 0600 : mode);
-	if (f && user > 0)
-		f->uid = (uid_t)user;
+	add_own(j, s, v->path, str_c(t), mode);
 	return 0;
 }
 
-/* add_projected: 0, -EAGAIN a token is on its way, or an error. */
+static int
+add_trust_bundle(struct job *j, struct step *s,
+	const struct core_v1_cluster_trust_bundle_projection *v, mode_t mode)
+{
+	struct str pem = STR("");
+	int rc = bundle_read(j->p, v, j->a, &pem, &j->e);
+	if (rc == 0)
+		add_own(j, s, v->path, pem, mode);
+	return rc;
+}
+
+static int
+add_certificate(struct job *j, struct step *s, const struct core_v1_pod_certificate_projection *v,
+	size_t source, mode_t mode)
+{
+	struct str key = STR_NONE, chain = STR_NONE;
+	struct buf both = BUF_INIT;
+	int rc = pod_certificate_get(j->p, s->name, source, &key, &chain, &j->e);
+	if (rc < 0)
+		return rc;
+	if (v->credential_bundle_path.n && buf_reserve(&both, key.n + chain.n + 1)) {
+		buf_str(&both, key);
+		buf_str(&both, chain);
+		add_own(j, s, v->credential_bundle_path, buf_view(&both), mode);
+		explicit_bzero(both.data, both.cap);
+	}
+	if (v->key_path.n)
+		add_own(j, s, v->key_path, key, mode);
+	if (v->certificate_chain_path.n)
+		add_own(j, s, v->certificate_chain_path, chain, mode);
+	bool failed = both.failed;
+	buf_release(&both);
+	return failed ? -ENOMEM : 0;
+}
+
+/* add_projected: 0, -EAGAIN a token or a certificate is on its way, or an error. */
 static int
 add_projected(struct job *j, struct step *s, const struct core_v1_projected_volume_source *v)
 {
@@ -343,6 +384,10 @@ add_projected(struct job *j, struct step *s, const struct core_v1_projected_volu
 				j, s, x->downward_api->items, x->downward_api->n_items, mode);
 		else if (x->service_account_token)
 			rc = add_token(j, s, x->service_account_token, mode);
+		else if (x->cluster_trust_bundle)
+			rc = add_trust_bundle(j, s, x->cluster_trust_bundle, mode);
+		else if (x->pod_certificate)
+			rc = add_certificate(j, s, x->pod_certificate, i, mode);
 		else
 			rc = err_set(
 				&j->e, -ENOTSUP, R_UNKNOWN, "projected source is not supported");
@@ -547,6 +592,19 @@ job_run(void *arg)
 	}
 }
 
+/* job_free: what was a secret is wiped. */
+static void
+job_free(struct job *j)
+{
+	for (size_t i = 0; i < j->n; i++)
+		for (size_t k = 0; j->steps[i].memory && k < j->steps[i].n_files; k++) {
+			struct str c = j->steps[i].files[k].content;
+			if (c.n)
+				explicit_bzero((void *)(uintptr_t)c.p, c.n);
+		}
+	arena_free(j->a);
+}
+
 static void
 job_failed(struct pod *p, const char *text)
 {
@@ -568,7 +626,7 @@ job_done(void *arg)
 	else
 		p->volumes_ready = true;
 	pod_mark(p, MARK_VOLUMES);
-	arena_free(j->a);
+	job_free(j);
 	pod_op_end(p);
 }
 
@@ -601,7 +659,7 @@ pod_volumes_setup(struct pod *p)
 			job_failed(p, j->e.msg);
 		if (p->setup.until_ns > clock_mono_ns())
 			pod_wake_in(p, p->setup.until_ns - clock_mono_ns());
-		arena_free(a);
+		job_free(j);
 		return;
 	}
 	p->volumes_busy = true;

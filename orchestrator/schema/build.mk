@@ -13,7 +13,7 @@ GEN_orchestrator/schema := $(KINDS:%=$(O)/gen/kinds/%.h) $(O)/gen/kinds/projecti
 SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_core.c \
 	orchestrator/schema/cells_groups.c orchestrator/schema/cells_pod.c orchestrator/schema/checks.c \
 	orchestrator/schema/checks_admission.c orchestrator/schema/checks_apps.c orchestrator/schema/checks_batch.c \
-	orchestrator/schema/checks_container.c orchestrator/schema/checks_core.c \
+	orchestrator/schema/checks_certificates.c orchestrator/schema/checks_container.c orchestrator/schema/checks_core.c \
 	orchestrator/schema/checks_crd.c orchestrator/schema/checks_crd_schema.c \
 	orchestrator/schema/checks_groups.c orchestrator/schema/checks_pod.c \
 	orchestrator/schema/checks_service.c orchestrator/schema/checks_volume.c \

@@ -244,39 +244,6 @@ check_driver(const struct schema_spot *s, struct str name, const char *at)
 	FORMAT(FORMAT_DNS_SUBDOMAIN, lower_text(s->errs->a, name), "%s", at);
 }
 
-void
-check_signer(const struct schema_spot *s, struct str name, const char *at)
-{
-	struct str domain = STR_NONE, path = STR_NONE, part = STR_NONE;
-
-	if (name.n == 0) {
-		REQUIRED(NULL, "%s", at);
-		return;
-	}
-	if (!str_cut(name, '/', &domain, &path) || str_find_char(path, '/') >= 0) {
-		INVALID(name,
-			"must be a fully qualified domain and path of the form 'example.com/signer-name'",
-			"%s", at);
-		return;
-	}
-	if (format_check(s->errs->a, FORMAT_DNS_SUBDOMAIN, domain))
-		INVALID(name,
-			arena_fmt(s->errs->a, "validating signer domain: %s",
-				format_check(s->errs->a, FORMAT_DNS_SUBDOMAIN, domain))
-				.p,
-			"%s", at);
-	else if (str_find_char(domain, '.') < 0)
-		INVALID(domain, "should be a domain with at least two segments separated by dots",
-			"%s", at);
-	while (str_next(&path, '.', &part))
-		if (format_check(s->errs->a, FORMAT_DNS_SUBDOMAIN, part)) {
-			INVALID(name, "the path of the signer is not valid", "%s", at);
-			break;
-		}
-	if (name.n > 571)
-		schema_err_too_long(s->errs, AT("%s", at), 571);
-}
-
 /* ---- addresses ---- */
 
 void

@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * checks_groups: kinds of networking, policy, rbac, storage, scheduling, events and certificates.
- * Source: k8s.io/kubernetes pkg/apis/{networking,policy,rbac,storage,scheduling,core,certificates}/validation. */
+ * checks_groups: kinds of networking, policy, rbac, storage, scheduling and events.
+ * Source: k8s.io/kubernetes pkg/apis/{networking,policy,rbac,storage,scheduling,core}/validation. */
 #include "orchestrator/schema/checks_int.h"
 
 #include "base/ip.h"
@@ -581,46 +581,4 @@ CHECK(events_v1_event)
 	check_event_words(s, d);
 	if (text(d, "note").n > 1024)
 		INVALID(STR(""), "can have at most 1024 characters", "message");
-}
-
-/* ---- certificates ---- */
-
-/* A name of a bundle with a signer begins with the signer's, "/" as ":"; the rest is what names are elsewhere. */
-CHECK(certificates_v1_cluster_trust_bundle)
-{
-	struct arena *a = s->errs->a;
-	const struct doc *meta = get(d, "metadata");
-	struct str name = text(meta, "name"), signer = text(get(d, "spec"), "signerName");
-	struct str domain = STR_NONE, path = STR_NONE;
-
-	(void)old;
-	if (name.n == 0 || (signer.n == 0 && str_find_char(name, ':') < 0))
-		return;
-	schema_errors_drop(s->errs, STR("metadata.name"));
-	if (signer.n == 0) {
-		INVALID(name,
-			"ClusterTrustBundle without signer name must not have \":\" in its name",
-			"metadata.name");
-		return;
-	}
-	str_cut(signer, '/', &domain, &path);
-	struct str prefix = arena_fmt(a, STR_FMT ":" STR_FMT ":", STR_ARG(domain), STR_ARG(path));
-	if (str_starts(text(meta, "generateName"), prefix))
-		schema_errors_drop(s->errs, STR("metadata.generateName"));
-	if (str_starts(name, prefix))
-		FORMAT(FORMAT_DNS_SUBDOMAIN, str_sub(name, prefix.n, SIZE_MAX), "metadata.name");
-	else
-		INVALID(name,
-			arena_fmt(a,
-				"ClusterTrustBundle for signerName " STR_FMT
-				" must be named with prefix " STR_FMT,
-				STR_ARG(signer), STR_ARG(prefix))
-				.p,
-			"metadata.name");
-}
-
-CHECK(certificates_v1_certificate_signing_request_spec)
-{
-	if (old == NULL)
-		check_signer(s, text(d, "signerName"), "signerName");
 }

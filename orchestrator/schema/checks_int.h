@@ -126,8 +126,13 @@ void check_resource(
 	const struct schema_spot *s, const struct doc *q, const char *at, enum resource_use use);
 bool resource_is_integer(struct str name);
 bool resource_is_overcommitted(struct str name);
-/* check_signer: "example.com/signer-name". */
+/* check_signer: "example.com/signer-name". signer_longest_s: how long its certificates for pods may live. */
 void check_signer(const struct schema_spot *s, struct str name, const char *at);
+bool signer_is_ours(struct str name); /* of kubernetes.io */
+int64_t signer_longest_s(struct str name);
+/* check_user_annotations: what a pod tells the signer of its certificate. check_trust_bundle: a volume's source. */
+void check_user_annotations(const struct schema_spot *s, const struct doc *map, const char *at);
+void check_trust_bundle(const struct schema_spot *s, const struct doc *b, const char *at);
 /* check_lb_ingress: ip and host name of an address of a load balancer. */
 void check_lb_ingress(const struct schema_spot *s, const struct doc *d);
 /* check_counters: numbers of a status: >= 0, those of `within` at most `replicas`, available <= ready
@@ -187,6 +192,9 @@ CHECK(batch_v1_job_status);
 CHECK(batch_v1_job_template_spec);
 CHECK(certificates_v1_certificate_signing_request_spec);
 CHECK(certificates_v1_cluster_trust_bundle);
+CHECK(certificates_v1_cluster_trust_bundle_spec);
+CHECK(certificates_v1_pod_certificate_request_spec);
+CHECK(certificates_v1_pod_certificate_request_status);
 CHECK(coordination_v1_lease_spec);
 CHECK(core_v1_app_armor_profile);
 CHECK(core_v1_config_map);

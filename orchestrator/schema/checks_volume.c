@@ -80,30 +80,27 @@ CHECK(core_v1_key_to_path)
 	check_mode(s, d, "mode");
 }
 
-static void
-check_trust_bundle(const struct schema_spot *s, const struct doc *b, const char *at)
-{
-	bool name = get(b, "name"), signer = get(b, "signerName");
-
-	if (name && signer)
-		INVALID_DOC(b, "only one of name and signerName may be used", "%s", at);
-	else if (!name && !signer)
-		REQUIRED("either name or signerName must be specified", "%s", at);
-	if (signer)
-		check_signer(
-			s, text(b, "signerName"), arena_fmt(s->errs->a, "%s.signerName", at).p);
-	if (!text(b, "path").n)
-		REQUIRED(NULL, "%s.path", at);
-	check_local_path(s, text(b, "path"), arena_fmt(s->errs->a, "%s.path", at).p);
-}
-
 static const char *const certificate_paths[] = {
 	"credentialBundlePath", "keyPath", "certificateChainPath", NULL};
 
 static void
 check_certificate(const struct schema_spot *s, const struct doc *c, const char *at)
 {
+	const struct doc *max = get(c, "maxExpirationSeconds");
+	int64_t longest = signer_longest_s(text(c, "signerName"));
+
 	check_signer(s, text(c, "signerName"), arena_fmt(s->errs->a, "%s.signerName", at).p);
+	check_user_annotations(
+		s, get(c, "userAnnotations"), arena_fmt(s->errs->a, "%s.userAnnotations", at).p);
+	if (max && doc_as_int(max, 0) < 3600)
+		INVALID_DOC(max, "if provided, maxExpirationSeconds must be >= 3600",
+			"%s.maxExpirationSeconds", at);
+	if (max && doc_as_int(max, 0) > longest)
+		INVALID_DOC(max,
+			arena_fmt(s->errs->a, "if provided, maxExpirationSeconds must be <= %lld",
+				(long long)longest)
+				.p,
+			"%s.maxExpirationSeconds", at);
 	for (const char *const *p = certificate_paths; *p; p++)
 		check_local_path(s, text(c, *p), arena_fmt(s->errs->a, "%s.%s", at, *p).p);
 	if (count_members(c, certificate_paths) == 0)
