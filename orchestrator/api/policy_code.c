@@ -152,7 +152,7 @@ policy_env(struct arena *a, struct policy_types *types, unsigned flags,
 		add_variables(a, variables, slots);
 	if (arena_failed(a))
 		return NULL;
-	return flags & POLICY_HAS_PATCHES ? cel_env_new_patches(a, slots, n)
+	return flags & POLICY_HAS_PATCHES ? cel_env_patches(a, slots, n)
 					  : cel_env_new(a, slots, n);
 }
 
@@ -206,13 +206,14 @@ policy_compile(struct arena *a, const struct cel_env *env, enum schema_expressio
 	struct policy_expr *x)
 {
 	const struct cel_program *p = NULL;
-	struct err e = {0};
-	int rc = env ? cel_compile(a, env, x->source, NULL, &p, &e) : -ENOMEM;
+	struct str text = STR("");
+	int rc = env ? cel_compile_text(a, env, x->source, NULL, &p, &text, NULL) : -ENOMEM;
 	if (rc == -ENOMEM || arena_failed(a))
 		return -ENOMEM;
 	if (rc < 0) {
-		x->why = arena_fmt(a, "compilation failed: %s", e.msg);
-		return 0;
+		x->why = arena_fmt(a, "%s failed: " STR_FMT,
+			rc == -EDOM ? "program instantiation" : "compilation", STR_ARG(text));
+		return arena_failed(a) ? -ENOMEM : 0;
 	}
 	x->why = ends_wrong(a, use, cel_result_type(p));
 	x->program = x->why.n ? NULL : p;

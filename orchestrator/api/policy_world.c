@@ -15,6 +15,7 @@ struct policy_world {
 	const struct hook_view *view;
 	const struct api_resource *as;
 	struct cel_world w;
+	struct cel_authz own; /* what authorizer.requestResource asks about */
 	uint64_t budget;
 };
 
@@ -207,14 +208,12 @@ policy_world_new(struct request *r, const struct policy_code *c, const struct ho
 	slots[POLICY_OLD_OBJECT] = cel_of_doc(NULL, told(w, v->old));
 	slots[POLICY_PARAMS] = cel_of_doc(NULL, params);
 	slots[POLICY_AUTHORIZER] = cel_of_authorizer();
-	slots[POLICY_REQUEST_RESOURCE] = cel_of_resource_check(a,
-		&(struct cel_authz){
-			.group = r->res->group,
-			.resource = r->res->plural,
-			.subresource = r->sub ? r->sub->name : STR(""),
-			.namespace = hook_namespace(r),
-			.name = r->name,
-		});
+	w->own = (struct cel_authz){.group = r->res->group,
+		.resource = r->res->plural,
+		.subresource = r->sub ? r->sub->name : STR(""),
+		.namespace = hook_namespace(r),
+		.name = r->name};
+	slots[POLICY_REQUEST_RESOURCE] = cel_of_resource_check(&w->own);
 	if (arena_failed(a)) {
 		arena_free(a);
 		return NULL;
