@@ -87,7 +87,7 @@ struct cel_value {
 		int64_t ns;            /* DURATION */
 		struct {
 			int64_t sec;
-			int32_t nsec;
+			int32_t nsec, offset;  /* offset: seconds east, of the text it was read from */
 		} time;                /* TIMESTAMP: Unix */
 		const struct doc *doc; /* LIST, MAP, OBJECT made of a document */
 		const void *own;       /* the rest: private to the folder */

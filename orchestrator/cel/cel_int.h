@@ -353,6 +353,9 @@ bool cel_call_fits(const struct cel_fn *fn, const struct cel_value *args, size_t
 
 struct cel_value cel_string_format(struct cel_eval *e, const struct cel_value *args, size_t n);
 
+/* cel_format_check: a call of format whose text and list are literal. */
+void cel_format_check(struct cel_compiler *c, const struct cel_node *n);
+
 /* ---- times ---- */
 bool cel_parse_time(struct str s, struct cel_value *ret);
 bool cel_parse_duration(struct str s, int64_t *ret);

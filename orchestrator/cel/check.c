@@ -311,6 +311,8 @@ resolve_global(struct checker *k, struct cel_node *n, struct str name)
 			return true;
 		}
 	const struct cel_type *t = cel_type_named(name);
+	if (t && t->kind == CEL_OPAQUE && t->number != OPAQUE_IP && t->number != OPAQUE_CIDR)
+		t = NULL; /* they have functions, no names */
 	for (size_t i = 0; !t && i < env->n_types; i++)
 		if (str_eq(env->types[i]->name, name))
 			t = env->types[i];
@@ -561,14 +563,13 @@ check_call(struct checker *k, struct cel_node *n)
 /* ---- literals and folds ---- */
 
 static const struct cel_type *
-join(struct checker *k, uint32_t at, const struct cel_type *before, const struct cel_type *t)
+join(struct checker *k, const struct cel_type *before, const struct cel_type *t)
 {
 	if (!before)
 		return t;
 	if (try_assign(k, before, t))
 		return most_general(before, t);
-	mismatch(k, at, before, t);
-	return basic(CEL_ERROR);
+	return basic(CEL_DYN); /* cel_validate_literals tells of it */
 }
 
 /* The type of an element with "?" before it. */
@@ -591,7 +592,7 @@ check_list(struct checker *k, struct cel_node *n)
 		check_node(k, n->args[i]);
 		const struct cel_type *t = n->optional && n->optional[i] ? without_optional(k, n->args[i])
 									 : n->args[i]->type;
-		item = join(k, n->args[i]->at, item, t);
+		item = join(k, item, t);
 	}
 	n->type = or_error(k, cel_type_list(k->a, item ? item : new_var(k), 0));
 }
@@ -602,12 +603,12 @@ check_map(struct checker *k, struct cel_node *n)
 	const struct cel_type *key = NULL, *value = NULL;
 	for (size_t i = 0; i < n->n; i += 2) {
 		check_node(k, n->args[i]);
-		key = join(k, n->args[i]->at, key, n->args[i]->type);
+		key = join(k, key, n->args[i]->type);
 		check_node(k, n->args[i + 1]);
 		const struct cel_type *t = n->optional && n->optional[i / 2]
 			? without_optional(k, n->args[i + 1])
 			: n->args[i + 1]->type;
-		value = join(k, n->args[i + 1]->at, value, t);
+		value = join(k, value, t);
 	}
 	key = key ? key : new_var(k);
 	value = value ? value : new_var(k);

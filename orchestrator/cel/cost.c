@@ -189,7 +189,7 @@ is_scalar(const struct cel_type *t)
 static bool
 path_size(struct path p, struct range *ret)
 {
-	if (!p.some || !p.at)
+	if (!p.some || !p.at || p.at->max == CEL_NO_MAX)
 		return false;
 	*ret = (struct range){0, p.at->max};
 	return true;

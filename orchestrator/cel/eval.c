@@ -356,7 +356,7 @@ dispatch(struct cel_eval *e, const struct cel_node *n, const struct cel_value *a
 	for (size_t i = 0; i < n->n_fns; i++)
 		if (cel_call_fits(n->fns[i], args, n->n) && n->fns[i]->row->call)
 			return n->fns[i]->row->call(e, args, n->n);
-	return cel_no_overload(e);
+	return str_eq_c(n->name, "size") ? cel_fault(e, "no such overload: size") : cel_no_overload(e);
 }
 
 /* The accumulator takes one more item: nobody else has it. */

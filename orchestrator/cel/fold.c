@@ -53,10 +53,17 @@ to_const(struct cel_compiler *c, struct cel_node *n, struct err *e)
 static void
 note_set(struct cel_node *n)
 {
+	/* of an empty list it is not even evaluated what is looked for */
 	const struct cel_node *list = n->args[1];
 	if (n->n_fns != 1 || !str_eq_c(str_c(n->fns[0]->row->id), "in_list") || !is_const(list))
 		return;
 	const struct cel_list *l = list->value.own;
+	if (l->n == 0) {
+		n->kind = NODE_CONST;
+		n->value = cel_of_bool(false);
+		n->n = 0;
+		return;
+	}
 	for (size_t i = 0; i < l->n; i++) {
 		enum cel_kind k = l->items[i].kind;
 		if (k != CEL_BOOL && k != CEL_INT && k != CEL_UINT && k != CEL_DOUBLE && k != CEL_STRING)
@@ -144,12 +151,48 @@ static const struct {
 };
 
 static void
-validate(struct cel_compiler *c, const struct cel_node *n, unsigned depth)
+mismatch(struct cel_compiler *c, uint32_t at, const struct cel_type *want, const struct cel_type *got)
+{
+	struct str w = cel_type_name(c->a, want), g = cel_type_name(c->a, got);
+	cel_issue(c, at, "expected type '%.*s' but found '%.*s'", STR_ARG(w), STR_ARG(g));
+}
+
+static const struct cel_type *
+element_type(const struct cel_node *n, size_t i, size_t optional)
+{
+	const struct cel_type *t = n->args[i]->type;
+	return n->optional && n->optional[optional] && t->kind == CEL_OPTIONAL ? t->params[0] : t;
+}
+
+/* Elements of one type, keys of one type, values of one type. */
+static void
+homogeneous(struct cel_compiler *c, const struct cel_node *n)
+{
+	bool map = n->kind == NODE_MAP;
+	for (size_t i = map ? 2 : 1; i < n->n; i++) {
+		const struct cel_type *first = element_type(n, map ? i % 2 : 0, 0);
+		const struct cel_type *t = element_type(n, i, map ? i / 2 : i);
+		if (cel_type_same(first, t))
+			continue;
+		mismatch(c, n->args[i]->at, first, t);
+		if (!map)
+			return;
+	}
+}
+
+/* free: inside of a call of format, where lists may be of anything. */
+static void
+validate(struct cel_compiler *c, const struct cel_node *n, bool free, unsigned depth)
 {
 	if (depth > CEL_MAX_WALK)
 		return;
+	bool format = n->kind == NODE_CALL && str_eq_c(n->name, "format");
+	if (format)
+		cel_format_check(c, n);
 	for (size_t i = 0; i < n->n; i++)
-		validate(c, n->args[i], depth + 1);
+		validate(c, n->args[i], free || format, depth + 1);
+	if (!free && (n->kind == NODE_LIST || n->kind == NODE_MAP))
+		homogeneous(c, n);
 	for (size_t i = 0; n->kind == NODE_CALL && i < ARRAY_LEN(literals); i++) {
 		if (!str_eq_c(n->name, literals[i].fn) || n->n <= literals[i].arg)
 			continue;
@@ -163,5 +206,5 @@ validate(struct cel_compiler *c, const struct cel_node *n, unsigned depth)
 void
 cel_validate_literals(struct cel_compiler *c, struct cel_node *root)
 {
-	validate(c, root, 0);
+	validate(c, root, false, 0);
 }

@@ -128,21 +128,23 @@ escape_size(const struct cel_lexer *l, size_t at)
 	return 0;
 }
 
-/* Bytes of the string whose quotes begin at `at`; 0 = it does not end (well). */
+/* Bytes of the string whose quotes begin at `at`; 0 = it does not end (well): *bad bytes were read till then. */
 static size_t
-string_size(const struct cel_lexer *l, size_t at, bool raw)
+string_size(const struct cel_lexer *l, size_t at, bool raw, size_t *bad)
 {
 	int q = peek(l, at);
 	bool triple = peek(l, at + 1) == q && peek(l, at + 2) == q;
 	size_t i = at + (triple ? 3 : 1);
 	for (;;) {
 		int c = peek(l, i);
+		*bad = i;
 		if (c < 0 || (!triple && (c == '\n' || c == '\r')))
 			return 0;
 		if (c == q && (!triple || (peek(l, i + 1) == q && peek(l, i + 2) == q)))
 			return i + (triple ? 3 : 1);
 		if (c == '\\' && !raw) {
 			size_t n = escape_size(l, i);
+			*bad = i + 1;
 			if (n == 0)
 				return 0;
 			i += n;
@@ -192,15 +194,35 @@ lex_number(struct cel_lexer *l)
 
 /* A string with its prefixes (b, r, br); 0 = none begins here. */
 static size_t
-lex_string(const struct cel_lexer *l, bool *bytes, bool *quote)
+lex_string(const struct cel_lexer *l, bool *bytes, size_t *bad)
 {
 	size_t at = 0;
 	*bytes = peek(l, 0) == 'b' || peek(l, 0) == 'B';
 	at += *bytes;
 	bool raw = peek(l, at) == 'r' || peek(l, at) == 'R';
 	at += raw;
-	*quote = peek(l, at) == '"' || peek(l, at) == '\'';
-	return *quote ? string_size(l, at, raw) : 0;
+	return peek(l, at) == '"' || peek(l, at) == '\'' ? string_size(l, at, raw, bad) : 0;
+}
+
+/* What is no token is told of and passed over: `good` bytes that a token might begin with, and the one behind them. */
+static void
+skip_bad(struct cel_lexer *l, size_t good)
+{
+	struct str rest = str_sub(l->c->source, l->pos, SIZE_MAX);
+	uint32_t r = 0;
+	size_t n = good < rest.n ? good + cel_rune_next(rest, good, &r) : rest.n;
+	struct str text = str_sub(rest, 0, n);
+	struct buf b = BUF_INIT;
+	buf_init_arena(&b, l->c->a);
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] == '\n' || text.p[i] == '\r' || text.p[i] == '\t')
+			buf_cstr(&b, text.p[i] == '\n' ? "\\n" : text.p[i] == '\r' ? "\\r" : "\\t");
+		else
+			buf_char(&b, text.p[i]);
+	struct str shown = buf_view(&b);
+	cel_issue(l->c, l->point, "Syntax error: token recognition error at: '%.*s'", STR_ARG(shown));
+	l->pos += n;
+	l->point += (uint32_t)cel_runes(text);
 }
 
 void
@@ -214,13 +236,14 @@ cel_lex(struct cel_lexer *l)
 			take(l, TOKEN_END, 0);
 			return;
 		}
-		bool bytes = false, quote = false;
-		size_t n = lex_string(l, &bytes, &quote);
+		bool bytes = false;
+		size_t bad = 0;
+		size_t n = lex_string(l, &bytes, &bad);
 		if (n) {
 			take(l, bytes ? TOKEN_BYTES : TOKEN_STRING, n);
 			return;
 		}
-		if (is_letter(c)) {
+		if (is_letter(c) && !bad) {
 			while (is_letter(peek(l, n)) || is_digit(peek(l, n)))
 				n++;
 			take(l, TOKEN_IDENT, n);
@@ -252,19 +275,7 @@ cel_lex(struct cel_lexer *l)
 			take(l, TOKEN_OP, 1);
 			return;
 		}
-		/* what is no token is told of and passed over */
-		struct str rest = str_sub(l->c->source, l->pos, SIZE_MAX);
-		uint32_t r = 0;
-		size_t bad = cel_rune_next(rest, 0, &r);
-		if (quote) { /* to the end of the line: the string that does not end */
-			while (bad < rest.n && rest.p[bad] != '\n' && rest.p[bad] != '\r')
-				bad++;
-		}
-		struct str text = str_sub(rest, 0, bad);
-		cel_issue(l->c, l->point, "Syntax error: token recognition error at: '%.*s'",
-			STR_ARG(text));
-		l->pos += bad;
-		l->point += (uint32_t)cel_runes(text);
+		skip_bad(l, bad ? bad : strchr("=&|", c) ? 1 : 0);
 	}
 }
 

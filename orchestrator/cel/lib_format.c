@@ -109,6 +109,22 @@ put_map(struct printer *p, const struct cel_value *v, unsigned depth)
 	buf_char(&p->b, '}');
 }
 
+/* Thousands apart, as the printer of upstream's locale has them. */
+static void
+put_grouped(struct buf *b, double d, int precision)
+{
+	char out[MAX_PRECISION + 400];
+	int n = snprintf(out, sizeof(out), "%.*f", precision, d);
+	struct str s = str_from(out, n > 0 ? (size_t)n : 0);
+	ptrdiff_t dot = str_find_char(s, '.');
+	size_t whole = dot < 0 ? s.n : (size_t)dot;
+	for (size_t i = 0; i < s.n; i++) {
+		if (i && i < whole && (whole - i) % 3 == 0 && s.p[i - 1] != '-')
+			buf_char(b, ',');
+		buf_char(b, s.p[i]);
+	}
+}
+
 static void
 put_fixed(struct buf *b, double d, int precision)
 {
@@ -117,7 +133,7 @@ put_fixed(struct buf *b, double d, int precision)
 	else if (d - d != 0)
 		buf_cstr(b, d > 0 ? "\xe2\x88\x9e" : "-\xe2\x88\x9e");
 	else
-		buf_fmt(b, "%.*f", precision, d);
+		put_grouped(b, d, precision);
 }
 
 /* Inside of lists and maps: as the language would write it. */
@@ -206,22 +222,25 @@ as_double(const struct cel_value *v, double *ret)
 	return str_eq_c(v->s, "NaN") || str_eq_c(v->s, "Infinity") || str_eq_c(v->s, "-Infinity");
 }
 
+/* The precision is the width here, as it is upstream. */
 static void
-put_scientific(struct buf *b, double d, int precision)
+put_scientific(struct buf *b, double d, int width)
 {
-	char out[MAX_PRECISION + 32];
-	if (d != d || d - d != 0) {
-		put_fixed(b, d, precision);
-		return;
-	}
-	int n = snprintf(out, sizeof(out), "%.*e", precision, d);
-	struct str s = str_from(out, n > 0 ? (size_t)n : 0), head = s, tail = STR("+00");
-	str_cut(s, 'e', &head, &tail);
-	buf_str(b, head);
-	/* the printer of upstream's locale writes the exponent so */
-	buf_cstr(b, "\xc2\xa0\xc3\x97\xc2\xa0" "10");
 	static const char *const small[] = {"\xe2\x81\xb0", "\xc2\xb9", "\xc2\xb2", "\xc2\xb3", "\xe2\x81\xb4",
 		"\xe2\x81\xb5", "\xe2\x81\xb6", "\xe2\x81\xb7", "\xe2\x81\xb8", "\xe2\x81\xb9"};
+	char out[64];
+	if (d != d || d - d != 0) {
+		put_fixed(b, d, PRECISION);
+		return;
+	}
+	int n = snprintf(out, sizeof(out), "%.6e", d);
+	struct str s = str_from(out, n > 0 ? (size_t)n : 0), head = s, tail = STR("+00");
+	str_cut(s, 'e', &head, &tail);
+	int runes = (int)(head.n + 3 + tail.n - (tail.p[0] == '+'));
+	for (; runes < width; runes++)
+		buf_char(b, ' ');
+	buf_str(b, head);
+	buf_cstr(b, "\xc3\x97" "10");
 	for (size_t i = 0; i < tail.n; i++) {
 		if (tail.p[i] == '-')
 			buf_cstr(b, "\xe2\x81\xbb");
@@ -296,7 +315,9 @@ parse_clause(struct printer *p, struct str s, char *c, int *precision)
 			p->failed = true;
 			p->fault = i >= s.n
 				? cel_fault(p->e, "could not parse formatting clause: error while parsing precision: could not find end of precision specifier")
-				: cel_fault(p->e, "could not parse formatting clause: error while parsing precision: error while converting precision to integer");
+				: cel_fault(p->e,
+					  "could not parse formatting clause: error while parsing precision: error while converting precision to integer: strconv.Atoi: parsing \"%.*s\": %s",
+					  STR_ARG(str_sub(s, 1, i)), i == 1 ? "invalid syntax" : "value out of range");
 			return 0;
 		}
 		*precision = (int)v;
@@ -343,4 +364,94 @@ cel_string_format(struct cel_eval *e, const struct cel_value *args, size_t n)
 	if (p.b.failed)
 		e->stop = -ENOMEM;
 	return p.failed ? p.fault : cel_of_string(buf_view(&p.b));
+}
+
+/* ---- before it runs: as far as literals tell ---- */
+
+struct format_kinds {
+	char clause;
+	const char *why;
+	enum cel_kind kinds[12];
+};
+static const struct format_kinds allowed[] = {
+	{'s', "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
+		{CEL_LIST, CEL_MAP, CEL_INT, CEL_UINT, CEL_DOUBLE, CEL_BOOL, CEL_STRING, CEL_TIMESTAMP, CEL_BYTES,
+			CEL_DURATION, CEL_TYPE, CEL_NULL}},
+	{'d', "decimal clause can only be used on integers", {CEL_INT, CEL_UINT}},
+	{'f', "fixed-point clause can only be used on doubles", {CEL_DOUBLE, CEL_STRING}},
+	{'e', "scientific clause can only be used on doubles", {CEL_DOUBLE, CEL_STRING}},
+	{'b', "only integers and bools can be formatted as binary", {CEL_INT, CEL_UINT, CEL_BOOL}},
+	{'x', "only integers, byte buffers, and strings can be formatted as hex",
+		{CEL_INT, CEL_UINT, CEL_STRING, CEL_BYTES}},
+	{'o', "octal clause can only be used on integers", {CEL_INT, CEL_UINT}},
+};
+
+/* The node that may not stand there; NULL = all is well. */
+static const struct cel_node *
+misplaced(const struct format_kinds *k, const struct cel_node *n, unsigned depth)
+{
+	bool good = n->type->kind == CEL_DYN;
+	for (size_t i = 0; i < ARRAY_LEN(k->kinds); i++)
+		good = good || (k->kinds[i] != CEL_DYN && k->kinds[i] == n->type->kind);
+	if (!good)
+		return n;
+	if (k->clause == 's' && (n->kind == NODE_LIST || n->kind == NODE_MAP) && depth < MAX_LEVELS)
+		for (size_t i = 0; i < n->n; i++) {
+			const struct cel_node *bad = misplaced(k, n->args[i], depth + 1);
+			if (bad)
+				return bad;
+		}
+	return NULL;
+}
+
+void
+cel_format_check(struct cel_compiler *c, const struct cel_node *n)
+{
+	struct cel_eval e = {.a = c->a};
+	struct printer p = {.e = &e};
+	if (n->n != 2 || n->args[0]->kind != NODE_CONST || n->args[0]->value.kind != CEL_STRING ||
+		n->args[1]->kind != NODE_LIST)
+		return;
+	struct str s = n->args[0]->value.s;
+	const struct cel_node *list = n->args[1];
+	size_t arg = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		char kind = 0;
+		int precision = 0;
+		if (s.p[i] != '%')
+			continue;
+		if (i + 1 < s.n && s.p[i + 1] == '%') {
+			i++;
+			continue;
+		}
+		if (i + 1 >= s.n || arg >= list->n) {
+			if (arg >= list->n)
+				cel_issue(c, n->at, "index %zu out of range", arg);
+			else
+				cel_issue(c, n->at, "unexpected end of string");
+			return;
+		}
+		size_t len = parse_clause(&p, str_sub(s, i + 1, SIZE_MAX), &kind, &precision);
+		if (len == 0) {
+			struct str why = cel_fault_text(&p.fault);
+			cel_issue(c, n->at, "%.*s", STR_ARG(why));
+			return;
+		}
+		for (size_t k = 0; k < ARRAY_LEN(allowed); k++) {
+			const struct cel_node *bad = allowed[k].clause == (kind == 'X' ? 'x' : kind)
+				? misplaced(&allowed[k], list->args[arg], 0)
+				: NULL;
+			if (bad) {
+				struct str type = cel_type_runtime_name(bad->type);
+				cel_issue(c, bad->at, "error during formatting: %s, was given %.*s",
+					allowed[k].why, STR_ARG(type));
+				return;
+			}
+		}
+		arg++;
+		i += len;
+	}
+	if (list->n > arg)
+		cel_issue(c, n->at, "too many arguments supplied to string.format (expected %zu, got %u)",
+			arg, list->n);
 }

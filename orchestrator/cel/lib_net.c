@@ -23,19 +23,41 @@ quoted(struct cel_eval *e, struct str s)
 	return buf_view(&b);
 }
 
-/* Why netip would not have it. */
+/* Why netip would not have four decimal parts. */
+static const char *
+why_no_v4(struct str s)
+{
+	struct str rest = s, part = STR_NONE;
+	size_t parts = 0;
+	while (str_next(&rest, '.', &part)) {
+		uint64_t v = 0;
+		if (++parts > 4)
+			return "IPv4 address too long";
+		for (size_t i = 0; i < part.n; i++)
+			if (part.p[i] < '0' || part.p[i] > '9')
+				return "unexpected character";
+		if (part.n == 0)
+			return "IPv4 field must have at least one digit";
+		if (part.n > 1 && part.p[0] == '0')
+			return "IPv4 field has octet with leading zero";
+		if (str_to_u64(part, &v) < 0 || v > 255)
+			return "IPv4 field has value >255";
+	}
+	return parts < 4 ? "IPv4 address too short" : "unexpected character";
+}
+
 static const char *
 why_no_ip(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '.')
-			break;
+			return why_no_v4(s);
 		if (s.p[i] == ':')
-			return NULL;
+			return "unexpected character";
 		if (s.p[i] == '%')
 			return "missing IPv6 address";
 	}
-	return str_find_char(s, '.') < 0 ? "unable to parse IP" : NULL;
+	return "unable to parse IP";
 }
 
 /* true, or a fault in *ret. */
@@ -45,10 +67,9 @@ parse_ip(struct cel_eval *e, struct str s, struct ip_addr *ip, struct cel_value 
 	struct str q = quoted(e, s), zone = STR_NONE, head = s;
 	bool zoned = str_find_char(s, ':') >= 0 && str_cut(s, '%', &head, &zone) && zone.n;
 	if (ip_parse(zoned ? head : s, ip) < 0) {
-		const char *why = why_no_ip(s);
 		*ret = cel_fault(e,
 			"IP Address %.*s parse error during conversion from string: ParseAddr(%.*s): %s",
-			STR_ARG(q), STR_ARG(q), why ? why : "unexpected character");
+			STR_ARG(q), STR_ARG(q), why_no_ip(s));
 		return false;
 	}
 	if (zoned) {
@@ -167,14 +188,29 @@ cidr_of(const struct cel_value *v)
 	return v->own;
 }
 
+static struct str
+why_no_cidr(struct arena *a, struct str s)
+{
+	struct str address = STR_NONE, bits = STR_NONE;
+	struct ip_addr ip = {0};
+	uint64_t v = 0;
+	if (!str_rcut(s, '/', &address, &bits))
+		return STR("no '/'");
+	if (ip_parse(address, &ip) < 0)
+		return arena_fmt(a, "ParseAddr(\"%.*s\"): %s", STR_ARG(address), why_no_ip(address));
+	if (str_to_u64(bits, &v) < 0 || (bits.n > 1 && bits.p[0] == '0'))
+		return arena_fmt(a, "bad bits after slash: \"%.*s\"", STR_ARG(bits));
+	return STR("prefix length out of range");
+}
+
 static bool
 parse_cidr(struct cel_eval *e, struct str s, struct ip_prefix *p, struct cel_value *ret)
 {
 	struct str q = quoted(e, s);
 	static const char what[] = "network address parse error during conversion from string: ";
 	if (ip_prefix_parse(s, p) < 0) {
-		*ret = cel_fault(e, "%s%snetip.ParsePrefix(%.*s): %s", what, what, STR_ARG(q),
-			str_find_char(s, '/') < 0 ? "no '/'" : "bad prefix");
+		struct str why = why_no_cidr(e->a, s);
+		*ret = cel_fault(e, "%s%snetip.ParsePrefix(%.*s): %.*s", what, what, STR_ARG(q), STR_ARG(why));
 		return false;
 	}
 	if (is_mapped(&p->addr)) {
@@ -216,7 +252,7 @@ FN(contains_ip)
 	if (args[1].kind == CEL_OPAQUE)
 		ip = *ip_of(&args[1]);
 	else if (!parse_ip(e, args[1].s, &ip, &fault))
-		return fault;
+		return cel_no_overload(e);
 	return cel_of_bool(ip_prefix_contains(cidr_of(&args[0]), &ip));
 }
 

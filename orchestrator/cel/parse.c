@@ -88,12 +88,48 @@ unexpected(struct parser *p, const char *wanted)
 	return bad_node(p);
 }
 
+/* May what is at hand stand behind the token `op`? Then that is said to be missing. */
+static bool
+follows(const struct parser *p, const char *op)
+{
+	static const char *const behind[] = {")", "]", "}", ",", ":", "?", ".", "[", "==", "!=", "<", "<=",
+		">", ">=", "&&", "||", "+", "-", "*", "/", "%", "in"};
+	bool operand = p->l.token != TOKEN_OP && p->l.token != TOKEN_END;
+	if (op[0] == ':')
+		return operand || is_op(p, "[") || is_op(p, "{") || is_op(p, "(") || is_op(p, "-") || is_op(p, "!");
+	if (p->l.token == TOKEN_END)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(behind); i++)
+		if (is_op(p, behind[i]))
+			return true;
+	return false;
+}
+
+/* Is the token behind the one at hand `op`? */
+static bool
+ahead(const struct parser *p, const char *op)
+{
+	struct cel_compiler quiet = *p->c;
+	struct cel_lexer l = p->l;
+	l.c = &quiet;
+	quiet.n_issues = CEL_MAX_ISSUES;
+	cel_lex(&l);
+	return l.token == TOKEN_OP && str_eq_c(l.text, op);
+}
+
 static bool
 expect(struct parser *p, const char *op, const char *wanted)
 {
 	if (accept(p, op))
 		return true;
-	unexpected(p, wanted);
+	if (!p->c->stop && p->l.token != TOKEN_END && ahead(p, op))
+		cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s",
+			STR_ARG(shown(p)), wanted);
+	else if (!p->c->stop && wanted[0] != '{' && follows(p, op))
+		cel_issue(p->c, p->l.at, "Syntax error: missing '%s' at '%.*s'", op, STR_ARG(shown(p)));
+	else
+		unexpected(p, wanted);
+	p->c->stop = true;
 	return false;
 }
 
@@ -126,6 +162,23 @@ push_bool(struct parser *p, bool **list, size_t n, bool v)
 static const char operand_wanted[] =
 	"{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
 	"STRING, BYTES, IDENTIFIER}";
+
+static const char argument_wanted[] =
+	"{'[', '{', '(', ')', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
+	"STRING, BYTES, IDENTIFIER}";
+
+/* May an expression begin here? */
+static bool
+starts(const struct parser *p)
+{
+	static const char *const ops[] = {"[", "{", "(", ".", "-", "!", "true", "false", "null"};
+	if (p->l.token != TOKEN_OP)
+		return p->l.token != TOKEN_END && p->l.token != TOKEN_ESCAPED;
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+		if (is_op(p, ops[i]))
+			return true;
+	return false;
+}
 
 /* ---- literals ---- */
 
@@ -187,6 +240,8 @@ list(struct parser *p)
 {
 	struct cel_node *n = cel_node_new(p->c, NODE_LIST, p->l.at);
 	cel_lex(&p->l);
+	if (is_op(p, ",") && ahead(p, "]"))
+		cel_lex(&p->l);
 	while (!p->c->stop && !is_op(p, "]")) {
 		bool optional = accept(p, "?");
 		struct cel_node *item = parse_expr(p);
@@ -204,6 +259,8 @@ map(struct parser *p)
 {
 	struct cel_node *n = cel_node_new(p->c, NODE_MAP, p->l.at);
 	cel_lex(&p->l);
+	if (is_op(p, ",") && ahead(p, "}"))
+		cel_lex(&p->l);
 	while (!p->c->stop && !is_op(p, "}")) {
 		bool optional = accept(p, "?");
 		struct cel_node *key = parse_expr(p);
@@ -229,10 +286,8 @@ field_name(struct parser *p)
 		return STR_NONE;
 	}
 	struct str s = p->l.text;
-	if (p->l.token == TOKEN_ESCAPED) {
+	if (p->l.token == TOKEN_ESCAPED)
 		s = str_sub(s, 1, s.n - 1);
-		cel_issue(p->c, p->l.at, "unsupported syntax: '`'");
-	}
 	cel_lex(&p->l);
 	return s;
 }
@@ -281,6 +336,15 @@ call(struct parser *p, uint32_t at, struct str name, struct cel_node *target)
 	n->member = target != NULL;
 	if (target && !push(p, n, target))
 		return n;
+	if (!is_op(p, ")") && !starts(p)) {
+		if (!p->c->stop && is_op(p, ",") && ahead(p, ")"))
+			cel_issue(p->c, p->l.at, "Syntax error: extraneous input ',' expecting %s",
+				argument_wanted);
+		else
+			unexpected(p, argument_wanted);
+		p->c->stop = true;
+		return n;
+	}
 	if (!is_op(p, ")"))
 		do {
 			struct cel_node *arg = parse_expr(p);
@@ -455,6 +519,16 @@ suffix(struct parser *p, struct cel_node *n)
 	bool optional = accept(p, "?");
 	uint32_t name_at = p->l.at;
 	bool plain = p->l.token == TOKEN_IDENT;
+	if (!plain && !optional && p->l.token != TOKEN_ESCAPED) {
+		bool word = is_op(p, "true") || is_op(p, "false") || is_op(p, "null");
+		if (!p->c->stop)
+			cel_issue(p->c, p->l.at,
+				word ? "Syntax error: mismatched input '%.*s' expecting IDENTIFIER"
+				     : "Syntax error: no viable alternative at input '.%.*s'",
+				STR_ARG(shown(p)));
+		p->c->stop = true;
+		return n;
+	}
 	struct str name = field_name(p);
 	if (p->c->stop)
 		return n;
@@ -509,9 +583,9 @@ unary(struct parser *p)
 		n++;
 	}
 	struct cel_node *of = NULL;
-	if (op[0] == '-' && is_number(p)) { /* the nearest sign is the number's */
+	if (op[0] == '-' && n == 1 && is_number(p)) { /* the sign is the number's */
 		of = member(p, number(p, true, last));
-		n--;
+		n = 0;
 	} else if (op[0] == '!' && is_op(p, "-")) {
 		uint32_t sign = p->l.at;
 		cel_lex(&p->l);

@@ -42,7 +42,9 @@ add_ns(struct cel_eval *e, const struct cel_value *time, int64_t ns)
 	part += part >= SECOND ? -SECOND : part < 0 ? SECOND : 0;
 	if (sec < MIN_SEC || sec > MAX_SEC)
 		return overflow(e, "timestamp");
-	return cel_of_time(sec, (int32_t)part);
+	struct cel_value sum = cel_of_time(sec, (int32_t)part);
+	sum.time.offset = time->time.offset;
+	return sum;
 }
 
 static struct cel_value

@@ -121,6 +121,7 @@ cel_parse_time(struct str s, struct cel_value *ret)
 	if (at < MIN_SEC || at > MAX_SEC)
 		return false;
 	*ret = cel_of_time(at, ns);
+	ret->time.offset = (int32_t)offset;
 	return true;
 }
 
@@ -146,10 +147,14 @@ put_fraction(struct buf *b, int64_t ns)
 void
 cel_put_time(struct buf *b, const struct cel_value *v)
 {
-	struct civil c = civil_of(v->time.sec);
+	struct civil c = civil_of(v->time.sec + v->time.offset);
+	int minutes = v->time.offset < 0 ? -v->time.offset / 60 : v->time.offset / 60;
 	buf_fmt(b, "%04d-%02d-%02dT%02d:%02d:%02d", (int)c.year, c.month, c.day, c.hour, c.minute, c.second);
 	put_fraction(b, v->time.nsec);
-	buf_char(b, 'Z');
+	if (minutes)
+		buf_fmt(b, "%c%02d:%02d", v->time.offset < 0 ? '-' : '+', minutes / 60, minutes % 60);
+	else
+		buf_char(b, 'Z');
 }
 
 void

@@ -91,7 +91,7 @@ cel_of_ns(int64_t ns)
 struct cel_value
 cel_of_time(int64_t sec, int32_t nsec)
 {
-	return (struct cel_value){.kind = CEL_TIMESTAMP, .time = {sec, nsec}};
+	return (struct cel_value){.kind = CEL_TIMESTAMP, .time = {sec, nsec, 0}};
 }
 
 struct cel_value
