@@ -12,6 +12,7 @@
 enum op { OP_SET, OP_SPLIT, OP_JUMP, OP_ASSERT, OP_MATCH };
 struct inst {
 	uint8_t op, assert;
+	bool late; /* SPLIT: y is preferred */
 	uint32_t x, y;
 	const struct set *set;
 };
@@ -79,8 +80,10 @@ emit_repeat(struct emitter *m, const struct node *n)
 		uint32_t split = put(m, OP_SPLIT, (uint32_t)m->n + 1, 0);
 		emit(m, n->first);
 		put(m, OP_JUMP, split, 0);
-		if (!m->large)
+		if (!m->large) {
 			m->prog[split].y = (uint32_t)m->n;
+			m->prog[split].late = n->lazy;
+		}
 		return;
 	}
 	for (int i = n->min; i < n->max && !m->large; i++) {
@@ -91,6 +94,7 @@ emit_repeat(struct emitter *m, const struct node *n)
 	while (skips != UINT32_MAX && !m->large) {
 		uint32_t next = m->prog[skips].y;
 		m->prog[skips].y = (uint32_t)m->n;
+		m->prog[skips].late = n->lazy;
 		skips = next;
 	}
 }
@@ -309,5 +313,123 @@ regex_match(const struct regex *re, struct str text)
 		then = swap;
 	}
 	free(mem);
+	return rc;
+}
+
+/* ---- finding: states in the order in which they are preferred, each with where it began ------------- */
+
+struct threads {
+	uint32_t *list, *place;
+	size_t *from; /* by place in the list */
+	uint32_t n;
+};
+
+/* As add, but what is preferred comes first. stack: twice the program. */
+static void
+follow(const struct regex *re, struct threads *t, uint32_t s, size_t from, const struct spot *at,
+	uint32_t *stack)
+{
+	uint32_t n = 0;
+	stack[n++] = s;
+	while (n) {
+		uint32_t cur = stack[--n];
+		const struct inst *i = &re->prog[cur];
+		if (t->place[cur] < t->n && t->list[t->place[cur]] == cur)
+			continue;
+		t->place[cur] = t->n;
+		t->list[t->n] = cur;
+		t->from[t->n++] = from;
+		if (i->op == OP_SPLIT) {
+			stack[n++] = i->late ? i->x : i->y;
+			stack[n++] = i->late ? i->y : i->x;
+		} else if (i->op == OP_JUMP) {
+			stack[n++] = i->x;
+		} else if (i->op == OP_ASSERT && asserted(i, at)) {
+			stack[n++] = cur + 1;
+		}
+	}
+}
+
+struct finder {
+	struct threads now, then;
+	uint32_t *stack;
+	size_t best_from, best_to;
+	bool found;
+	uint64_t steps;
+};
+
+/* The threads over one character; those behind a match are dropped: it is preferred. */
+static void
+step(const struct regex *re, struct finder *f, uint32_t c, size_t pos, const struct spot *next)
+{
+	f->then.n = 0;
+	for (uint32_t k = 0; k < f->now.n; k++) {
+		const struct inst *i = &re->prog[f->now.list[k]];
+		if (i->op == OP_MATCH) {
+			f->found = true;
+			f->best_from = f->now.from[k];
+			f->best_to = pos;
+			break;
+		}
+		if (next && i->op == OP_SET && in_set(i->set, c))
+			follow(re, &f->then, f->now.list[k] + 1, f->now.from[k], next, f->stack);
+	}
+	f->steps += f->now.n;
+	struct threads swap = f->now;
+	f->now = f->then;
+	f->then = swap;
+}
+
+static int
+find(const struct regex *re, struct finder *f, struct str text, size_t pos)
+{
+	struct spot at = {.begin = pos == 0, .end = pos >= text.n};
+	for (size_t back = pos; back && !at.begin; back = 0) {
+		size_t p = pos - 1;
+		while (p && ((uint8_t)text.p[p] & 0xc0) == 0x80)
+			p--;
+		regex_rune(str_sub(text, p, SIZE_MAX), &at.before);
+	}
+	for (;;) {
+		struct str rest = str_sub(text, pos, SIZE_MAX);
+		size_t len = rest.n ? regex_rune(rest, &at.after) : 0;
+		if (!f->found)
+			follow(re, &f->now, 0, pos, &at, f->stack);
+		if (f->now.n == 0)
+			return f->found;
+		uint32_t c = at.after;
+		struct spot next = {.before = c, .end = pos + len >= text.n};
+		if (rest.n && !next.end)
+			regex_rune(str_sub(text, pos + len, SIZE_MAX), &next.after);
+		step(re, f, c, pos, rest.n ? &next : NULL);
+		if (rest.n == 0)
+			return f->found;
+		if (f->steps > STEPS_MAX)
+			return -E2BIG;
+		at = next;
+		pos += len;
+	}
+}
+
+int
+regex_find(const struct regex *re, struct str text, size_t from, size_t *ret_from, size_t *ret_to)
+{
+	size_t n = re->n;
+	uint32_t *mem = calloc(n * 6 + 6, sizeof(*mem));
+	size_t *begins = calloc(n * 2 + 2, sizeof(*begins));
+	struct finder f = {.found = false};
+	int rc = -ENOMEM;
+	if (mem && begins) {
+		f.now = (struct threads){mem, mem + n, begins, 0};
+		f.then = (struct threads){mem + 2 * n, mem + 3 * n, begins + n, 0};
+		f.stack = mem + 4 * n;
+		rc = from > text.n ? 0 : find(re, &f, text, from);
+	}
+	free(mem);
+	free(begins);
+	if (rc == 1) {
+		*ret_from = f.best_from;
+		*ret_to = f.best_to;
+	}
 	return rc;
 }

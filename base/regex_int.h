@@ -35,6 +35,7 @@ struct node {
 	struct set *set;
 	struct node *first, *last, *next; /* children; sibling */
 	int min, max;                     /* REPEAT; max < 0: no end */
+	bool lazy;                        /* REPEAT: as few as will do */
 };
 
 /* regex_parse: pattern -> tree (arena). Errors as regex_compile's. */

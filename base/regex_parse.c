@@ -546,7 +546,7 @@ parse_atom(struct parser *p, struct node *cat, struct node **ret)
 
 /* A repetition at the beginning of the rest: 1 with its bounds, 0 none, -EINVAL. */
 static int
-parse_repeat(struct parser *p, int *min, int *max)
+parse_repeat(struct parser *p, int *min, int *max, bool *lazy)
 {
 	struct str from = p->rest;
 	char c = p->rest.n ? p->rest.p[0] : 0;
@@ -559,7 +559,7 @@ parse_repeat(struct parser *p, int *min, int *max)
 	}
 	if (*min > REPEAT_MAX || *max > REPEAT_MAX || (*max >= 0 && *min > *max))
 		return fail(p, "invalid repeat count", taken(from, p->rest));
-	skip(p, "?");
+	*lazy = skip(p, "?");
 	return 1;
 }
 
@@ -574,7 +574,8 @@ parse_cat(struct parser *p, struct node **ret)
 	while (p->rest.n && p->rest.p[0] != '|' && p->rest.p[0] != ')') {
 		struct str from = p->rest;
 		int min = 0, max = 0;
-		int rc = parse_repeat(p, &min, &max);
+		bool lazy = false;
+		int rc = parse_repeat(p, &min, &max, &lazy);
 		if (rc < 0)
 			return rc;
 		if (rc == 1) {
@@ -589,6 +590,7 @@ parse_cat(struct parser *p, struct node **ret)
 				return -ENOMEM;
 			rep->min = min;
 			rep->max = max;
+			rep->lazy = lazy;
 			node_add(rep, atom);
 			atom = rep;
 			last = from;

@@ -17,7 +17,7 @@
 #include "orchestrator/schema/schema.h"
 
 #define CEL_MAX_DEPTH 250                /* nesting of an expression and of its evaluation */
-#define CEL_MAX_SOURCE (16 * 1024)       /* bytes of one expression */
+#define CEL_MAX_SOURCE 100000            /* code points of one expression */
 #define CEL_COST_PER_CALL 1000000        /* of one expression: k8s PerCallLimit */
 #define CEL_COST_PER_REQUEST 10000000    /* of all expressions of a policy or object: RuntimeCELCostBudget */
 #define CEL_COST_EXPRESSION_MAX 10000000 /* estimate of one rule: StaticEstimatedCostLimit */
@@ -42,6 +42,7 @@ enum cel_kind {
 	CEL_OPTIONAL, /* optional_type(T) */
 	CEL_OPAQUE,   /* of a library: Quantity, URL, IP, CIDR, Semver, Format, Authorizer and its steps */
 	CEL_ERROR,    /* of values alone: the evaluation failed here */
+	CEL__PARAM,   /* private: a variable of the type checker */
 };
 struct cel_type;
 /* cel_type_basic: DYN .. TIMESTAMP, TYPE; static. */
@@ -67,6 +68,8 @@ const struct cel_type *cel_type_structural(
 const struct cel_type *cel_type_schema(struct arena *a, const struct schema_type *t);
 /* cel_type_authorizer: of the variable `authorizer`; static. */
 const struct cel_type *cel_type_authorizer(void);
+/* cel_type_resource_check: of the variable `authorizer.requestResource`; static. */
+const struct cel_type *cel_type_resource_check(void);
 /* cel_type_name: as errors write it: "list(string)", "optional_type(int)". arena. */
 struct str cel_type_name(struct arena *a, const struct cel_type *t);
 
@@ -84,7 +87,7 @@ struct cel_value {
 		int64_t ns;            /* DURATION */
 		struct {
 			int64_t sec;
-			int32_t nsec;
+			int32_t nsec, offset;  /* offset: seconds east, of the text it was read from */
 		} time;                /* TIMESTAMP: Unix */
 		const struct doc *doc; /* LIST, MAP, OBJECT made of a document */
 		const void *own;       /* the rest: private to the folder */
@@ -95,6 +98,11 @@ struct cel_value {
 struct cel_value cel_of_doc(const struct cel_type *t, const struct doc *d);
 struct cel_value cel_of_string(struct str s);
 struct cel_value cel_of_bool(bool b);
+/* cel_of_authorizer: the value of the variable `authorizer`; cel_of_resource_check: of `authorizer.requestResource`: q is
+ * borrowed, its verb does not count. Declared by cel_world.authorize below. */
+struct cel_authz;
+struct cel_value cel_of_authorizer(void);
+struct cel_value cel_of_resource_check(const struct cel_authz *q);
 /* cel_to_doc: a value as a document (bytes as base64, times and durations as their texts). arena. 0; -EINVAL it has
  * no form there (e), -E2BIG, -ENOMEM. */
 int cel_to_doc(struct arena *a, const struct cel_value *v, struct doc **ret, struct err *e);
@@ -110,6 +118,10 @@ struct cel_env;
  * regex, URLs, quantity, IP, CIDR, format, semver, authorizer, optionals, two-variable comprehensions). arena.
  * NULL = the arena failed. */
 const struct cel_env *cel_env_new(struct arena *a, const struct cel_variable *vars, size_t n);
+/* cel_env_types: the same with messages that expressions may make: "JSONPatch{op: 'add', path: '/a'}". types are
+ * cel_type_object or cel_type_schema's. */
+const struct cel_env *cel_env_types(struct arena *a, const struct cel_variable *vars, size_t n,
+	const struct cel_type *const *types, size_t n_types);
 
 /* ---- compiling ---- */
 
@@ -122,6 +134,10 @@ struct cel_issue {
  * upstream prints them: "ERROR: <input>:1:2: ...\n | source\n | .^", joined by newlines), -E2BIG, -ENOMEM. */
 int cel_compile(struct arena *a, const struct cel_env *env, struct str source,
 	const struct cel_type *want, const struct cel_program **ret, struct err *e);
+/* cel_compile_text: the same; *text (arena, may be NULL) is all of what e would say, which holds 511 bytes.
+ * -EDOM: it is well typed and yet cannot be planned: upstream's "program instantiation failed: " goes before it. */
+int cel_compile_text(struct arena *a, const struct cel_env *env, struct str source,
+	const struct cel_type *want, const struct cel_program **ret, struct str *text, struct err *e);
 const struct cel_type *cel_result_type(const struct cel_program *p);
 /* cel_uses: does the expression read this slot? (authorizer, oldSelf, ...) */
 bool cel_uses(const struct cel_program *p, size_t slot);

@@ -18,8 +18,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!a)
 		return 0;
 	str_cut(all, '\n', &pattern, &text);
-	if (regex_compile(a, pattern, &re, &e) == 0)
-		regex_match(re, str_sub(text, 0, 4096));
+	if (regex_compile(a, pattern, &re, &e) == 0) {
+		size_t from = 0, to = 0;
+		text = str_sub(text, 0, 4096);
+		int found = regex_match(re, text);
+		if (found != regex_find(re, text, 0, &from, &to) || (found == 1 && (from > to || to > text.n)))
+			__builtin_trap();
+	}
 	arena_free(a);
 	return 0;
 }

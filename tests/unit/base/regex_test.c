@@ -127,3 +127,43 @@ TEST(hostile_patterns_cost_little)
 	CHECK_INT(regex_compile(a, str_c(text), &re, &e), -EINVAL);
 	arena_free(a);
 }
+
+/* Bytes as Go's FindStringIndex gives them. */
+TEST(find_is_leftmost_and_prefers_as_go_does)
+{
+	static const struct {
+		const char *pattern, *text;
+		int from, to;
+	} cases[] = {
+		{"a+", "baaab", 1, 4}, {"a+?", "baaab", 1, 2}, {"a*", "baaab", 0, 0}, {"a|ab", "ab", 0, 1},
+		{"ab|a", "ab", 0, 2}, {"a??b", "aab", 1, 3}, {"[0-9]+", "v1.25", 1, 2}, {"x", "abc", -1, 0},
+		{"$", "ab", 2, 2}, {"\\bfoo\\b", "a foo", 2, 5}, {"(a|b)*c", "xabac", 1, 5},
+		{"a{2,3}", "aaaa", 0, 3}, {"a{2,3}?", "aaaa", 0, 2}, {"(?:a|ab)(?:c|bcd)", "abcd", 0, 4},
+		{".", "\xc3\xa9x", 0, 2}, {"", "abc", 0, 0}, {"b", "abab", 1, 2}, {"(?m)^b", "a\nb", 2, 3},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct arena *a = arena_new(0);
+		const struct regex *re = NULL;
+		size_t from = 0, to = 0;
+		CHECK_INT(regex_compile(a, str_c(cases[i].pattern), &re, NULL), 0);
+		int rc = regex_find(re, str_c(cases[i].text), 0, &from, &to);
+		CHECK_INT(rc, cases[i].from >= 0);
+		if (rc == 1) {
+			CHECK_INT((int)from, cases[i].from);
+			CHECK_INT((int)to, cases[i].to);
+		}
+		arena_free(a);
+	}
+}
+
+TEST(find_goes_on_from_a_byte)
+{
+	struct arena *a = arena_new(0);
+	const struct regex *re = NULL;
+	size_t from = 0, to = 0;
+	CHECK_INT(regex_compile(a, STR("\\b[a-z]+"), &re, NULL), 0);
+	CHECK_INT(regex_find(re, STR("ab cd"), 1, &from, &to), 1);
+	CHECK_INT((int)from, 3); /* a word does not begin in the midst of one */
+	CHECK_INT(regex_find(re, STR("ab cd"), 6, &from, &to), 0);
+	arena_free(a);
+}
