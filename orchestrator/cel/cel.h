@@ -16,10 +16,11 @@
 
 #include "orchestrator/schema/schema.h"
 
-#define CEL_MAX_DEPTH 250                /* nesting of an expression and of its evaluation */
-#define CEL_MAX_SOURCE (16 * 1024)       /* bytes of one expression */
-#define CEL_COST_PER_CALL 1000000        /* of one expression: k8s PerCallLimit */
-#define CEL_COST_PER_REQUEST 10000000    /* of all expressions of a policy or object: RuntimeCELCostBudget */
+#define CEL_MAX_DEPTH 250          /* nesting of an expression and of its evaluation */
+#define CEL_MAX_SOURCE (16 * 1024) /* bytes of one expression */
+#define CEL_COST_PER_CALL 1000000  /* of one expression: k8s PerCallLimit */
+#define CEL_COST_PER_REQUEST                                                                       \
+	10000000 /* of all expressions of a policy or object: RuntimeCELCostBudget */
 #define CEL_COST_EXPRESSION_MAX 10000000 /* estimate of one rule: StaticEstimatedCostLimit */
 
 /* ---- types ---- */
@@ -40,8 +41,8 @@ enum cel_kind {
 	CEL_OBJECT,   /* a message: fields by name */
 	CEL_TYPE,     /* the type of a type */
 	CEL_OPTIONAL, /* optional_type(T) */
-	CEL_OPAQUE,   /* of a library: Quantity, URL, IP, CIDR, Semver, Format, Authorizer and its steps */
-	CEL_ERROR,    /* of values alone: the evaluation failed here */
+	CEL_OPAQUE, /* of a library: Quantity, URL, IP, CIDR, Semver, Format, Authorizer and its steps */
+	CEL_ERROR, /* of values alone: the evaluation failed here */
 };
 struct cel_type;
 /* cel_type_basic: DYN .. TIMESTAMP, TYPE; static. */
@@ -61,8 +62,7 @@ const struct cel_type *cel_type_object(
 /* cel_type_structural: of a custom resource's schema node (int-or-string is dyn, formats date-time, duration and byte
  * are their types, x-kubernetes-preserve-unknown-fields without properties is dyn). root: apiVersion, kind and
  * metadata.{name,generateName} are there too. */
-const struct cel_type *cel_type_structural(
-	struct arena *a, const struct structural *n, bool root);
+const struct cel_type *cel_type_structural(struct arena *a, const struct structural *n, bool root);
 /* cel_type_schema: of a built-in type, by its tables. */
 const struct cel_type *cel_type_schema(struct arena *a, const struct schema_type *t);
 /* cel_type_authorizer: of the variable `authorizer`; static. */
@@ -74,14 +74,15 @@ struct str cel_type_name(struct arena *a, const struct cel_type *t);
 
 struct cel_value {
 	enum cel_kind kind;
-	const struct cel_type *type; /* of documents: what it is read as; NULL = what it looks like */
+	const struct cel_type
+		*type; /* of documents: what it is read as; NULL = what it looks like */
 	union {
 		bool b;
 		int64_t i;
 		uint64_t u;
 		double d;
-		struct str s;          /* STRING, BYTES */
-		int64_t ns;            /* DURATION */
+		struct str s; /* STRING, BYTES */
+		int64_t ns;   /* DURATION */
 		struct {
 			int64_t sec;
 			int32_t nsec;
@@ -116,7 +117,8 @@ const struct cel_env *cel_env_new(struct arena *a, const struct cel_variable *va
 struct cel_program;
 struct cel_issue {
 	struct str text; /* "undeclared reference to 'x' (in container '')" */
-	uint32_t line, column; /* 1-based; column in code points, counted from 0 as cel-go prints it plus 1 */
+	uint32_t line,
+		column; /* 1-based; column in code points, counted from 0 as cel-go prints it plus 1 */
 };
 /* cel_compile: want (NULL = any) is the type the result must have. source is borrowed. 0; -EINVAL (issues, at most 100, and e: as
  * upstream prints them: "ERROR: <input>:1:2: ...\n | source\n | .^", joined by newlines), -E2BIG, -ENOMEM. */
@@ -145,8 +147,9 @@ struct cel_world {
 	int (*authorize)(void *arg, const struct cel_authz *q, bool *allowed, struct str *reason,
 		struct err *e);
 	void *arg;
-	int64_t now_ns;   /* wall time; for certificates and the like; expressions cannot see it */
-	uint64_t *budget; /* cost that is left for all; lowered. NULL = only CEL_COST_PER_CALL counts */
+	int64_t now_ns; /* wall time; for certificates and the like; expressions cannot see it */
+	uint64_t *
+		budget; /* cost that is left for all; lowered. NULL = only CEL_COST_PER_CALL counts */
 };
 /* cel_eval: a (scratch) keeps the result. 0; -EINVAL the evaluation failed (e: "no such key: x", "index out of bounds: 3",
  * "no such overload", ...), -EDQUOT the budget is spent (e: "validation failed due to running out of cost budget, ..."
