@@ -397,6 +397,13 @@ sort_below(struct doc *d, size_t depth)
 }
 
 void
+doc_sort_members(struct doc *d)
+{
+	if (d && d->type == DOC_MAP)
+		sort_members(d);
+}
+
+void
 doc_sort(struct doc *d)
 {
 	sort_below(d, 0);

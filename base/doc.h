@@ -120,6 +120,8 @@ void doc_replace(struct doc *node, const struct doc *with);
 /* doc_sort: the members of d and of all maps below it by name, as Go writes its maps; equal names keep their
  * order. No deeper than DOC_MAX_WALK. */
 void doc_sort(struct doc *d);
+/* doc_sort_members: those of d alone. */
+void doc_sort_members(struct doc *d);
 /* doc_ensure_map: the member as a map, made when absent or null. NULL = arena failed or wrong type. */
 struct doc *doc_ensure_map(struct arena *a, struct doc *map, struct str key);
 struct doc *doc_ensure_list(struct arena *a, struct doc *map, struct str key);

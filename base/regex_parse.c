@@ -309,9 +309,6 @@ parse_class(struct parser *p, struct node **ret)
 	while (p->rest.n == 0 || p->rest.p[0] != ']' || first) {
 		struct str from = p->rest;
 		uint32_t lo = 0, hi = 0;
-		if (p->rest.n > 1 && p->rest.p[0] == '-' && !first && p->rest.p[1] != ']')
-			return fail(p, "invalid character class range",
-				str_sub(p->rest, 0, 1 + (p->rest.n > 1)));
 		first = false;
 		if (p->rest.n && (posix_set(p, s, &bad) || perl_set(p, s))) {
 			if (bad)

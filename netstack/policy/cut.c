@@ -55,8 +55,8 @@ by_port(const void *x, const void *y)
 static bool
 is_last(const struct ip_addr *a)
 {
-	static const uint8_t ones[16] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-		255, 255, 255, 255};
+	static const uint8_t ones[16] = {
+		255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
 	return memcmp(a->b, ones, ip_size(a)) == 0;
 }
 
@@ -159,8 +159,8 @@ stretch(struct walk *w, const struct ip_addr *at, const struct ip_addr *end)
 }
 
 int
-policy_cut(struct arena *a, const struct policy_group *g, int family, struct cut **ret,
-	size_t *ret_n)
+policy_cut(
+	struct arena *a, const struct policy_group *g, int family, struct cut **ret, size_t *ret_n)
 {
 	struct walk w = {.a = a,
 		.rules = ARENA_ARRAY(a, const struct policy_rule *, g->n + 1),

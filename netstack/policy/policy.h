@@ -24,12 +24,13 @@ enum policy_direction { POLICY_IN, POLICY_OUT, POLICY__DIRECTIONS };
 
 /* Peers and ports that are permitted. */
 struct policy_rule {
-	struct ip_addr from, to; /* peers: of one family, both inclusive */
-	uint8_t proto;           /* IPPROTO_*; 0 = all protocols, and the ports do not count */
+	struct ip_addr from, to;     /* peers: of one family, both inclusive */
+	uint8_t proto;               /* IPPROTO_*; 0 = all protocols, and the ports do not count */
 	uint16_t port_from, port_to; /* of the destination, both inclusive */
 };
 struct policy_group {
-	const struct policy_rule *rules; /* in any order; may overlap; none = nothing is permitted */
+	const struct policy_rule
+		*rules; /* in any order; may overlap; none = nothing is permitted */
 	size_t n;
 };
 /* A pod's address that is isolated in one direction, and what is permitted all the same. */

@@ -12,7 +12,7 @@ enum { KEY_MAX = 32 };
 
 /* One element of one set, as the kernel gets it. Ordered by memcmp: set first. */
 struct element {
-	uint8_t set; /* index into policy_sets */
+	uint8_t set;                        /* index into policy_sets */
 	uint8_t from[KEY_MAX], to[KEY_MAX]; /* to: end of a range, or data, or unused */
 };
 struct elements {
@@ -27,7 +27,8 @@ struct family {
 	unsigned regs;
 	enum nft_type type;
 	const char *self;
-	const char *pods[POLICY__DIRECTIONS], *allow[POLICY__DIRECTIONS], *chain[POLICY__DIRECTIONS];
+	const char *pods[POLICY__DIRECTIONS], *allow[POLICY__DIRECTIONS],
+		*chain[POLICY__DIRECTIONS];
 };
 extern const struct family policy_families[2];
 
@@ -55,7 +56,7 @@ struct cut {
 };
 /* policy_cut: the rules of one family as parts that do not overlap (the kernel refuses ranges that do), as few as the
  * order of addresses allows, always the same for the same meaning. arena. 0 or -ENOMEM. */
-int policy_cut(struct arena *a, const struct policy_group *g, int family, struct cut **ret,
-	size_t *ret_n);
+int policy_cut(
+	struct arena *a, const struct policy_group *g, int family, struct cut **ret, size_t *ret_n);
 
 #endif

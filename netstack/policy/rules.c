@@ -131,8 +131,8 @@ rule_self(const char *table, struct nl_batch *b, const struct family *f)
 }
 
 static void
-rule_isolated(const char *table, struct nl_batch *b, const struct family *f,
-	enum policy_direction d)
+rule_isolated(
+	const char *table, struct nl_batch *b, const struct family *f, enum policy_direction d)
 {
 	nft_rule_begin(b, table, forward);
 	x_family(b, f);

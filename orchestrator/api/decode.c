@@ -88,6 +88,23 @@ fail_unrecognized(struct request *r, const char *before, struct str fault)
 	"json: cannot unmarshal %s into Go value of type struct { APIVersion string "              \
 	"\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }"
 
+/* mistyped_gvk: a fault that says kind or apiVersion is no string, as upstream says it, which looks for them first;
+ * STR_NONE: another fault. */
+static struct str
+mistyped_gvk(struct request *r, struct str msg)
+{
+	static const char *const members[] = {"kind", "apiVersion"};
+	ptrdiff_t at = str_find(msg, STR(" into Go struct field "));
+	for (size_t i = 0; at >= 0 && i < ARRAY_LEN(members); i++) {
+		struct str tail = arena_fmt(
+			r->a, "%s.%s of type string", body_type(r)->name, members[i]);
+		if (str_ends(msg, tail) && str_eq(str_sub(msg, (size_t)at + 22, SIZE_MAX), tail))
+			return arena_fmt(r->a, STR_FMT " into Go struct field .%s of type string",
+				STR_ARG(str_sub(msg, 0, (size_t)at)), members[i]);
+	}
+	return STR_NONE;
+}
+
 static enum step
 fail_decode(struct request *r, enum schema_media media, const struct err *e)
 {
@@ -99,6 +116,9 @@ fail_decode(struct request *r, enum schema_media media, const struct err *e)
 	if (media == SCHEMA_JSON && str_find(msg, STR(" (offset ")) >= 0)
 		return fail_unrecognized(r, NO_KIND, json_fault(e));
 	rest = str_trim(r->body);
+	struct str member = media == SCHEMA_JSON ? mistyped_gvk(r, msg) : STR_NONE;
+	if (member.n)
+		return fail_unrecognized(r, NO_KIND, member);
 	if (media == SCHEMA_JSON && rest.n && rest.p[0] == '[')
 		return fail_unrecognized(r, NO_KIND, arena_fmt(r->a, NOT_A_MAP, "array"));
 	return fail_handled(r, e->msg);
@@ -119,6 +139,30 @@ strict_result(struct request *r, const struct schema_strict *st)
 	return STEP_NEXT;
 }
 
+/* A body of a kind that does not exist, in upstream's words. */
+static enum step
+fail_unknown_kind(struct request *r, struct str kind, struct str api_version)
+{
+	struct str group, version;
+	schema_api_version_split(api_version, &group, &version);
+	return request_fail(r, R_BAD_REQUEST,
+		STR_FMT " in version \"" STR_FMT "\" cannot be handled as a " STR_FMT
+			": no kind \"" STR_FMT "\" is registered for version \"" STR_FMT
+			"\" in scheme \"pkg/runtime/scheme.go:111\"",
+		STR_ARG(kind), STR_ARG(version), STR_ARG(body_kind(r)), STR_ARG(kind),
+		STR_ARG(api_version));
+}
+
+static bool
+kind_exists(struct str kind, struct str api_version)
+{
+	struct str group, version;
+	schema_api_version_split(api_version, &group, &version);
+	return schema_type_find(schema_builtin(), group, version, kind) ||
+		schema_type_find(schema_builtin(), STR("meta"), STR("v1"), kind) ||
+		str_ends(kind, STR("List")) || str_ends(kind, STR("Options"));
+}
+
 /* Kind and apiVersion of a body must be those of the URL; absent ones are taken from it. */
 static enum step
 check_gvk(struct request *r, struct doc *d)
@@ -126,6 +170,11 @@ check_gvk(struct request *r, struct doc *d)
 	struct str kind = doc_get_str(d, STR("kind"));
 	struct str version = doc_get_str(d, STR("apiVersion"));
 	struct str want_kind = body_kind(r), want_version = body_version(r);
+	struct str said_kind = kind.n ? kind : want_kind,
+		   said_version = version.n ? version : want_version;
+	bool other = !str_eq(said_kind, want_kind) || !str_eq(said_version, want_version);
+	if (other && !r->res->custom && !kind_exists(said_kind, said_version))
+		return fail_unknown_kind(r, said_kind, said_version);
 	if (kind.n && !str_eq(kind, want_kind))
 		return request_fail(r, R_BAD_REQUEST,
 			"the object provided is unrecognized (must be of type " STR_FMT
@@ -327,6 +376,55 @@ patch_lay(struct request *r, const struct schema_type *t, const struct doc *base
 	return schema_patch_strategic(r->a, t, base, patch, ret, e);
 }
 
+/* order_merged: the members of maps that a merge patch went into, as Go writes the maps it has made of them; others
+ * stay as they were written. */
+static void
+order_merged(struct doc *out, const struct doc *patch)
+{
+	doc_sort_members(out);
+	DOC_EACH (m, patch) {
+		struct doc *below = m->type == DOC_MAP ? doc_get(out, m->key) : NULL;
+		if (below && below->type == DOC_MAP)
+			order_merged(below, m);
+	}
+}
+
+/* order_pointed: the same of the maps on the way of a JSON pointer (RFC 6901), as far as its names need no unescaping. */
+static void
+order_pointed(struct doc *out, struct str pointer)
+{
+	struct doc *d = out;
+	struct str token;
+	str_next(&pointer, '/', &token); /* what stands before the first / */
+	while (d && str_next(&pointer, '/', &token)) {
+		doc_sort_members(d);
+		int64_t i = 0;
+		d = d->type == DOC_MAP ? doc_get(d, token)
+			: d->type == DOC_LIST && str_to_i64(token, &i) == 0 && i >= 0
+			? doc_index(d, (size_t)i)
+			: NULL;
+	}
+}
+
+/* order_patched: what is wrong with what a patch made is told in the order in which upstream has it. */
+static void
+order_patched(struct request *r, struct doc *out, const struct doc *patch)
+{
+	if (r->body_media == MEDIA_PATCH_MERGE) {
+		order_merged(out, patch);
+		return;
+	}
+	if (r->body_media != MEDIA_PATCH_JSON) {
+		doc_sort(out);
+		return;
+	}
+	doc_sort_members(out);
+	DOC_EACH (op, patch) {
+		order_pointed(out, doc_get_str(op, STR("path")));
+		order_pointed(out, doc_get_str(op, STR("from")));
+	}
+}
+
 /* What the patch made, for the error that says it is no object of the kind. */
 static struct str
 patched_text(struct request *r, const struct doc *out)
@@ -385,7 +483,7 @@ stage_patch(struct request *r)
 		return request_fail_err(r, &e);
 	if (out->type != DOC_MAP)
 		return request_fail(r, R_BAD_REQUEST, "the patch does not leave an object");
-	doc_sort(out); /* what is wrong with it is told in this order */
+	order_patched(r, out, patch);
 	struct str text = patched_text(r, out);
 	rc = schema_conform(r->a, t, out, want ? &strict : NULL, &e);
 	if (rc < 0)

@@ -188,6 +188,27 @@ compose(struct request *r)
 	r->obj = whole;
 }
 
+/* registry_key: where upstream keeps the object, which its errors tell. */
+static struct str
+registry_key(struct request *r)
+{
+	static const struct {
+		const char *plural, *path;
+	} odd[] = {{"endpoints", "services/endpoints"}, {"ingresses", "ingress"},
+		{"nodes", "minions"}, {"replicationcontrollers", "controllers"},
+		{"services", "services/specs"},
+		{"customresourcedefinitions", "apiextensions.k8s.io/customresourcedefinitions"},
+		{"apiservices", "apiregistration.k8s.io/apiservices"}};
+	struct str path = r->res->plural;
+	for (size_t i = 0; !r->res->custom && i < ARRAY_LEN(odd); i++)
+		if (str_eq_c(path, odd[i].plural))
+			path = str_c(odd[i].path);
+	if (r->res->custom)
+		path = arena_fmt(r->a, STR_FMT "/" STR_FMT, STR_ARG(r->res->group), STR_ARG(path));
+	return arena_fmt(r->a, "/registry/" STR_FMT "/" STR_FMT "%s" STR_FMT, STR_ARG(path),
+		STR_ARG(r->ns), r->ns.n ? "/" : "", STR_ARG(r->name));
+}
+
 static enum step
 preconditions(struct request *r, const struct doc *meta)
 {
@@ -203,9 +224,11 @@ preconditions(struct request *r, const struct doc *meta)
 		return request_fail_conflict(r, r->name,
 			arena_cstr(r->a,
 				arena_fmt(r->a,
+					"StorageError: invalid object, Code: 4, Key: " STR_FMT
+					", ResourceVersion: 0, AdditionalErrorMsg: "
 					"Precondition failed: UID in precondition: " STR_FMT
 					", UID in object meta: " STR_FMT,
-					STR_ARG(uid), STR_ARG(old_uid))));
+					STR_ARG(registry_key(r)), STR_ARG(uid), STR_ARG(old_uid))));
 	bool given = rv.n && !str_eq(rv, STR("0"));
 	if (!given && (r->res->kind->flags & SCHEMA_KIND_NO_UNCONDITIONAL) &&
 		r->verb == VERB_UPDATE && (!r->sub || str_eq(r->sub->name, STR("status")))) {

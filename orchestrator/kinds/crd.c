@@ -27,10 +27,6 @@ keep_stored(struct request *r, struct doc *obj)
 static void
 crd_create(struct request *r, struct doc *obj)
 {
-	struct doc *status = doc_ensure_map(r->a, obj, S("status"));
-	struct doc *none = status ? doc_list(r->a) : NULL;
-	if (none)
-		doc_set(status, S("conditions"), none);
 	keep_stored(r, obj);
 }
 

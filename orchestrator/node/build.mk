@@ -11,6 +11,7 @@ SRC_orchestrator/node := $(addprefix orchestrator/node/, \
 	facts.c \
 	forward.c \
 	grpc.c \
+	image_gc.c \
 	join.c \
 	local_volumes.c \
 	node.c \
@@ -38,6 +39,7 @@ UNIT_orchestrator/node := $(addprefix tests/unit/orchestrator/node/, \
 	bundles_test.c \
 	ephemeral_test.c \
 	grpc_test.c \
+	image_gc_test.c \
 	join_test.c \
 	local_volumes_test.c \
 	objects_test.c \

@@ -175,6 +175,7 @@ on_joined(struct node *n)
 	register_start(n);
 	join_serving(n);
 	evict_start(n);
+	image_gc_start(n);
 	if (pods_start(n) < 0 || local_volumes_start(n) < 0)
 		log_error("watching pods and volumes: no memory");
 	struct err e = {0};

@@ -89,7 +89,7 @@ struct node {
 	bool registered, start_told, status_busy, status_again;
 	struct buf status_sent;
 	int64_t status_at_ns;
-	struct loop_timer evict_timer;
+	struct loop_timer evict_timer, image_gc_timer;
 	int64_t cond_since_ns[4];
 	signed char cond_is[4]; /* -1 unknown */
 };
@@ -416,6 +416,9 @@ void probes_stop(struct ctr *c);
 /* evict.c */
 void evict_start(struct node *n);
 
+/* image_gc.c */
+void image_gc_start(struct node *n);
+
 /* join.c */
 int join_start(struct node *n, void (*ready)(struct node *n), struct err *e);
 void join_serving(struct node *n);
@@ -441,6 +444,9 @@ int64_t facts_memory_available(void);
 /* register.c */
 void register_start(struct node *n);
 void register_status_later(struct node *n);
+/* node_event: an event of the Node; its text is the format's. */
+void node_event(struct node *n, const char *type, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* serve.c */
 int serve_start(struct node *n, struct str cert_pem, struct str key_pem, struct err *e);
 /* stream.c: from serve.c, authorized. */

@@ -173,9 +173,8 @@ void
 hostports_open(struct pod *p)
 {
 	struct nodenet *net = p->node->nodenet;
-	int rc = net && p->o
-		? nodenet_pod_set(net, str_c(p->uid), p->o, p->ips, p->n_ips)
-		: -EAGAIN;
+	int rc = net && p->o ? nodenet_pod_set(net, str_c(p->uid), p->o, p->ips, p->n_ips)
+			     : -EAGAIN;
 	p->ports_open = rc == 0;
 	if (rc == 0)
 		return;

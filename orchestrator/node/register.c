@@ -255,12 +255,16 @@ node_ref(struct node *n)
 		.uid = str_c(n->uid)};
 }
 
-static void
-node_event(struct node *n, const char *type, const char *reason, const char *text, const char *what)
+void
+node_event(struct node *n, const char *type, const char *reason, const char *fmt, ...)
 {
 	struct event_ref ref = node_ref(n);
-	client_event(n->api, &ref, type, reason, STR("kubelet"), n->name, "Node " STR_FMT " %s%s",
-		STR_ARG(n->name), text, what);
+	char text[500];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	client_event(n->api, &ref, type, reason, STR("kubelet"), n->name, "%s", text);
 }
 
 /* started: told once by each process. */
@@ -309,7 +313,8 @@ status_write(struct loop_work *w)
 		const char *event = node_conds[i].event[n->cond_is[i] != 0];
 		bool news = i != NODE_READY || n->cond_is[i] || was[i] >= 0; /* not yet is none */
 		if (news && was[i] != n->cond_is[i])
-			node_event(n, "Normal", event, "status is now: ", event);
+			node_event(n, "Normal", event, "Node " STR_FMT " status is now: %s",
+				STR_ARG(n->name), event);
 	}
 	bool same = memcmp(was, n->cond_is, sizeof(was)) == 0 &&
 		str_eq(buf_view(&facts), buf_view(&n->status_sent));
@@ -484,8 +489,9 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	started(n);
 	if (o->status.node_info.boot_id.n &&
 		!str_eq_c(o->status.node_info.boot_id, n->facts.boot_id))
-		node_event(
-			n, "Warning", "Rebooted", "has been rebooted, boot id: ", n->facts.boot_id);
+		node_event(n, "Warning", "Rebooted",
+			"Node " STR_FMT " has been rebooted, boot id: %s", STR_ARG(n->name),
+			n->facts.boot_id);
 	register_status_later(n);
 	if (!loop_timer_is_set(&n->beat))
 		loop_timer_after(n->loop, &n->beat, 0);

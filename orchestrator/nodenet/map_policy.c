@@ -20,7 +20,7 @@ struct chooser {
 	const struct networking_v1_network_policy *p;
 	struct selector pods;
 	bool in[POLICY__DIRECTIONS]; /* has this direction */
-	bool named_in; /* has ports by name for what comes in */
+	bool named_in;               /* has ports by name for what comes in */
 };
 /* Addresses of one family a rule speaks of, and the pod they are of. */
 struct range {
@@ -247,8 +247,8 @@ named_put(struct mapping *m, const struct ranges *r, const struct map_pod *of, s
 
 /* named_out_put: of each pod among the peers its own port of that name; of all pods when all are peers. */
 static int
-named_out_put(struct mapping *m, const struct ranges *r, bool everybody, struct str name,
-	uint8_t proto)
+named_out_put(
+	struct mapping *m, const struct ranges *r, bool everybody, struct str name, uint8_t proto)
 {
 	struct ranges all = {0};
 	int rc = 0;
@@ -257,7 +257,8 @@ named_out_put(struct mapping *m, const struct ranges *r, bool everybody, struct 
 	const struct ranges *from = everybody ? &all : r;
 	for (size_t i = 0; rc == 0 && i < from->n; i++)
 		if (from->v[i].pod)
-			rc = named_put(m, &(struct ranges){&from->v[i], 1}, from->v[i].pod, name, proto);
+			rc = named_put(
+				m, &(struct ranges){&from->v[i], 1}, from->v[i].pod, name, proto);
 	return rc;
 }
 

@@ -40,7 +40,6 @@ struct map_policy_input {
 	size_t n_namespaces;
 };
 /* map_policies: arena, borrows the input. 0 or -ENOMEM. What is malformed permits nothing. */
-int map_policies(
-	struct arena *a, const struct map_policy_input *in, struct policy_state *ret);
+int map_policies(struct arena *a, const struct map_policy_input *in, struct policy_state *ret);
 
 #endif

@@ -112,15 +112,16 @@ on_policy(void *arg, const struct informer_obj *old, const struct informer_obj *
 /* ---- views ---- */
 
 static int
-port_put(struct arena *a, const struct core_v1_container_port *p, struct map_pod_port **v, size_t *n)
+port_put(
+	struct arena *a, const struct core_v1_container_port *p, struct map_pod_port **v, size_t *n)
 {
 	if (p->container_port < 1 || p->container_port > UINT16_MAX)
 		return 0;
 	struct map_pod_port *slot = ARENA_PUSH(a, *v, *n);
 	if (!slot)
 		return -ENOMEM;
-	*slot = (struct map_pod_port){arena_str(a, p->name), map_proto(p->protocol),
-		(uint16_t)p->container_port};
+	*slot = (struct map_pod_port){
+		arena_str(a, p->name), map_proto(p->protocol), (uint16_t)p->container_port};
 	return 0;
 }
 
@@ -129,8 +130,8 @@ port_put(struct arena *a, const struct core_v1_container_port *p, struct map_pod
 #define PORTS_OF(a, spec, v, n)                                                                    \
 	do {                                                                                       \
 		for (size_t i_ = 0; i_ < (spec)->n_init_containers; i_++)                          \
-			for (size_t k_ = 0;                                                        \
-				str_eq((spec)->init_containers[i_].restart_policy, STR("Always")) && \
+			for (size_t k_ = 0; str_eq((spec)->init_containers[i_].restart_policy,     \
+						    STR("Always")) &&                              \
 				k_ < (spec)->init_containers[i_].n_ports;                          \
 				k_++)                                                              \
 				port_put(a, &(spec)->init_containers[i_].ports[k_], v, n);         \
@@ -348,8 +349,8 @@ local_new(const struct core_v1_pod *pod, const struct ip_addr *ips, size_t n_ips
 	size_t n = 0;
 	if (l) {
 		*l = (struct local_pod){.a = a,
-			.key = arena_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(m->namespace),
-				STR_ARG(m->name)),
+			.key = arena_fmt(
+				a, STR_FMT "/" STR_FMT, STR_ARG(m->namespace), STR_ARG(m->name)),
 			.view = {.ns = arena_str(a, m->namespace),
 				.labels = pairs_copy(a, m->labels, m->n_labels),
 				.n_labels = m->n_labels,

@@ -14,12 +14,14 @@ check_selected(const struct schema_spot *s, const struct doc *spec, const char *
 	const struct doc *labels = get(get(get(spec, "template"), "metadata"), "labels");
 	struct selector parsed;
 
+	if (sel && sel->type != DOC_MAP)
+		sel = NULL; /* as if it were absent: selects nothing */
 	if (sel && doc_is_empty(get(sel, "matchLabels")) &&
 		doc_is_empty(get(sel, "matchExpressions")))
 		INVALID_DOC(sel, empty, "selector");
-	else if (sel && selector_from_doc(s->errs->a, sel, &parsed) == 0 &&
+	else if (selector_from_doc(s->errs->a, sel, &parsed) == 0 &&
 		!selector_match_doc(&parsed, labels))
-		INVALID_DOC(labels ? labels : doc_map(s->errs->a),
+		INVALID_DOC(labels ? labels : doc_null(s->errs->a),
 			"`selector` does not match template `labels`", "template.metadata.labels");
 }
 
@@ -180,6 +182,26 @@ forgive_names(const struct schema_spot *s, const struct doc *d)
 	}
 }
 
+/* check_claim_names: each claim template becomes a volume of its name. */
+static void
+check_claim_names(const struct schema_spot *s, const struct doc *d)
+{
+	size_t i = 0;
+
+	DOC_EACH (c, get(d, "volumeClaimTemplates")) {
+		struct str name = text(get(c, "metadata"), "name");
+
+		if (!name.n) {
+			REQUIRED(NULL, "template.spec.volumes[%zu].persistentVolumeClaim.claimName",
+				i);
+			REQUIRED(NULL, "template.spec.volumes[%zu].name", i);
+		} else {
+			FORMAT(FORMAT_DNS_LABEL, name, "template.spec.volumes[%zu].name", i);
+		}
+		i++;
+	}
+}
+
 CHECK(apps_v1_stateful_set_spec)
 {
 	static const char *const policies[] = {"OrderedReady", "Parallel", NULL};
@@ -202,6 +224,7 @@ CHECK(apps_v1_stateful_set_spec)
 		INVALID_DOC(gone, "cannot be 0", "updateStrategy.rollingUpdate.maxUnavailable");
 	forgive_names(s, d);
 	check_selected(s, d, "empty selector is invalid for statefulset");
+	check_claim_names(s, d);
 	check_pod_template(s, d, "StatefulSet");
 	if (text(d, "serviceName").n && old == NULL)
 		FORMAT(FORMAT_DNS_LABEL, text(d, "serviceName"), "serviceName");

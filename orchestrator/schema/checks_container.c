@@ -106,12 +106,31 @@ check_key_ref(const struct schema_spot *s, const struct doc *ref, const char *at
 {
 	struct str key = text(ref, "key"), name = text(ref, "name");
 
-	if (name.n)
-		FORMAT(FORMAT_DNS_SUBDOMAIN, name, "%s.name", at);
+	FORMAT(FORMAT_DNS_SUBDOMAIN, name, "%s.name", at);
 	if (key.n)
 		FORMAT(FORMAT_CONFIG_KEY, key, "%s.key", at);
 	else
 		REQUIRED(NULL, "%s.key", at);
+}
+
+static void
+check_file_key(const struct schema_spot *s, const struct doc *ref, const char *at)
+{
+	struct str key = text(ref, "key"), volume = text(ref, "volumeName"),
+		   path = text(ref, "path");
+
+	if (key.n)
+		FORMAT(FORMAT_ENV_NAME, key, "%s.key", at);
+	else
+		REQUIRED(NULL, "%s.key", at);
+	if (volume.n)
+		FORMAT(FORMAT_DNS_LABEL, volume, "%s.volumeName", at);
+	else
+		REQUIRED(NULL, "%s.volumeName", at);
+	if (path.n)
+		check_no_dots(s, path, arena_fmt(s->errs->a, "%s.path", at).p);
+	else
+		REQUIRED(NULL, "%s.path", at);
 }
 
 /* A variable: schema_check_core_v1_env_var. */
@@ -136,6 +155,8 @@ CHECK(core_v1_env_var)
 		check_key_ref(s, get(from, "configMapKeyRef"), "valueFrom.configMapKeyRef");
 	if (get(from, "secretKeyRef"))
 		check_key_ref(s, get(from, "secretKeyRef"), "valueFrom.secretKeyRef");
+	if (get(from, "fileKeyRef"))
+		check_file_key(s, get(from, "fileKeyRef"), "valueFrom.fileKeyRef");
 	if (n == 0)
 		INVALID_DOC(empty,
 			"must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, "
@@ -160,6 +181,15 @@ check_env_from(const struct schema_spot *s, const struct doc *c)
 
 		if (text(e, "prefix").n)
 			FORMAT(FORMAT_ENV_NAME, text(e, "prefix"), "envFrom[%zu].prefix", i);
+		for (const char *const *from = sources; *from; from++) {
+			const struct doc *ref = get(e, *from);
+
+			if (ref && !text(ref, "name").n)
+				REQUIRED(NULL, "envFrom[%zu].%s.name", i, *from);
+			else if (ref)
+				FORMAT(FORMAT_DNS_SUBDOMAIN, text(ref, "name"),
+					"envFrom[%zu].%s.name", i, *from);
+		}
 		if (n == 0)
 			INVALID_DOC(empty, "must specify one of: `configMapRef` or `secretRef`",
 				"envFrom");
@@ -515,17 +545,22 @@ check_resize(const struct schema_spot *s, const struct doc *c, const struct in_p
 }
 
 static void
-check_restart(const struct schema_spot *s, const struct doc *c)
+check_restart(const struct schema_spot *s, const struct doc *c, const struct in_pod *in)
 {
 	static const char *const actions[] = {"Restart", "RestartAllContainers", NULL};
 	static const char *const operators[] = {"In", "NotIn", NULL};
 	const struct doc *rules = get(c, "restartPolicyRules");
 	size_t i = 0;
 
-	if (doc_is_empty(rules))
+	if (doc_is_empty(rules) || in->ephemeral)
 		return;
-	if (get(c, "restartPolicy") == NULL)
+	if (get(c, "restartPolicy") == NULL) {
 		REQUIRED("must specify restartPolicy when restart rules are used", "restartPolicy");
+		if (in->init)
+			return;
+	}
+	if (doc_len(rules) > 20)
+		schema_err_too_many(s->errs, AT("restartPolicyRules"), doc_len(rules), 20);
 	DOC_EACH (r, rules) {
 		const struct doc *codes = get(r, "exitCodes");
 
@@ -575,7 +610,7 @@ check_container(const struct schema_spot *s, const struct doc *c, const struct i
 	check_devices(s, c, in);
 	check_requirements(s, get(c, "resources"), "resources", &in->claims);
 	check_resize(s, c, in);
-	check_restart(s, c);
+	check_restart(s, c, in);
 	check_probes(s, c, in);
 	check_rights(s, c, in);
 }

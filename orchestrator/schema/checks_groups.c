@@ -442,9 +442,10 @@ CHECK(storage_v1_volume_attachment_spec)
 		REQUIRED(NULL, "attacher");
 	if (!inlined && name == NULL)
 		REQUIRED(one, "source");
-	else if (inlined && name)
+	else if (inlined && name) {
+		schema_errors_drop(s->errs, AT("source.inlineVolumeSpec"));
 		FORBIDDEN(one, "source");
-	else if (name && doc_as_str(name).n == 0)
+	} else if (name && doc_as_str(name).n == 0)
 		REQUIRED("must specify non empty persistentVolumeName",
 			"source.persistentVolumeName");
 	FORMAT(FORMAT_DNS_SUBDOMAIN, text(d, "nodeName"), "nodeName");

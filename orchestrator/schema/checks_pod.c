@@ -94,6 +94,38 @@ check_containers(const struct schema_spot *s, const struct doc *spec)
 	check_host_ports(s, spec);
 }
 
+/* check_file_keys: variables that are read of a file name an emptyDir of the pod. */
+static void
+check_file_keys(const struct schema_spot *s, const struct doc *spec)
+{
+	struct names volumes = names_of(s->errs->a, get(spec, "volumes"), "name");
+
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		size_t i = 0;
+
+		DOC_EACH (c, get(spec, lists[l])) {
+			size_t k = 0;
+
+			DOC_EACH (v, get(c, "env")) {
+				const struct doc *ref = get(get(v, "valueFrom"), "fileKeyRef");
+				struct str name = text(ref, "volumeName");
+				const struct doc *volume = names_find(&volumes, name);
+
+				if (ref && !volume)
+					NOT_FOUND(name,
+						"%s[%zu].env[%zu].valueFrom.fileKeyRef.volumeName",
+						lists[l], i, k);
+				else if (ref && !get(volume, "emptyDir"))
+					INVALID(name, "referenced volume must be of type emptyDir",
+						"%s[%zu].env[%zu].valueFrom.fileKeyRef.volumeName",
+						lists[l], i, k);
+				k++;
+			}
+			i++;
+		}
+	}
+}
+
 /* ---- resources of the pod as a whole ---- */
 
 #define RESOURCES_MAX 64 /* more than there are names for: the names are faults already */
@@ -513,6 +545,7 @@ static const char text_positive[] = "must be greater than zero";
 
 CHECK(core_v1_topology_spread_constraint)
 {
+	static const char *const whens[] = {"DoNotSchedule", "ScheduleAnyway", NULL};
 	const struct doc *domains = get(d, "minDomains");
 
 	(void)old;
@@ -520,6 +553,8 @@ CHECK(core_v1_topology_spread_constraint)
 		INVALID_INT(number(d, "maxSkew"), text_positive, "maxSkew");
 	if (!text(d, "topologyKey").n)
 		REQUIRED("can not be empty", "topologyKey");
+	if (!text(d, "whenUnsatisfiable").n)
+		UNSUPPORTED(STR(""), whens, "whenUnsatisfiable");
 	if (domains && doc_as_int(domains, 1) <= 0)
 		INVALID_DOC(domains, text_positive, "minDomains");
 	if (domains && is(d, "whenUnsatisfiable", "ScheduleAnyway"))
@@ -584,4 +619,5 @@ CHECK(core_v1_pod_spec)
 				"resourceClaims[%zu]", i);
 		i++;
 	}
+	check_file_keys(s, d);
 }

@@ -32,19 +32,31 @@ static const char *const cluster_sources[] = {"hostPath", "gcePersistentDisk",
 	"cinder", "fc", "flexVolume", "azureFile", "vsphereVolume", "photonPersistentDisk",
 	"portworxVolume", "azureDisk", "scaleIO", "local", "storageos", "csi", NULL};
 
-static void
+/* check_one_source: the first one counts, and is returned; of others nothing is said but that they are too many. */
+static const char *
 check_one_source(const struct schema_spot *s, const struct doc *d, const char *const *sources)
 {
-	size_t n = 0;
+	bool cluster = sources == cluster_sources;
+	const char *first = NULL;
 
 	for (; *sources; sources++) {
-		if (get(d, *sources) == NULL || n++ == 0)
+		bool flex = cluster && str_eq_c(str_c(*sources), "flexVolume");
+
+		if (get(d, *sources) == NULL)
 			continue;
-		schema_errors_drop(s->errs, AT("%s", *sources)); /* the first one counts */
-		FORBIDDEN("may not specify more than 1 volume type", "%s", *sources);
+		if (!first) {
+			first = *sources;
+		} else if (!flex) { /* which is looked at in any case */
+			bool ceph = cluster && str_eq_c(str_c(*sources), "cephfs");
+
+			schema_errors_drop(s->errs, AT("%s", *sources));
+			FORBIDDEN("may not specify more than 1 volume type", "%s",
+				ceph ? "cephFS" : *sources);
+		}
 	}
-	if (n == 0)
+	if (!first)
 		REQUIRED("must specify a volume type", "%s", "");
+	return first;
 }
 
 static void
@@ -146,10 +158,14 @@ check_projected(const struct schema_spot *s, const struct doc *projected)
 				 *certificate = get(p, "podCertificate");
 		int64_t seconds = number(token, "expirationSeconds");
 
-		for (const char *const *k = named; *k; k++)
+		for (const char *const *k = named; *k; k++) {
+			struct str name = text(get(p, *k), "name");
+
+			if (get(p, *k) && !name.n)
+				REQUIRED(NULL, "%s.%s.name", at, *k);
 			DOC_EACH (item, get(get(p, *k), "items"))
-				take_path(s, &seen, text(item, "path"), text(get(p, *k), "name"),
-					item);
+				take_path(s, &seen, text(item, "path"), name, item);
+		}
 		DOC_EACH (f, get(get(p, "downwardAPI"), "items")) {
 			check_file(s, f, arena_fmt(s->errs->a, "%s.downwardAPI", at).p);
 			take_path(s, &seen, text(f, "path"), STR_NONE, f);
@@ -184,20 +200,26 @@ CHECK(core_v1_volume)
 {
 	static const char *const modes[] = {
 		"secret", "configMap", "downwardAPI", "projected", NULL};
-	const struct doc *host = get(d, "hostPath"), *nfs = get(d, "nfs"), *csi = get(d, "csi");
+	const struct doc *host = get(d, "hostPath"), *csi = get(d, "csi");
+	const struct doc *secret = get(csi, "nodePublishSecretRef");
 	struct quantity q = {0};
 	struct str size = text(get(d, "emptyDir"), "sizeLimit");
 
 	(void)old;
 	check_no_dots(s, text(host, "path"), "hostPath.path");
-	if (text(nfs, "path").n && text(nfs, "path").p[0] != '/')
-		INVALID(text(nfs, "path"), "must be an absolute path", "nfs.path");
+	check_relative(s, text(get(d, "gitRepo"), "directory"), "gitRepo.directory");
 	if (size.n && quantity_parse(size, &q) == 0 && q.nano < 0)
 		FORBIDDEN(
 			"SizeLimit field must be a valid resource quantity", "emptyDir.sizeLimit");
 	if (text(csi, "driver").n)
 		FORMAT(FORMAT_DNS_SUBDOMAIN, lower_text(s->errs->a, text(csi, "driver")),
 			"csi.driver");
+	if (secret && !text(secret, "name").n)
+		REQUIRED(NULL, "csi.nodePublishSecretRef.name");
+	else if (secret)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, text(secret, "name"), "csi.name");
+	if (get(d, "configMap") && !text(get(d, "configMap"), "name").n)
+		REQUIRED(NULL, "configMap.name");
 	for (const char *const *m = modes; *m; m++) {
 		const struct doc *mode = get(get(d, *m), "defaultMode");
 
@@ -208,6 +230,10 @@ CHECK(core_v1_volume)
 		check_file(s, f, "downwardAPI");
 	check_projected(s, get(d, "projected"));
 	check_one_source(s, d, pod_sources);
+	if (!text(d, "name").n)
+		REQUIRED(NULL, "name");
+	else
+		FORMAT(FORMAT_DNS_LABEL, text(d, "name"), "name");
 }
 
 /* ---- claims ---- */
@@ -329,11 +355,33 @@ by_key(struct arena *a, const struct doc *map)
 	return sorted;
 }
 
+static void
+check_csi_secrets(const struct schema_spot *s, const struct doc *csi)
+{
+	static const char *const refs[] = {"controllerPublishSecretRef",
+		"controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef", NULL};
+
+	for (const char *const *r = refs; *r; r++) {
+		struct str name = text(get(csi, *r), "name"), ns = text(get(csi, *r), "namespace");
+
+		if (!get(csi, *r))
+			continue;
+		if (name.n)
+			FORMAT(FORMAT_DNS_SUBDOMAIN, name, "csi.%s.name", *r);
+		else
+			REQUIRED(NULL, "csi.%s.name", *r);
+		if (ns.n)
+			FORMAT(FORMAT_DNS_LABEL, ns, "csi.%s.namespace", *r);
+		else
+			REQUIRED(NULL, "csi.%s.namespace", *r);
+	}
+}
+
 CHECK(core_v1_persistent_volume_spec)
 {
 	static const char *const only[] = {"storage", NULL};
 	const struct doc *capacity = get(d, "capacity"), *csi = get(d, "csi");
-	const struct doc *local = get(d, "local"), *nfs = get(d, "nfs");
+	const struct doc *local = get(d, "local");
 	const struct doc *class = get(d, "volumeAttributesClassName");
 	const struct doc *affinity = get(d, "nodeAffinity");
 	struct quantity q = {0};
@@ -351,13 +399,18 @@ CHECK(core_v1_persistent_volume_spec)
 		if (quantity_parse(doc_as_str(c), &q) == 0 && q.nano <= 0)
 			INVALID_DOC(c, "must be greater than zero", "capacity[" STR_FMT "]",
 				STR_ARG(c->key));
-	check_one_source(s, d, cluster_sources);
+	const char *first = check_one_source(s, d, cluster_sources);
+	if (!first || !str_eq_c(str_c(first), "csi"))
+		csi = NULL;
+	if (!first || !str_eq_c(str_c(first), "local"))
+		local = NULL;
 	if (affinity && get(affinity, "required") == NULL)
 		REQUIRED("must specify required node constraints", "nodeAffinity.required");
 	if (csi) {
 		check_driver(s, text(csi, "driver"), "csi.driver");
 		if (!text(csi, "volumeHandle").n)
 			REQUIRED(NULL, "csi.volumeHandle");
+		check_csi_secrets(s, csi);
 	}
 	if (local && !text(local, "path").n)
 		REQUIRED(NULL, "local.path");
@@ -365,8 +418,6 @@ CHECK(core_v1_persistent_volume_spec)
 	check_no_dots(s, text(get(d, "hostPath"), "path"), "hostPath.path");
 	if (local && get(affinity, "required") == NULL)
 		REQUIRED("Local volume requires node affinity", "nodeAffinity");
-	if (text(nfs, "path").n && text(nfs, "path").p[0] != '/')
-		INVALID(text(nfs, "path"), "must be an absolute path", "nfs.path");
 	if (is(d, "persistentVolumeReclaimPolicy", "Recycle") &&
 		is_root(text(get(d, "hostPath"), "path")))
 		FORBIDDEN("may not be 'recycle' for a hostPath mount of '/'",
@@ -377,7 +428,7 @@ CHECK(core_v1_persistent_volume_spec)
 		REQUIRED("an empty string is disallowed", "volumeAttributesClassName");
 	else if (class)
 		FORMAT(FORMAT_DNS_SUBDOMAIN, doc_as_str(class), "volumeAttributesClassName");
-	if (class && csi == NULL)
+	if (class && get(d, "csi") == NULL)
 		REQUIRED("has to be specified when using volumeAttributesClassName", "csi");
 }
 

@@ -57,6 +57,22 @@ match_token_volume(struct str s, struct buf *b, const struct normal *n0)
 	return n;
 }
 
+/* A revision within a text that quotes an object. */
+static size_t
+match_revision(struct str s, struct buf *b, const struct normal *n0)
+{
+	struct str before = STR("resourceVersion\\\":\\\"");
+	(void)n0;
+	size_t n = before.n;
+	if (!str_starts(s, before))
+		return 0;
+	while (n < s.n && is_digit(s.p[n]))
+		n++;
+	buf_str(b, before);
+	buf_cstr(b, "<rv>");
+	return n;
+}
+
 static size_t
 match_time(struct str s, struct buf *b, const struct normal *n0)
 {
@@ -177,8 +193,8 @@ match_named(struct str s, struct buf *b, const struct normal *n0)
 }
 
 static size_t (*const patterns[])(struct str s, struct buf *b, const struct normal *n0) = {
-	match_generated, match_token_volume, match_uid, match_time, match_service_ip,
-	match_authority, match_token, match_named};
+	match_generated, match_token_volume, match_uid, match_revision, match_time,
+	match_service_ip, match_authority, match_token, match_named};
 
 struct str
 normal_text(struct arena *a, const struct normal *n0, struct str s)

@@ -27,7 +27,8 @@ rules_permit(const struct policy_group *g, struct ip_addr a, uint8_t proto, uint
 		const struct policy_rule *r = &g->rules[i];
 		if (r->from.family == a.family && addr_cmp(&r->from, &a) <= 0 &&
 			addr_cmp(&a, &r->to) <= 0 &&
-			(!r->proto || (r->proto == proto && r->port_from <= port && port <= r->port_to)))
+			(!r->proto ||
+				(r->proto == proto && r->port_from <= port && port <= r->port_to)))
 			return true;
 	}
 	return false;
@@ -73,8 +74,9 @@ TEST(parts_say_what_the_rules_say_and_never_overlap)
 
 TEST(neighbours_with_the_same_ports_are_one_part)
 {
-	struct policy_rule rules[] = {rule(4, 4, IPPROTO_TCP, 80, 80), rule(2, 2, IPPROTO_TCP, 80, 80),
-		rule(3, 3, IPPROTO_TCP, 80, 80), rule(3, 3, IPPROTO_TCP, 80, 80)};
+	struct policy_rule rules[] = {rule(4, 4, IPPROTO_TCP, 80, 80),
+		rule(2, 2, IPPROTO_TCP, 80, 80), rule(3, 3, IPPROTO_TCP, 80, 80),
+		rule(3, 3, IPPROTO_TCP, 80, 80)};
 	struct arena *a = arena_new(0);
 	struct cut *c = NULL;
 	size_t n = 0;
@@ -105,7 +107,8 @@ TEST(everything_is_one_part_to_the_end_of_each_family)
 
 TEST(what_makes_no_sense_permits_nothing)
 {
-	struct policy_rule rules[] = {rule(9, 1, 0, 0, 0), rule(1, 9, IPPROTO_TCP, 90, 80), {.proto = 0}};
+	struct policy_rule rules[] = {
+		rule(9, 1, 0, 0, 0), rule(1, 9, IPPROTO_TCP, 90, 80), {.proto = 0}};
 	struct arena *a = arena_new(0);
 	struct cut *c = NULL;
 	size_t n = 7;
@@ -113,4 +116,3 @@ TEST(what_makes_no_sense_permits_nothing)
 	CHECK_INT(n, 0);
 	arena_free(a);
 }
-

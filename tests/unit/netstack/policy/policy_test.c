@@ -222,4 +222,3 @@ TEST(groups_of_equal_content_share_their_elements)
 	policy_close(p);
 	world_down();
 }
-

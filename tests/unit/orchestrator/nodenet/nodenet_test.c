@@ -32,13 +32,14 @@ static unsigned ready;
 		    "\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":8080}]," \
 		    "\"endpoints\":[" ips "]}"
 #define POD_OF(name, ip, app, rv)                                                                  \
-	"{" META(name, "shop", rv) ",\"labels\":{\"app\":\"" app                                    \
-				   "\"}},\"spec\":{\"containers\":[{\"name\":\"c\"}]},"             \
+	"{" META(name, "shop", rv) ",\"labels\":{\"app\":\"" app                                   \
+				   "\"}},\"spec\":{\"containers\":[{\"name\":\"c\"}]},"            \
 				   "\"status\":{\"podIPs\":[{\"ip\":\"" ip "\"}]}}"
 #define POLICY_OF(app, rv)                                                                         \
-	"{" META("lock", "shop", rv) "},\"spec\":{\"podSelector\":{},\"policyTypes\":[\"Ingress\"],"  \
-				     "\"ingress\":[{\"from\":[{\"podSelector\":{\"matchLabels\":{"     \
-				     "\"app\":\"" app "\"}}}]}]}}"
+	"{" META("lock", "shop",                                                                   \
+		rv) "},\"spec\":{\"podSelector\":{},\"policyTypes\":[\"Ingress\"],"                \
+		    "\"ingress\":[{\"from\":[{\"podSelector\":{\"matchLabels\":{"                  \
+		    "\"app\":\"" app "\"}}}]}]}}"
 #define EP(ip) "{\"addresses\":[\"" ip "\"],\"conditions\":{\"ready\":true},\"nodeName\":\"n1\"}"
 
 static void
@@ -114,7 +115,8 @@ world_up(void)
 		NODE_OF("n1", "10.77.0.11", "10.244.1.0/24", "4") "," NODE_OF(
 			"n2", "10.77.0.12", "10.244.2.0/24", "5"));
 	fake_set(&api, 3, "networkpolicies", "");
-	fake_set(&api, 4, "namespaces", "{\"metadata\":{\"name\":\"shop\",\"resourceVersion\":\"6\"}}");
+	fake_set(&api, 4, "namespaces",
+		"{\"metadata\":{\"name\":\"shop\",\"resourceVersion\":\"6\"}}");
 	fake_set(&api, 5, "pods", POD_OF("peer", "10.244.2.9", "web", "7"));
 	if (podnet_open(loop, NULL, NULL, &pn, &e) < 0)
 		TEST_FAIL_("%s", e.msg);

@@ -421,7 +421,8 @@ TEST(rules_of_the_kind_files_give_causes)
 		"alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. "
 		"'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*"
 		"[a-z0-9])?)*'), spec.replicas: Invalid value: -1: must be greater than or equal to 0, "
-		"spec.selector: Required value, spec.template.spec.containers: Required value]");
+		"spec.selector: Required value, spec.template.spec.containers: Required value, "
+		"spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`]");
 	CHECK_STR(
 		causes(kind("", "Pod"),
 			"{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\",\"labels\":{\"a b\":\"c\"}},\"spec\":"
@@ -515,4 +516,36 @@ TEST(custom_kinds_stand_beside_the_built_in_ones)
 	CHECK(str_find(buf_view(&b), STR("\"gadgets\"")) > 0);
 	buf_clear(&b);
 	CHECK_INT(schema_openapi_v3(s, STR("apis/example.com/v1"), &b), 0);
+}
+
+TEST(a_volume_is_told_before_its_name_and_each_source_says_what_it_lacks)
+{
+#define WITH_VOLUME(v)                                                                                  \
+	"{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"containers\":[{\"name\":\"c\"," \
+	"\"image\":\"i\"}],\"volumes\":[" v "]}}"
+	CHECK_STR(causes(kind("", "Pod"), WITH_VOLUME("{\"iscsi\":{\"iqn\":\"x\",\"lun\":300}}"),
+			  NULL),
+		"[spec.volumes[0].iscsi.targetPortal: Required value, spec.volumes[0].iscsi.iqn: Invalid value: "
+		"\"x\": must be valid format starting with iqn, eui, or naa, spec.volumes[0].iscsi.lun: Invalid "
+		"value: 300: must be between 0 and 255, inclusive, spec.volumes[0].name: Required value]");
+	CHECK_STR(causes(kind("", "Pod"),
+			  WITH_VOLUME("{\"name\":\"v\",\"iscsi\":{\"targetPortal\":\"p\",\"iqn\":"
+				      "\"iqn.2026-01.com.example:disk\",\"lun\":0}}"),
+			  NULL),
+		"");
+	CHECK_STR(causes(kind("", "Pod"), WITH_VOLUME("{\"name\":\"v\",\"emptyDir\":{},\"fc\":{}}"),
+			  NULL),
+		"spec.volumes[0].fc: Forbidden: may not specify more than 1 volume type");
+	CHECK_STR(causes(kind("", "Pod"),
+			  WITH_VOLUME("{\"name\":\"v\",\"nfs\":{\"server\":\"s\"}}"), NULL),
+		"[spec.volumes[0].nfs.path: Required value, spec.volumes[0].nfs.path: Invalid value: \"\": must be "
+		"an absolute path]");
+	CHECK_STR(
+		causes(kind("", "Pod"),
+			WITH_VOLUME(
+				"{\"name\":\"v\",\"quobyte\":{\"registry\":\"a:1,b\",\"volume\":\"x\"}}"),
+			NULL),
+		"spec.volumes[0].quobyte.registry: Invalid value: \"a:1,b\": must be a host:port pair or multiple "
+		"pairs separated by commas");
+#undef WITH_VOLUME
 }
