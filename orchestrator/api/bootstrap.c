@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * bootstrap: the objects every cluster has, made at the first start and completed at each later one:
- * namespaces, RBAC defaults, priority classes, the service `kubernetes` with its endpoints. They go
+ * namespaces, RBAC defaults, priority classes, the service `kubernetes` with its endpoints, APIServices. They go
  * through the pipeline like any other write, by a direct client in system:masters.
  *
  * Order: namespaces first, all others together behind them (one group commit), then the workers start. Where the
@@ -10,7 +10,7 @@
  * Invariant: what is there and complete is not written again.
  * Source: k8s.io/kubernetes pkg/controlplane (system namespaces, kubernetes service),
  * pkg/apis/scheduling (system priority classes). */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/apiservice_control.h"
 #include "orchestrator/api/crd_control.h"
 
 #include "base/ip.h"
@@ -341,6 +341,20 @@ bootstrap_token(struct bootstrap *b)
 /* ---- running --------------------------------------------------------------------------------------- */
 
 static void
+local_apiservice(void *arg, struct doc *obj)
+{
+	job_add(arg, APISERVICE_GROUP, "apiservices", STR(""), obj, apiservice_local_merge);
+}
+
+static void
+aggregation(struct bootstrap *b)
+{
+	apiservice_local_each(b->s, b->a, local_apiservice, b);
+	job_add(b, "", "configmaps", STR("kube-system"), front_proxy_config(b->s, b->a),
+		front_proxy_config_merge);
+}
+
+static void
 run_jobs(struct bootstrap *b)
 {
 	struct job *j = b->jobs;
@@ -370,6 +384,20 @@ crd_control_start(struct api_server *s)
 	return rc < 0 ? rc : crd_control_new(s->crd_client, s->start_loop, &s->crd_control);
 }
 
+static int
+apiservices_start(struct api_server *s)
+{
+	struct str groups[] = {STR("system:masters")};
+	struct api_identity id = {.user = STR("system:apiserver"),
+		.groups = groups,
+		.n_groups = 1,
+		.user_agent = STR("kube-apiserver")};
+	int rc = api_client_new(s, s->start_loop, &id, &s->apiservice_client);
+	return rc < 0 ? rc
+		      : apiservice_control_new(
+				s, s->apiservice_client, s->start_loop, &s->apiservice_control);
+}
+
 static void
 serve(struct bootstrap *b)
 {
@@ -396,6 +424,7 @@ bootstrap_next(struct bootstrap *b)
 		kubernetes_service(b);
 		service_cidr(b, false);
 		bootstrap_token(b);
+		aggregation(b);
 		run_jobs(b);
 	} else if (b->phase == 3) {
 		service_cidr(b, true);
@@ -405,6 +434,8 @@ bootstrap_next(struct bootstrap *b)
 			log_error("cluster role aggregation does not start: out of memory");
 		if (crd_control_start(s) < 0)
 			log_error("custom resource definitions are not kept: out of memory");
+		if (apiservices_start(s) < 0)
+			log_error("APIServices are not kept: out of memory");
 		serve(b);
 		client_free(b->client);
 		arena_free(b->a);
@@ -458,6 +489,10 @@ bootstrap_stop(struct api_server *s)
 	client_free(s->crd_client);
 	s->crd_control = NULL;
 	s->crd_client = NULL;
+	apiservice_control_free(s->apiservice_control);
+	client_free(s->apiservice_client);
+	s->apiservice_control = NULL;
+	s->apiservice_client = NULL;
 	if (!b)
 		return;
 	loop_defer_cancel(&b->work);

@@ -10,7 +10,7 @@
 /* One row a kind, each in its file. */
 extern const struct kind_ops pod_ops, service_ops, namespace_ops, secret_ops, claim_ops, volume_ops,
 	endpointslice_ops, daemonset_ops, deployment_ops, job_ops, csr_ops, crd_ops,
-	mutating_webhooks_ops, validating_webhooks_ops;
+	mutating_webhooks_ops, validating_webhooks_ops, apiservice_ops;
 
 /* Admission plugins, each family in its file. */
 enum step admit_namespace_lifecycle(struct request *r);

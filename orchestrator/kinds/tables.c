@@ -18,6 +18,7 @@ static const struct kind_ops *const kinds[] = {
 	&mutating_webhooks_ops,
 	&validating_webhooks_ops,
 	&crd_ops,
+	&apiservice_ops,
 };
 
 #define CREATE_UPDATE (ADMIT_CREATE | ADMIT_UPDATE)
