@@ -64,20 +64,27 @@ pair_load(struct tls_ctx *c, const struct tls_pair *p, struct own_cert *o, struc
 }
 
 static int
-roots_load(struct tls_ctx *c, struct str pem, struct err *e)
+roots_load(struct tls_ctx *c, const struct tls_config *cfg, struct err *e)
 {
-	int r = x509_certs_parse_pem(c->arena, pem, &c->roots, &c->n_roots, e);
+	int r = 0;
 
+	if (cfg->ca_pem.n > 0)
+		r = x509_certs_parse_pem(c->arena, cfg->ca_pem, &c->roots, &c->n_roots, e);
+	if (r == 0 && cfg->proxy_ca_pem.n > 0)
+		r = x509_certs_parse_pem(
+			c->arena, cfg->proxy_ca_pem, &c->proxy_roots, &c->n_proxy_roots, e);
 	if (r < 0)
 		return r;
-	c->ca_names = ARENA_ARRAY(c->arena, br_x500_name, c->n_roots);
+	c->n_ca_names = c->n_roots + c->n_proxy_roots;
+	c->ca_names = ARENA_ARRAY(c->arena, br_x500_name, c->n_ca_names);
 	if (!c->ca_names)
 		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");
-	for (size_t i = 0; i < c->n_roots; i++) {
-		c->ca_names[i].data = crypto_unconst(c->roots[i].subject.der.p);
-		c->ca_names[i].len = c->roots[i].subject.der.n;
+	for (size_t i = 0; i < c->n_ca_names; i++) {
+		const struct x509_cert *root = i < c->n_roots ? &c->roots[i]
+							      : &c->proxy_roots[i - c->n_roots];
+		c->ca_names[i].data = crypto_unconst(root->subject.der.p);
+		c->ca_names[i].len = root->subject.der.n;
 	}
-	c->n_ca_names = c->n_roots;
 	return 0;
 }
 
@@ -100,8 +107,7 @@ ctx_fill(struct tls_ctx *c, const struct tls_config *cfg, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	if (cfg->ca_pem.n > 0)
-		r = roots_load(c, cfg->ca_pem, e);
+	r = roots_load(c, cfg, e);
 	if (r == 0 && cfg->server && cfg->client_auth != TLS_CLIENT_NONE && c->n_roots == 0)
 		return err_set(e, -EINVAL, R_BAD_REQUEST,
 			"client certificates are asked for, but no CA is given");

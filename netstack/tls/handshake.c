@@ -28,7 +28,7 @@ struct chain {
 	struct arena *arena;
 	struct buf certs[CHAIN_CERTS_MAX];
 	size_t n, bytes;
-	bool too_big;
+	bool too_big, proxy;
 	struct x509_cert parsed[CHAIN_CERTS_MAX];
 	br_x509_pkey pkey;
 	enum tls_peer_state state;
@@ -76,7 +76,7 @@ chain_start(const br_x509_class **ctx, const char *server_name)
 
 	(void)server_name;
 	c->n = c->bytes = 0;
-	c->too_big = false;
+	c->too_big = c->proxy = false;
 	c->state = TLS_PEER_NONE;
 }
 
@@ -154,7 +154,16 @@ chain_check(struct chain *c)
 		.eku = ctx->server ? X509_EKU_CLIENT : X509_EKU_SERVER,
 		.name = ctx->server ? STR_NONE : str_c(c->h->name),
 	};
-	return x509_verify(&v, &c->parsed[0], &c->e);
+	r = x509_verify(&v, &c->parsed[0], &c->e);
+	if (r == 0 || !ctx->n_proxy_roots)
+		return r;
+	struct err e = {0};
+	v.roots = ctx->proxy_roots;
+	v.n_roots = ctx->n_proxy_roots;
+	c->proxy = x509_verify(&v, &c->parsed[0], &e) == 0;
+	if (c->proxy)
+		c->e = e;
+	return c->proxy ? 0 : r;
 }
 
 static unsigned
@@ -497,6 +506,7 @@ finish(struct tls_conn *c)
 	memcpy(&c->out, &eng->out, sizeof(c->out));
 	c->alpn = alpn && alpn[0];
 	const struct x509_cert *leaf = ch->state == TLS_PEER_VALID ? &ch->parsed[0] : NULL;
+	c->peer.proxy = leaf && ch->proxy;
 	if (tls_peer_set(c, ch->state, leaf, ch->e.msg, str_c(name)) < 0)
 		tls_fail(c, -ENOMEM, "out of memory");
 	else

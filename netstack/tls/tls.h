@@ -39,6 +39,8 @@ struct tls_config {
 	size_t n_pairs;
 	struct str
 		ca_pem; /* roots that peers are checked against; a server: for client certificates */
+	struct str
+		proxy_ca_pem; /* a server: roots of proxies that speak for others (tls_peer.proxy) */
 	enum tls_client_auth client_auth;
 	bool insecure; /* client: any server certificate is accepted (insecure-skip-tls-verify) */
 };
@@ -64,6 +66,7 @@ struct tls_peer {
 	struct str serial;   /* lower-case hex */
 	uint8_t sha256[32];  /* of the certificate (DER) */
 	int64_t not_after_s; /* since the epoch */
+	bool proxy;          /* TLS_PEER_VALID by proxy_ca_pem, and not by ca_pem */
 	const char *why;     /* TLS_PEER_INVALID: text, e.g. "certificate has expired"; else "" */
 };
 

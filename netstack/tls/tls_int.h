@@ -27,8 +27,8 @@ struct tls_ctx {
 	enum tls_client_auth client_auth;
 	struct own_cert *pairs;
 	size_t n_pairs;
-	struct x509_cert *roots;
-	size_t n_roots;
+	struct x509_cert *roots, *proxy_roots;
+	size_t n_roots, n_proxy_roots;
 	br_x500_name *ca_names; /* server: told to clients */
 	size_t n_ca_names;
 };

@@ -27,14 +27,17 @@ struct kind_tables; /* orchestrator/api/kind.h */
 
 /* What lives in DIR/pki: PEM texts, all owned by `a`. One cluster CA signs client, serving and kubelet
  * certificates. Files: ca.crt ca.key server.crt server.key kubelet-client.crt kubelet-client.key
- * admin.crt admin.key sa.key sa.pub. */
+ * admin.crt admin.key front-proxy-ca.crt front-proxy-ca.key front-proxy-client.crt front-proxy-client.key
+ * sa.key sa.pub. */
 struct api_pki {
 	struct arena *a; /* owns everything below */
 	struct str ca_cert, ca_key;
 	struct str server_cert, server_key;
 	struct str kubelet_client_cert, kubelet_client_key; /* CN=kube-apiserver-kubelet-client */
 	struct str admin_cert, admin_key; /* CN=kubernetes-admin O=system:masters */
-	struct str sa_key;                /* EC P-256: signs and verifies tokens */
+	struct str front_proxy_ca;        /* "" = no aggregated servers, no front proxies */
+	struct str front_proxy_cert, front_proxy_key; /* CN=front-proxy-client */
+	struct str sa_key;                            /* EC P-256: signs and verifies tokens */
 };
 struct api_pki_spec {
 	const char *dir; /* data directory; DIR/pki is made with mode 0700 */

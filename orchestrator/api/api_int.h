@@ -21,6 +21,7 @@
 #define API_WORKERS_MAX 8
 #define API_LISTENERS_MAX 8
 #define API_NO_STORE UINT32_MAX
+#define FRONT_PROXY_NAME "front-proxy-client" /* who may speak for others */
 
 /* ---- resources ---- */
 struct custom;
@@ -74,6 +75,9 @@ struct node_graph;
 struct token_cache;
 struct node_proxy;
 struct hook_cache;
+struct apiservices;
+struct apiservice_control;
+struct foreign_docs;
 
 struct api_server {
 	struct arena *a; /* tables, copied strings */
@@ -93,11 +97,16 @@ struct api_server {
 	struct tls_key *sa_key;
 	struct api_ranges ranges;
 	struct str sa_kid, sa_issuer, cluster_domain;
+	struct {
+		struct str ca_pem, cert_pem, key_pem; /* "" = there is none */
+		struct str client_ca_pem;             /* of the cluster */
+	} front_proxy;
 	struct http_addr bound; /* of the first listener */
 	int listen_fds[API_LISTENERS_MAX];
 	size_t n_listen_fds;
 
 	struct api_docs *docs, *custom_docs; /* custom_docs: exchanged under a lock of docs.c */
+	struct foreign_docs *foreign_docs;   /* likewise */
 	_Atomic uint64_t inflight[2];        /* read-only, mutating */
 	_Atomic uint64_t requests[6];        /* by status class */
 	_Atomic uint64_t verbs[VERB__COUNT];
@@ -122,6 +131,8 @@ struct api_server {
 	struct client *crd_client;
 	struct policy_control *policy_control; /* NULL = not wanted */
 	struct client *policy_client;
+	struct apiservice_control *apiservice_control;
+	struct client *apiservice_client;
 	struct custom_pool *customs;
 };
 
@@ -135,6 +146,7 @@ struct api_worker {
 	struct token_cache *tokens;
 	struct hook_cache *hooks;
 	struct customs *customs; /* made at first use */
+	struct apiservices *apiservices;
 	struct http_client *node_http;
 	struct arena *scratch;  /* for one call; cleared by who uses it */
 	struct stream *streams; /* open watches and proxied streams */
@@ -157,6 +169,7 @@ enum stage_id {
 	STAGE_IMPERSONATE,
 	STAGE_FLOW,
 	STAGE_AUTHORIZE,
+	STAGE_FOREIGN,
 	STAGE_NEGOTIATE,
 	STAGE_PATHS,
 	STAGE_BODY,
@@ -236,6 +249,7 @@ enum step stage_audit(struct request *r);
 enum step stage_impersonate(struct request *r);
 enum step stage_flow(struct request *r);
 enum step stage_authorize(struct request *r);
+enum step stage_foreign(struct request *r);
 enum step stage_negotiate(struct request *r);
 enum step stage_paths(struct request *r);
 enum step stage_body(struct request *r);
@@ -415,6 +429,10 @@ enum decision node_authorize(struct request *r, struct api_worker *w, struct are
 void node_graph_free(struct node_graph *g);
 struct authz_attrs request_attrs(struct request *r);
 struct str forbidden_text(struct arena *a, const struct authz_attrs *at, struct str why);
+
+/* user_extra_add: a value of a header whose name ends in an escaped key. */
+void user_extra_add(
+	struct arena *a, struct user_extra **list, size_t *n, struct str key, struct str value);
 
 /* ---- tokens ---- */
 /* token_issue: a signed service account token; claims is the JSON of its payload. */

@@ -1,11 +1,13 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * authenticate: the stage that finds out who asks: client certificate (CN and O), bearer token, or
- * nobody (system:anonymous); and the audit stage, which gives the request its id.
+ * authenticate: the stage that finds out who asks: a front proxy's word (X-Remote-User, by a certificate of the front
+ * proxies' CA), client certificate (CN and O), bearer token, or nobody (system:anonymous); and the audit stage, which
+ * gives the request its id.
  *
  * Invariants: credentials that were presented and are not good are a 401, never anonymous; every
- * authenticated user is in system:authenticated.
- * Source: Kubernetes authentication; RFC 6750 (Bearer). */
+ * authenticated user is in system:authenticated. A front proxy's certificate is nobody's own: without a name in the
+ * headers it says nothing.
+ * Source: Kubernetes authentication (authenticating proxy); RFC 6750 (Bearer). */
 #include "orchestrator/api/api_int.h"
 
 static enum step
@@ -54,6 +56,42 @@ by_certificate(struct request *r, const struct tls_peer *peer)
 	return credential_id(r, peer);
 }
 
+#define REMOTE_EXTRA "X-Remote-Extra-"
+
+/* by_front_proxy: who a front proxy says it is; false: it is none that may, or names nobody. */
+static bool
+by_front_proxy(struct request *r, const struct tls_peer *peer)
+{
+	const struct http_headers *h = &r->sink->http->headers;
+	struct str prefix = STR(REMOTE_EXTRA), *groups = NULL, *g;
+	struct user_extra *extra = NULL;
+	struct user u = {.name = arena_str(r->a, http_headers_get(h, STR("X-Remote-User"))),
+		.uid = arena_str(r->a, http_headers_get(h, STR("X-Remote-Uid")))};
+	bool add = !str_eq_c(u.name, "system:anonymous");
+	if (!str_eq_c(peer->cn, FRONT_PROXY_NAME) || u.name.n == 0)
+		return false;
+	if (!str_is_set(u.uid))
+		u.uid = STR("");
+	for (size_t i = 0; i < h->n; i++) {
+		struct str name = h->v[i].name, value = h->v[i].value;
+		if (str_eq_nocase(name, STR("X-Remote-Group")) && value.n &&
+			(g = ARENA_PUSH(r->a, groups, u.n_groups)) != NULL)
+			*g = arena_str(r->a, value);
+		if (name.n > prefix.n && str_eq_nocase(str_sub(name, 0, prefix.n), prefix))
+			user_extra_add(r->a, &extra, &u.n_extra, str_sub(name, prefix.n, SIZE_MAX),
+				arena_str(r->a, value));
+	}
+	for (size_t i = 0; i < u.n_groups; i++)
+		add = add && !str_eq_c(groups[i], "system:authenticated") &&
+			!str_eq_c(groups[i], "system:unauthenticated");
+	if (add && (g = ARENA_PUSH(r->a, groups, u.n_groups)) != NULL)
+		*g = STR("system:authenticated");
+	u.groups = groups;
+	u.extra = extra;
+	r->user = u;
+	return true;
+}
+
 /* Browsers cannot set Authorization on a WebSocket: the token travels as a subprotocol. */
 static struct str
 protocol_token(struct request *r)
@@ -92,7 +130,10 @@ stage_authenticate(struct request *r)
 	const struct http_req *h = r->sink->http;
 	if (!h)
 		return STEP_NEXT; /* a direct client brought its identity */
-	if (h->peer && h->peer->state == TLS_PEER_VALID)
+	bool proxy = h->peer && h->peer->state == TLS_PEER_VALID && h->peer->proxy;
+	if (proxy && by_front_proxy(r, h->peer))
+		return STEP_NEXT;
+	if (h->peer && h->peer->state == TLS_PEER_VALID && !proxy)
 		return by_certificate(r, h->peer);
 	if (h->peer && h->peer->state == TLS_PEER_INVALID)
 		return unauthorized(r);
@@ -102,7 +143,7 @@ stage_authenticate(struct request *r)
 			return unauthorized(r);
 		return STEP_NEXT;
 	}
-	if (r->server->cfg.anonymous_off)
+	if (r->server->cfg.anonymous_off || proxy)
 		return unauthorized(r);
 	static const struct str groups[] = {STR_INIT("system:unauthenticated")};
 	r->user = (struct user){.name = STR("system:anonymous"), .groups = groups, .n_groups = 1};

@@ -5,7 +5,7 @@
  *
  * Invariant: the decision is made from what the store holds now (see cache.c).
  * Source: Kubernetes authorization overview; texts of k8s.io/apiserver responsewriters. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/apiservice.h"
 
 enum decision
 authorize(struct request *r, struct api_worker *w, struct arena *a, const struct authz_attrs *at,
@@ -40,6 +40,8 @@ struct authz_attrs
 request_attrs(struct request *r)
 {
 	struct authz_attrs at = {.user = &r->user, .verb = str_c(verb_name(r->verb))};
+	if (r->foreign && r->foreign->is_resource)
+		return foreign_attrs(r);
 	if (!r->res) {
 		struct buf b;
 		buf_init_arena(&b, r->a);

@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * bootstrap: the objects every cluster has, made at the first start and completed at each later one:
- * namespaces, RBAC defaults, priority classes, the service `kubernetes` with its endpoints. They go
+ * namespaces, RBAC defaults, priority classes, the service `kubernetes` with its endpoints, APIServices. They go
  * through the pipeline like any other write, by a direct client in system:masters.
  *
  * Order: namespaces first, all others together behind them (one group commit), then the workers start. Where the
@@ -10,7 +10,7 @@
  * Invariant: what is there and complete is not written again.
  * Source: k8s.io/kubernetes pkg/controlplane (system namespaces, kubernetes service),
  * pkg/apis/scheduling (system priority classes). */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/apiservice_control.h"
 #include "orchestrator/api/crd_control.h"
 #include "orchestrator/api/policy_control.h"
 
@@ -342,6 +342,20 @@ bootstrap_token(struct bootstrap *b)
 /* ---- running --------------------------------------------------------------------------------------- */
 
 static void
+local_apiservice(void *arg, struct doc *obj)
+{
+	job_add(arg, APISERVICE_GROUP, "apiservices", STR(""), obj, apiservice_local_merge);
+}
+
+static void
+aggregation(struct bootstrap *b)
+{
+	apiservice_local_each(b->s, b->a, local_apiservice, b);
+	job_add(b, "", "configmaps", STR("kube-system"), front_proxy_config(b->s, b->a),
+		front_proxy_config_merge);
+}
+
+static void
 run_jobs(struct bootstrap *b)
 {
 	struct job *j = b->jobs;
@@ -383,6 +397,20 @@ policy_control_start(struct api_server *s)
 		: policy_control_new(s, s->policy_client, s->start_loop, &s->policy_control);
 }
 
+static int
+apiservices_start(struct api_server *s)
+{
+	struct str groups[] = {STR("system:masters")};
+	struct api_identity id = {.user = STR("system:apiserver"),
+		.groups = groups,
+		.n_groups = 1,
+		.user_agent = STR("kube-apiserver")};
+	int rc = api_client_new(s, s->start_loop, &id, &s->apiservice_client);
+	return rc < 0 ? rc
+		      : apiservice_control_new(
+				s, s->apiservice_client, s->start_loop, &s->apiservice_control);
+}
+
 static void
 serve(struct bootstrap *b)
 {
@@ -409,6 +437,7 @@ bootstrap_next(struct bootstrap *b)
 		kubernetes_service(b);
 		service_cidr(b, false);
 		bootstrap_token(b);
+		aggregation(b);
 		run_jobs(b);
 	} else if (b->phase == 3) {
 		service_cidr(b, true);
@@ -420,6 +449,8 @@ bootstrap_next(struct bootstrap *b)
 			log_error("custom resource definitions are not kept: out of memory");
 		if (policy_control_start(s) < 0)
 			log_error("admission policies are not type-checked: out of memory");
+		if (apiservices_start(s) < 0)
+			log_error("APIServices are not kept: out of memory");
 		serve(b);
 		client_free(b->client);
 		arena_free(b->a);
@@ -477,6 +508,10 @@ bootstrap_stop(struct api_server *s)
 	client_free(s->policy_client);
 	s->policy_control = NULL;
 	s->policy_client = NULL;
+	apiservice_control_free(s->apiservice_control);
+	client_free(s->apiservice_client);
+	s->apiservice_control = NULL;
+	s->apiservice_client = NULL;
 	if (!b)
 		return;
 	loop_defer_cancel(&b->work);

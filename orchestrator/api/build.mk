@@ -1,7 +1,8 @@
 # The Kubernetes API server: one ordered table of stages, a file each; and `keelson server`.
 LIBS += orchestrator/api
 SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
-	orchestrator/api/apply.c \
+	$(addprefix orchestrator/api/apiservice,.c _check.c _control.c _docs.c _fetch.c \
+		_local.c _proxy.c) orchestrator/api/apply.c \
 	orchestrator/api/authenticate.c orchestrator/api/authz.c orchestrator/api/bootstrap.c \
 	orchestrator/api/cache.c orchestrator/api/client_direct.c orchestrator/api/commit.c \
 	orchestrator/api/control_role.c orchestrator/api/crd_control.c \
@@ -22,18 +23,20 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/token_request.c orchestrator/api/watch.c
 DEPS_orchestrator/api := orchestrator/cel orchestrator/fields orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
-UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c custom_test.c docs_test.c hook_admit_test.c hook_review_test.c \
-	http_sink_test.c managed_test.c policy_mutate_test.c policy_types_test.c policy_validate_test.c proxy_test.c reviews_test.c route_test.c)
+UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c apiservice_test.c authenticate_test.c custom_test.c docs_test.c \
+	hook_admit_test.c hook_review_test.c http_sink_test.c managed_test.c policy_mutate_test.c policy_types_test.c policy_validate_test.c \
+	proxy_test.c reviews_test.c route_test.c)
 DEPS_OF_tests/unit/orchestrator/api/custom_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
+DEPS_OF_tests/unit/orchestrator/api/apiservice_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/hook_admit_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_mutate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_types_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_validate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
-FUZZ_orchestrator/api := tests/fuzz/admission_fuzz.c tests/fuzz/request_fuzz.c
+FUZZ_orchestrator/api := tests/fuzz/admission_fuzz.c tests/fuzz/apiservice_fuzz.c tests/fuzz/request_fuzz.c
 
 # Real clients against the program.
 SUITES += api
 .PHONY: suite-api
-suite-api: $(O)/bin/keelson $(O)/musl/api/webhook
-	@WEBHOOK=$(O)/musl/api/webhook tests/api/kubectl.sh $(O)/bin/keelson server
+suite-api: $(O)/bin/keelson $(O)/musl/api/webhook $(O)/musl/api/apiserver
+	@WEBHOOK=$(O)/musl/api/webhook APISERVER=$(O)/musl/api/apiserver tests/api/kubectl.sh $(O)/bin/keelson server

@@ -3,12 +3,13 @@
  * docs: discovery and OpenAPI documents: made from the schema when first asked for, kept with their
  * hash, served with ETag, 304 and what each client's Accept names.
  *
- * There is a set of documents for the built-in kinds, and one for those and the custom resources there are: made anew
- * when these change, counted by reference (the server's, and of each request that is answered from it).
+ * There is a set of documents for the built-in kinds, and one for those, the custom resources there are and what
+ * aggregated servers say of themselves: made anew when these change, counted by reference (the server's, and of each
+ * request that is answered from it).
  * Invariant: a document never changes once made; the first worker that makes one publishes it, another
  * that made it too drops its copy. No lock but where the set is exchanged.
  * Source: Kubernetes API discovery (KEP-3352), OpenAPI v3 (KEP-2896); RFC 9110 section 13. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/apiservice.h"
 #include "orchestrator/api/custom.h"
 
 #include <stdio.h>
@@ -45,7 +46,8 @@ struct api_docs {
 	struct arena *a;         /* NULL: the server's */
 	struct custom **customs; /* what it was made for; references */
 	size_t n_customs;
-	size_t refs; /* under docs_lock */
+	struct foreign_docs *foreign; /* a reference; NULL = none */
+	size_t refs;                  /* under docs_lock */
 	struct doc_row *rows;
 	size_t n;
 };
@@ -68,7 +70,7 @@ v3_hash(void *arg, struct str path)
 }
 
 static void
-doc_make(struct api_docs *d, const struct doc_row *row, struct buf *out)
+local_make(struct api_docs *d, const struct doc_row *row, struct buf *out)
 {
 	const struct schema *s = d->schema;
 	char host[HTTP_ADDR_TEXT] = "";
@@ -109,6 +111,36 @@ doc_make(struct api_docs *d, const struct doc_row *row, struct buf *out)
 		schema_openapi_v2_json(s, out);
 		break;
 	}
+}
+
+/* The forms in which groups of other servers stand. */
+static const struct {
+	enum doc_kind kind;
+	enum foreign_form form;
+} foreign_forms[] = {
+	{DOC_APIS_LEGACY, FOREIGN_GROUPS},
+	{DOC_APIS_V2, FOREIGN_AGGREGATED},
+	{DOC_APIS_V2BETA1, FOREIGN_AGGREGATED},
+	{DOC_GROUP, FOREIGN_GROUP},
+	{DOC_V3_INDEX, FOREIGN_OPENAPI},
+};
+
+static void
+doc_make(struct api_docs *d, const struct doc_row *row, struct buf *out)
+{
+	struct buf local = BUF_INIT;
+	for (size_t i = 0; d->foreign && i < ARRAY_LEN(foreign_forms); i++) {
+		if (foreign_forms[i].kind != row->kind)
+			continue;
+		local_make(d, row, &local);
+		if (local.failed ||
+			foreign_merge(d->foreign, foreign_forms[i].form, row->a, buf_view(&local),
+				out) < 0)
+			out->failed = true;
+		buf_release(&local);
+		return;
+	}
+	local_make(d, row, out);
 }
 
 static void
@@ -174,7 +206,8 @@ docs_fill(struct api_docs *d, struct arena *a)
 		{DOC_V2_JSON, "/openapi/v2"},
 	};
 	const struct schema *sc = d->schema;
-	size_t max = ARRAY_LEN(fixed) + sc->n_groups * 2 + sc->n_groups * 2 + 16;
+	const struct foreign_docs *f = d->foreign;
+	size_t max = ARRAY_LEN(fixed) + sc->n_groups * 2 + sc->n_groups * 2 + (f ? f->n : 0) + 16;
 	if (!(d->rows = ARENA_ARRAY(a, struct doc_row, max)))
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
@@ -191,6 +224,14 @@ docs_fill(struct api_docs *d, struct arena *a)
 		row_add(d, DOC_RESOURCES,
 			g[0] ? arena_fmt(a, "/apis/%s/%s", g, v) : arena_fmt(a, "/api/%s", v),
 			str_c(g), str_c(v));
+	}
+	for (size_t i = 0; f && i < f->n; i++) {
+		struct str path = arena_fmt(a, "/apis/" STR_FMT, STR_ARG(f->v[i].group));
+		bool there = !f->v[i].group.n || !foreign_first(f, i);
+		for (size_t k = 0; k < d->n; k++)
+			there = there || str_eq(d->rows[k].path, path);
+		if (!there)
+			row_add(d, DOC_GROUP, path, f->v[i].group, STR(""));
 	}
 	for (size_t i = 0; d->n < max; i++) {
 		struct str name = schema_openapi_v3_path(a, sc, i);
@@ -221,6 +262,7 @@ api_docs_free(struct api_docs *d)
 	if (!d || !d->a)
 		return;
 	custom_list_free(d->customs, d->n_customs);
+	foreign_docs_unref(d->foreign);
 	arena_free(d->a);
 }
 
@@ -265,9 +307,31 @@ by_preference(const void *x, const void *y)
 	return c ? c : strcmp((*a)->kind, (*b)->kind);
 }
 
-/* Takes the list. NULL = no memory. */
+void
+docs_foreign_set(struct api_server *s, struct foreign_docs *f)
+{
+	lock();
+	struct foreign_docs *old = s->foreign_docs;
+	s->foreign_docs = f;
+	unlock();
+	foreign_docs_unref(old);
+}
+
+/* foreign_get: those of now, with a reference. */
+static struct foreign_docs *
+foreign_get(struct api_server *s)
+{
+	lock();
+	struct foreign_docs *f = s->foreign_docs;
+	if (f)
+		atomic_fetch_add(&f->refs, 1);
+	unlock();
+	return f;
+}
+
+/* Takes the list and the reference. NULL = no memory. */
 static struct api_docs *
-docs_make(struct api_server *s, struct custom **customs, size_t n)
+docs_make(struct api_server *s, struct custom **customs, size_t n, struct foreign_docs *foreign)
 {
 	struct arena *a = arena_new(0);
 	struct api_docs *d = a ? ARENA_NEW(a, struct api_docs) : NULL;
@@ -282,11 +346,12 @@ docs_make(struct api_server *s, struct custom **customs, size_t n)
 	if (n_kinds)
 		qsort(kinds, n_kinds, sizeof(*kinds), by_preference);
 	if (d) {
-		*d = (struct api_docs){.s = s, .a = a, .refs = 1};
+		*d = (struct api_docs){.s = s, .a = a, .refs = 1, .foreign = foreign};
 		d->schema = schema_extend(a, s->schema, kinds, n_kinds);
 	}
 	if (!d || !d->schema || docs_fill(d, a) < 0) {
 		custom_list_free(customs, n);
+		foreign_docs_unref(foreign);
 		arena_free(a);
 		return NULL;
 	}
@@ -302,21 +367,25 @@ docs_now(struct request *r)
 	struct api_server *s = r->server;
 	struct custom **list = NULL;
 	size_t n = 0;
-	if (custom_list(r->worker, &list, &n) < 0 || n == 0) {
+	struct foreign_docs *foreign = foreign_get(s);
+	if (custom_list(r->worker, &list, &n) < 0 || (n == 0 && !foreign)) {
 		custom_list_free(list, n);
+		foreign_docs_unref(foreign);
 		return s->docs;
 	}
 	lock();
 	struct api_docs *d = s->custom_docs, *old = NULL;
-	if (d && d->n_customs == n && memcmp(d->customs, list, n * sizeof(*list)) == 0)
+	if (d && d->foreign == foreign && d->n_customs == n &&
+		memcmp(d->customs, list, n * sizeof(*list)) == 0)
 		d->refs++;
 	else
 		d = NULL;
 	unlock();
 	if (d) {
 		custom_list_free(list, n);
+		foreign_docs_unref(foreign);
 	} else {
-		d = docs_make(s, list, n);
+		d = docs_make(s, list, n, foreign);
 		if (!d)
 			return NULL;
 		lock();

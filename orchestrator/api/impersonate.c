@@ -48,28 +48,29 @@ struct wanted {
 	bool any;
 };
 
-static void
-wanted_extra(struct request *r, struct wanted *w, struct str key, struct str value)
+void
+user_extra_add(
+	struct arena *a, struct user_extra **list, size_t *n, struct str key, struct str value)
 {
 	struct str decoded = key;
 	struct buf low;
-	buf_init_arena(&low, r->a);
-	if (http_url_decode(r->a, key, false, &decoded) < 0)
+	buf_init_arena(&low, a);
+	if (http_url_decode(a, key, false, &decoded) < 0)
 		decoded = key;
 	for (size_t i = 0; i < decoded.n; i++) {
 		char c = decoded.p[i];
 		buf_char(&low, c >= 'A' && c <= 'Z' ? (char)(c + 32) : c);
 	}
 	struct user_extra *x = NULL;
-	for (size_t i = 0; i < w->n_extra; i++)
-		if (str_eq(w->extra[i].key, buf_view(&low)))
-			x = &w->extra[i];
-	if (!x && (x = ARENA_PUSH(r->a, w->extra, w->n_extra)) != NULL)
-		x->key = buf_view(&low);
+	for (size_t i = 0; i < *n; i++)
+		if (str_eq((*list)[i].key, buf_view(&low)))
+			x = &(*list)[i];
+	if (!x && (x = ARENA_PUSH(a, *list, *n)) != NULL)
+		*x = (struct user_extra){.key = buf_view(&low)};
 	if (!x)
 		return;
 	struct str *v = (struct str *)(uintptr_t)(const void *)x->values;
-	struct str *slot = ARENA_PUSH(r->a, v, x->n_values);
+	struct str *slot = ARENA_PUSH(a, v, x->n_values);
 	if (slot)
 		*slot = value;
 	x->values = v;
@@ -91,7 +92,8 @@ wanted_read(struct request *r, struct wanted *w)
 			if (g)
 				*g = value;
 		} else if (name.n > prefix.n && str_eq_nocase(str_sub(name, 0, prefix.n), prefix)) {
-			wanted_extra(r, w, str_sub(name, prefix.n, SIZE_MAX), value);
+			user_extra_add(r->a, &w->extra, &w->n_extra,
+				str_sub(name, prefix.n, SIZE_MAX), value);
 		} else {
 			continue;
 		}

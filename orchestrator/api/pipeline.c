@@ -2,7 +2,8 @@
  *
  * pipeline: the ordered table of stages and the machine that runs a request through it.
  *
- *   bytes -> route -> authenticate -> audit -> impersonate -> flow control -> authorize -> negotiate
+ *   bytes -> route -> authenticate -> audit -> impersonate -> flow control -> authorize
+ *     -> aggregated servers, which answer for themselves -> negotiate
  *     -> non-resource paths | subresources and reviews | get, list, watch
  *     -> decode, default -> load -> patch -> metadata -> namespace -> admit (mutate) -> default again
  *     -> strategy -> escalation -> validate -> admit (validate) -> commit -> reply
@@ -29,6 +30,7 @@ const struct stage api_stages[STAGE__COUNT] = {
 	[STAGE_IMPERSONATE]      = {"impersonate",      0,                             stage_impersonate},
 	[STAGE_FLOW]             = {"flow",             0,                             stage_flow},
 	[STAGE_AUTHORIZE]        = {"authorize",        0,                             stage_authorize},
+	[STAGE_FOREIGN]          = {"foreign",          0,                             stage_foreign},
 	[STAGE_NEGOTIATE]        = {"negotiate",        0,                             stage_negotiate},
 	[STAGE_PATHS]            = {"paths",            V(VERB_NONE),                  stage_paths},
 	[STAGE_BODY]             = {"body",             V_ALL_RES,                     stage_body},

@@ -1,8 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * pki: the keys and certificates of a control plane, made once and kept in DIR/pki: one cluster CA, and
- * under it the serving certificate, the client certificate towards nodes, the administrator's; and the
- * key of service account tokens.
+ * under it the serving certificate, the client certificate towards nodes, the administrator's; a CA of its own for
+ * the certificate by which aggregated servers believe who is said to ask; and the key of service account tokens.
  *
  * Invariants: a private key never changes while its file is there; certificates are made again when their
  * third third begins or a wanted name is missing; files of keys are 0600.
@@ -195,6 +195,23 @@ server_cert(struct pki_job *j)
 	return cert_ensure(j, "server", &spec, &j->p->server_cert, &j->p->server_key);
 }
 
+/* front_proxy: with an authority of its own: who is signed by it may speak for everybody. */
+static int
+front_proxy(struct pki_job *j)
+{
+	struct api_pki *p = j->p;
+	struct x509_spec ca = {.cn = STR("front-proxy-ca"), .ca = true, .path_len = -1};
+	struct x509_spec client = {.cn = STR(FRONT_PROXY_NAME), .eku = X509_EKU_CLIENT};
+	struct pki_job own = {.spec = j->spec, .p = p, .e = j->e};
+	struct str ca_key;
+	int rc = cert_ensure(&own, "front-proxy-ca", &ca, &p->front_proxy_ca, &ca_key);
+	if (rc == 0)
+		rc = cert_ensure(&own, "front-proxy-client", &client, &p->front_proxy_cert,
+			&p->front_proxy_key);
+	tls_key_free(own.ca_key);
+	return rc;
+}
+
 static int
 set_ensure(struct pki_job *j)
 {
@@ -221,6 +238,8 @@ set_ensure(struct pki_job *j)
 			&p->kubelet_client_key);
 	if (rc == 0)
 		rc = cert_ensure(j, "admin", &admin, &p->admin_cert, &p->admin_key);
+	if (rc == 0)
+		rc = front_proxy(j);
 	if (rc == 0)
 		rc = key_ensure(j, "sa.key", &p->sa_key, &sa);
 	if (rc == 0) {

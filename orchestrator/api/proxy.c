@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * proxy: requests that are answered by somebody else: logs, exec, attach and port-forward by the node API,
- * proxy subresources by nodes, pods and services.
+ * proxy subresources by nodes, pods and services, groups of APIServices by aggregated servers.
  *
  * Plain replies are streamed through. An upgrade is opened towards the target with the client's own
  * hand-shake headers; when the target says 101 so do we, and from then on bytes are moved both ways as
@@ -9,6 +9,7 @@
  * Invariants: each side's reading stops while the other's queue is full; when one side ends, what is
  * queued for the other is still sent. Credentials of the client never reach the target.
  * Source: RFC 9110 section 7.6; Kubernetes streaming (KEP-4006). */
+#include "orchestrator/api/apiservice.h"
 #include "orchestrator/api/proxy_int.h"
 
 #define HEAD_NS (30 * NS_PER_SEC)
@@ -23,6 +24,7 @@ struct proxied {
 	struct buf error; /* heap; body of a refusal */
 	int status;
 	bool text, begun, over, body_done, upgraded;
+	bool foreign, redirects;
 	bool client_ended, target_ended; /* it sends no more */
 };
 
@@ -40,7 +42,7 @@ static const struct str hop_headers[] = {STR_INIT("Connection"), STR_INIT("Keep-
 	STR_INIT("Proxy-Authenticate"), STR_INIT("Proxy-Authorization"), STR_INIT("Te"),
 	STR_INIT("Trailer"), STR_INIT("Transfer-Encoding"), STR_INIT("Upgrade"),
 	STR_INIT("Content-Length"), STR_INIT("Content-Type"), STR_INIT("Date"), STR_INIT("Host"),
-	STR_INIT("Authorization"), STR_INIT("Cookie"), STR_INIT("Audit-Id"),
+	STR_INIT("Authorization"), STR_INIT("Cookie"), STR_INIT("Audit-Id"), STR_INIT("Expect"),
 	STR_INIT("Sec-WebSocket-Accept")};
 
 static bool
@@ -50,6 +52,14 @@ is_hop(struct str name)
 		if (str_eq_nocase(name, hop_headers[i]))
 			return true;
 	return str_eq_nocase(str_sub(name, 0, 12), STR("Impersonate-"));
+}
+
+/* Headers by which a client would say who it is, or what was asked before it. */
+static bool
+is_claim(struct str name)
+{
+	return str_eq_nocase(str_sub(name, 0, 9), STR("X-Remote-")) ||
+		str_eq_nocase(str_sub(name, 0, 12), STR("X-Forwarded-"));
 }
 
 static void
@@ -73,8 +83,18 @@ on_head(void *arg, const struct http_response *resp)
 	p->status = resp->status;
 	if (resp->status == 101 || (p->text && (resp->status < 200 || resp->status > 299)))
 		return;
+	if (p->foreign && !p->redirects && resp->status >= 300 && resp->status <= 399 &&
+		str_is_set(http_headers_get(&resp->headers, STR("Location")))) {
+		proxied_over(p, 502);
+		p->r->sink->ops->reply(p->r, 502, STR("text/plain; charset=utf-8"),
+			STR("the backend attempted to redirect this request, which is not "
+			    "permitted"));
+		return;
+	}
 	for (size_t i = 0; i < resp->headers.n; i++)
-		if (!is_hop(resp->headers.v[i].name))
+		if (!is_hop(resp->headers.v[i].name) &&
+			!(p->foreign && !p->redirects &&
+				str_eq_nocase(resp->headers.v[i].name, STR("Cache-Control"))))
 			http_set_header(p->h, resp->headers.v[i].name, resp->headers.v[i].value);
 	struct str type = http_headers_get(&resp->headers, STR("Content-Type"));
 	p->begun = true;
@@ -111,6 +131,10 @@ static void
 refuse(struct proxied *p, const struct err *e)
 {
 	struct request *r = p->r;
+	if (p->foreign) {
+		foreign_refuse(r, e);
+		return;
+	}
 	enum reason reason = e->code ? R_INTERNAL_ERROR : reason_from_http(p->status);
 	int http = e->code ? 500 : p->status;
 	struct str msg = e->code
@@ -361,14 +385,15 @@ node_proxy_free(struct api_worker *w)
 /* What the target gets of the client's headers. The hand-shake's ones pass with an upgrade; a WebSocket bearer
  * token among the subprotocols does not. */
 static size_t
-headers_for(struct request *r, const struct http_req *h, bool upgrade, struct http_header **ret)
+headers_for(struct request *r, const struct proxy_target *t, bool upgrade, struct http_header **ret)
 {
+	const struct http_req *h = r->sink->http;
 	struct http_header *out = NULL;
 	size_t n = 0;
 	for (size_t i = 0; i < h->headers.n; i++) {
 		struct str name = h->headers.v[i].name, value = h->headers.v[i].value;
 		bool type = str_eq_nocase(name, STR("Content-Type"));
-		if (is_hop(name) && !type)
+		if ((is_hop(name) && !type) || (r->foreign && is_claim(name)))
 			continue;
 		if (!upgrade && str_eq_nocase(str_sub(name, 0, 14), STR("Sec-WebSocket-")))
 			continue;
@@ -388,11 +413,16 @@ headers_for(struct request *r, const struct http_req *h, bool upgrade, struct ht
 		if (slot)
 			*slot = (struct http_header){name, value};
 	}
+	for (size_t i = 0; i < t->n_headers; i++) {
+		struct http_header *slot = ARENA_PUSH(r->a, out, n);
+		if (slot)
+			*slot = t->headers[i];
+	}
 	*ret = out;
 	return n;
 }
 
-static enum step
+enum step
 proxy_start(struct request *r, const struct proxy_target *t)
 {
 	struct http_req *h = r->sink->http;
@@ -401,23 +431,30 @@ proxy_start(struct request *r, const struct proxy_target *t)
 	struct err e = {0};
 	if (!p || !c || arena_on_clear(r->a, proxied_release, p) < 0)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	*p = (struct proxied){.r = r, .h = h, .text = t->text};
+	*p = (struct proxied){
+		.r = r, .h = h, .text = t->text, .foreign = t->foreign, .redirects = t->redirects};
 	struct http_header *headers = NULL;
 	struct http_call_spec spec = {.method = h->method,
 		.url = t->url,
-		.tls = t->node ? r->server->kubelet_tls : r->server->pod_tls,
-		.head_ns = HEAD_NS,
+		.tls = t->foreign ? t->tls
+			: t->node ? r->server->kubelet_tls
+				  : r->server->pod_tls,
+		.addr = t->foreign ? &t->addr : NULL,
+		.head_ns = t->foreign ? t->head_ns : HEAD_NS,
+		.stall_ns = t->stall_ns,
 		.body_bytes = -1};
 	/* A log is a plain reply of the node, also where the client gets it over a WebSocket. */
 	struct str upgrade = t->text ? STR_NONE : http_headers_get(&h->headers, STR("Upgrade"));
 	spec.upgrade = str_is_set(upgrade) ? upgrade : STR("");
-	spec.n_headers = headers_for(r, h, spec.upgrade.n != 0, &headers);
+	spec.n_headers = headers_for(r, t, spec.upgrade.n != 0, &headers);
 	spec.headers = headers;
 	spec.fresh = spec.upgrade.n != 0;
 	spec.stream_body = h->has_body && spec.upgrade.n == 0;
 	if (spec.stream_body)
 		spec.body_bytes = h->body_bytes;
 	int rc = http_call_start(c, &spec, &call_fns, p, &p->call, &e);
+	if (rc < 0 && t->foreign)
+		return foreign_refuse(r, &e);
 	if (rc < 0)
 		return request_fail(r, R_INTERNAL_ERROR,
 			"Internal error occurred: error dialing backend: %s", e.msg);

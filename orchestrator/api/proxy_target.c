@@ -5,10 +5,12 @@
  *
  * Invariant: node APIs are reached by https with the API server's client certificate, and their
  * serving certificate is checked against the cluster CA for the address that was dialled. Nothing else gets that
- * certificate. Pods and services are reached at addresses of pods only, never at the machine's own.
+ * certificate. Pods and services are reached at addresses of pods only, never at the machine's own; the services of
+ * APIServices, which only administrators make, at any endpoint they have.
  * Source: Kubernetes API (connect subresources); kubelet server endpoints; KEP-4006. */
 #include "base/ip.h"
 #include "base/rand.h"
+#include "orchestrator/api/apiservice.h"
 #include "orchestrator/api/proxy_int.h"
 
 #define KUBELET_PORT 10250
@@ -291,6 +293,7 @@ struct endpoints {
 	struct str ns, service, port_name;
 	struct str chosen;
 	uint64_t seen;
+	bool any; /* endpoints need not be pods */
 };
 
 /* of_pod: an endpoint is the address of a pod of this namespace, and the pod says the same. */
@@ -325,7 +328,7 @@ slice_look(void *arg, struct doc *slice)
 		struct str ip = doc_as_str(doc_index(doc_get(x, STR("addresses")), 0));
 		if (!port || !ip.n ||
 			!doc_get_bool(doc_get(x, STR("conditions")), STR("ready"), true) ||
-			!of_pod(e->r, e->ns, x, ip))
+			!(e->any ? may_dial(ip) : of_pod(e->r, e->ns, x, ip)))
 			continue;
 		if (rand_below(++e->seen) == 0)
 			e->chosen = host_port(e->r, ip, port);
@@ -335,15 +338,16 @@ slice_look(void *arg, struct doc *slice)
 
 /* endpoint_of: "address:port" of a ready endpoint of a service's port; "" = there is none. */
 static struct str
-endpoint_of(struct request *r, struct str ns, struct str name, struct str port_name)
+endpoint_of(struct request *r, struct str ns, struct str name, struct str port_name, bool any)
 {
-	struct endpoints e = {.r = r, .ns = ns, .service = name, .port_name = port_name};
+	struct endpoints e = {
+		.r = r, .ns = ns, .service = name, .port_name = port_name, .any = any};
 	request_each(r, STR("discovery.k8s.io"), STR("endpointslices"), ns, slice_look, &e);
 	return e.chosen;
 }
 
-int
-target_endpoint(struct request *r, struct str ns, struct str name, int64_t port,
+static int
+endpoint_find(struct request *r, struct str ns, struct str name, int64_t port, bool any,
 	struct http_addr *ret, struct err *e)
 {
 	struct doc *svc = NULL;
@@ -358,11 +362,25 @@ target_endpoint(struct request *r, struct str ns, struct str name, int64_t port,
 		return err_set(e, -ENOENT, R_SERVICE_UNAVAILABLE,
 			"no service port %d found for service \"" STR_FMT "\"", (int)port,
 			STR_ARG(name));
-	struct str at = endpoint_of(r, ns, name, doc_get_str(use, STR("name")));
+	struct str at = endpoint_of(r, ns, name, doc_get_str(use, STR("name")), any);
 	if (at.n == 0 || http_addr_parse(at, ret) < 0)
 		return err_set(e, -ENOENT, R_SERVICE_UNAVAILABLE,
 			"no endpoints available for service \"" STR_FMT "\"", STR_ARG(name));
 	return 0;
+}
+
+int
+target_endpoint(struct request *r, struct str ns, struct str name, int64_t port,
+	struct http_addr *ret, struct err *e)
+{
+	return endpoint_find(r, ns, name, port, false, ret, e);
+}
+
+int
+target_apiservice(
+	struct request *r, const struct apiservice *x, struct http_addr *ret, struct err *e)
+{
+	return endpoint_find(r, x->service_ns, x->service, x->port, true, ret, e);
 }
 
 static enum step
@@ -385,7 +403,7 @@ target_service(struct request *r, struct str scheme, struct str name, struct str
 		return request_fail_retry(r, R_SERVICE_UNAVAILABLE, 1,
 			"no service port \"" STR_FMT "\" found for service \"" STR_FMT "\"",
 			STR_ARG(port), STR_ARG(name));
-	struct str chosen = endpoint_of(r, r->ns, name, doc_get_str(use, STR("name")));
+	struct str chosen = endpoint_of(r, r->ns, name, doc_get_str(use, STR("name")), false);
 	if (chosen.n == 0)
 		return request_fail_retry(r, R_SERVICE_UNAVAILABLE, 1,
 			"no endpoints available for service \"" STR_FMT "\"", STR_ARG(r->name));

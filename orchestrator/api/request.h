@@ -24,6 +24,7 @@ struct api_worker;
 struct api_resource;
 struct reply_sink;
 struct hook_memory;
+struct foreign;
 struct request;
 
 enum step { STEP_NEXT, STEP_WAIT, STEP_REPLY };
@@ -134,6 +135,7 @@ struct request {
 	const struct api_subresource *sub; /* NULL = the object itself */
 	struct str ns, name;               /* "" = none */
 	struct str subpath;                /* behind /proxy/..., with its slash */
+	struct foreign *foreign; /* another server answers: see apiservice.h; NULL = this one */
 	struct options opt;
 
 	/* identity */

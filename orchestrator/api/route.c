@@ -6,7 +6,7 @@
  *
  * Must not: read the body or look at objects.
  * Source: Kubernetes API concepts (resource URIs); k8s.io/apiserver endpoints/request (RequestInfo). */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/apiservice.h"
 
 #define MAX_PARTS 9
 
@@ -147,6 +147,9 @@ stage_route(struct request *r)
 	size_t ends[MAX_PARTS];
 	size_t n = str_find(r->path, STR("//")) < 0 ? split(r->path, parts, ends) : 0;
 	r->verb = VERB_NONE;
+	foreign_route(r, parts, n);
+	if (r->foreign)
+		return STEP_NEXT;
 	if (n >= 3 && str_eq(parts[0], STR("api")))
 		route_resource(r, STR(""), parts[1], parts, ends, 2, n);
 	else if (n >= 4 && str_eq(parts[0], STR("apis")))

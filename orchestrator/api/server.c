@@ -7,6 +7,7 @@
  * Invariants: the server's tables do not change after api_server_new; workers are only added.
  * Source: architecture.md section 3. */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/apiservice.h"
 #include "orchestrator/api/custom.h"
 
 #include "netstack/tls/x509.h"
@@ -87,6 +88,7 @@ api_worker_free(struct api_worker *w)
 	token_cache_free(w->tokens);
 	hook_cache_free(w->hooks);
 	customs_free(w);
+	apiservices_free(w);
 	arena_free(w->scratch);
 	w->rbac = NULL;
 	w->graph = NULL;
@@ -172,6 +174,10 @@ keys_load(struct api_server *s, struct err *e)
 	if (rc < 0)
 		return err_wrap(e, "service account key");
 	struct buf kid;
+	s->front_proxy.client_ca_pem = arena_str(s->a, p->ca_cert);
+	s->front_proxy.ca_pem = arena_str(s->a, p->front_proxy_ca);
+	s->front_proxy.cert_pem = arena_str(s->a, p->front_proxy_cert);
+	s->front_proxy.key_pem = arena_str(s->a, p->front_proxy_key);
 	buf_init_arena(&kid, s->a);
 	tls_pub_kid(tls_key_pub(s->sa_key), &kid);
 	s->sa_kid = buf_view(&kid);
@@ -180,6 +186,7 @@ keys_load(struct api_server *s, struct err *e)
 				 .pairs = &server,
 				 .n_pairs = 1,
 				 .ca_pem = p->ca_cert,
+				 .proxy_ca_pem = p->front_proxy_ca,
 				 .client_auth = TLS_CLIENT_OPTIONAL},
 		&s->tls, e);
 	if (rc < 0)
@@ -205,6 +212,7 @@ server_free(struct api_server *s)
 		free(s->workers[i]);
 	free(s->workers);
 	api_docs_unref(s->custom_docs);
+	foreign_docs_unref(s->foreign_docs);
 	api_docs_free(s->docs);
 	tls_ctx_unref(s->tls);
 	tls_ctx_unref(s->kubelet_tls);

@@ -5,7 +5,7 @@
  *
  * Invariant: one answer a request; a Status is JSON unless YAML was negotiated.
  * Source: k8s.io/apimachinery api/errors (texts), meta/v1 Status; RFC 7234 section 5.5 (Warning). */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/apiservice.h"
 #include "orchestrator/api/hook_int.h"
 
 #include <stdio.h>
@@ -258,7 +258,16 @@ request_forbidden_spec(struct request *r, struct str why)
 	if (name.n == 0 && r->obj)
 		name = doc_get_str(meta_of(r->obj), STR("name"));
 	struct status_spec st = spec_for(r, NULL, R_FORBIDDEN, name);
-	if (!r->res)
+	if (r->foreign && r->foreign->is_resource) {
+		const struct foreign *f = r->foreign;
+		st.name = name = f->name;
+		st.group = f->group;
+		st.kind = f->resource;
+		st.message = arena_fmt(r->a,
+			STR_FMT "%s" STR_FMT "%s" STR_FMT "%s is forbidden: " STR_FMT,
+			STR_ARG(f->resource), f->group.n ? "." : "", STR_ARG(f->group),
+			name.n ? " \"" : "", STR_ARG(name), name.n ? "\"" : "", STR_ARG(why));
+	} else if (!r->res)
 		st.message = arena_fmt(r->a, "forbidden: " STR_FMT, STR_ARG(why));
 	else if (name.n)
 		st.message = arena_fmt(r->a, STR_FMT " \"" STR_FMT "\" is forbidden: " STR_FMT,

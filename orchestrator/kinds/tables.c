@@ -25,6 +25,7 @@ static const struct kind_ops *const kinds[] = {
 	&validating_policy_bindings_ops,
 	&crd_ops,
 	&hpa_ops,
+	&apiservice_ops,
 };
 
 #define CREATE_UPDATE (ADMIT_CREATE | ADMIT_UPDATE)

@@ -12,7 +12,7 @@ KIND_FILES := $(KINDS:%=orchestrator/schema/kinds/%.schema) orchestrator/schema/
 GEN_orchestrator/schema := $(KINDS:%=$(O)/gen/kinds/%.h) $(O)/gen/kinds/projections_v1.h
 SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_core.c \
 	orchestrator/schema/cells_groups.c orchestrator/schema/cells_pod.c orchestrator/schema/checks.c \
-	orchestrator/schema/checks_admission.c orchestrator/schema/checks_apps.c orchestrator/schema/checks_batch.c \
+	orchestrator/schema/checks_admission.c orchestrator/schema/checks_apiservice.c orchestrator/schema/checks_apps.c orchestrator/schema/checks_batch.c \
 	orchestrator/schema/checks_certificates.c orchestrator/schema/checks_container.c orchestrator/schema/checks_core.c \
 	orchestrator/schema/checks_crd.c orchestrator/schema/checks_crd_schema.c \
 	orchestrator/schema/checks_groups.c orchestrator/schema/checks_pod.c orchestrator/schema/checks_policy.c \

@@ -74,6 +74,30 @@ CELL(param_ref)
 	return doc_str(a, STR("<unset>"));
 }
 
+CELL(api_service_service)
+{
+	const struct doc *service = doc_get(doc_get(obj, STR("spec")), STR("service"));
+
+	UNUSED_NOW;
+	if (!service)
+		return doc_str(a, STR("Local"));
+	return cell_fmt(a, STR_FMT "/" STR_FMT, STR_ARG(doc_get_str(service, STR("namespace"))),
+		STR_ARG(doc_get_str(service, STR("name"))));
+}
+
+CELL(api_service_available)
+{
+	const struct doc *c = cell_condition(obj, "Available");
+	struct str status = doc_get_str(c, STR("status")), why = doc_get_str(c, STR("reason"));
+
+	UNUSED_NOW;
+	if (!c)
+		return doc_str(a, STR("Unknown"));
+	if (str_eq_c(status, "True") || !why.n)
+		return doc_str(a, status);
+	return cell_fmt(a, STR_FMT " (" STR_FMT ")", STR_ARG(status), STR_ARG(why));
+}
+
 CELL(crd_versions)
 {
 	struct str *list = NULL;
@@ -488,6 +512,8 @@ CELL(migration_status)
 }
 
 const struct schema_cell cells_groups[] = {
+	{"api_service_available", api_service_available},
+	{"api_service_service", api_service_service},
 	{"controller_revision_controller", controller_revision_controller},
 	{"crd_established", crd_established},
 	{"crd_versions", crd_versions},

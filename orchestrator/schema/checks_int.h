@@ -183,6 +183,7 @@ CHECK(admissionregistration_v1_mutating_webhook_configuration);
 CHECK(admissionregistration_v1_validating_admission_policy);
 CHECK(admissionregistration_v1_validating_admission_policy_binding);
 CHECK(admissionregistration_v1_validating_webhook_configuration);
+CHECK(apiregistration_v1_api_service);
 CHECK(apiextensions_v1_custom_resource_definition);
 CHECK(apps_v1_controller_revision);
 CHECK(apps_v1_daemon_set_spec);

@@ -6,18 +6,19 @@
 #
 #   tests/api/kubectl.sh KEELSON...   the program (with the word before its options, if any)
 #   WEBHOOK=PROGRAM   an admission webhook (tests/api/webhook.c)
+#   APISERVER=PROGRAM   an aggregated API server (tests/api/apiserver.c)
 #   KUBECTL="a b"   kubectl programs to run it with; default: those of deps/lock (rows kubectl-*)
 #
 # Must not: use the network beyond loopback, leave processes behind.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 tmp=$(mktemp -d)
-pid= hookpid=
-passed=0 failed=0
+pid= hookpid= apipid=
+passed=0 failed=0 skipped=0
 server=$*
 
 finish() {
-	for p in $pid $hookpid; do
+	for p in $pid $hookpid $apipid; do
 		kill "$p" 2>/dev/null && wait "$p" 2>/dev/null
 	done
 	rm -rf "$tmp"
@@ -167,6 +168,105 @@ policies() {
 	unbound
 }
 
+# foreign [old]: an aggregated API server, and a Service without a selector that stands for it.
+foreign() {
+	"$APISERVER" "$address" "toys.default" "$tmp/d/pki/front-proxy-ca.crt" ${1-} >"$tmp/foreign" 2>&1 &
+	apipid=$!
+	n=0
+	until grep -q '^apiserver ' "$tmp/foreign" || [ $n -gt 300 ]; do n=$((n + 1)); sleep 0.1; done
+	read -r _ apiport apica <"$tmp/foreign"
+	give <<-X
+		{"kind":"List","apiVersion":"v1","items":[
+		 {"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","addressType":"IPv4",
+		  "metadata":{"name":"toys","namespace":"default","labels":{"kubernetes.io/service-name":"toys"}},
+		  "endpoints":[{"addresses":["$address"]}],"ports":[{"name":"","port":$apiport,"protocol":"TCP"}]},
+		 {"apiVersion":"apiregistration.k8s.io/v1","kind":"APIService","metadata":{"name":"v1.toys.example.com"},
+		  "spec":{"group":"toys.example.com","version":"v1","groupPriorityMinimum":100,"versionPriority":10,
+		   "caBundle":"$apica","service":{"namespace":"default","name":"toys"}}}]}
+	X
+	$k apply -f "$tmp/in" 2>&1
+}
+# soon EXPECTED COMMAND...: runs it until its output has it, for half a minute; prints the last output.
+soon() {
+	want=$1 n=0
+	shift
+	until "$@" 2>&1 | tee "$tmp/soon" | grep -Eq -- "$want" || [ $n -gt 300 ]; do n=$((n + 1)); sleep 0.1; done
+	cat "$tmp/soon"
+}
+
+aggregation() {
+	address=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 '^[0-9.]*$')
+	if [ -z "$address" ]; then
+		echo "skipped: aggregation: this machine has no address but loopback"
+		skipped=$((skipped + 1))
+		return
+	fi
+	toys=v1.toys.example.com
+	say "local APIServices" 'v1\.apps +Local +True ' $k get apiservices
+	say "are marked" '^onstart$' $k get apiservice v1.apps \
+		-o 'jsonpath={.metadata.labels.kube-aggregator\.kubernetes\.io/automanaged}'
+	say "what aggregated servers read" '^\["front-proxy-client"\] \["X-Remote-User"\]$' \
+		$k get cm extension-apiserver-authentication -n kube-system \
+		-o 'jsonpath={.data.requestheader-allowed-names} {.data.requestheader-username-headers}'
+	$k create service clusterip toys --tcp=443:443 >/dev/null 2>&1
+	$k patch svc toys --type=json -p '[{"op":"remove","path":"/spec/selector"},
+		{"op":"remove","path":"/spec/ports/0/name"}]' >/dev/null 2>&1
+	say "an aggregated server" 'apiservice.apiregistration.k8s.io/v1.toys.example.com created' foreign
+	say "becomes available" 'True' soon '^True$' \
+		$k get apiservice $toys -o 'jsonpath={.status.conditions[0].status}'
+	say "its checks" '^Passed all checks passed$' $k get apiservice $toys \
+		-o 'jsonpath={.status.conditions[0].reason} {.status.conditions[0].message}'
+	say "its table" 'v1.toys.example.com +default/toys +True ' $k get apiservice $toys
+	say "discovered" 'toys +ty +toys.example.com/v1 +true +Toy' soon '^toys ' \
+		$k api-resources --api-group=toys.example.com
+	say "in the old form" '"name":"toys.example.com","versions":\[\{"groupVersion":"toys.example.com/v1"' \
+		$k get --raw /apis
+	say "its group" '"preferredVersion":\{"groupVersion":"toys.example.com/v1"' $k get --raw /apis/toys.example.com
+	say "asked" 'NAME +AGE ball ' $k get ty
+	say "under the user's name" '^kubernetes-admin system:masters$' $k get toy ball \
+		-o 'jsonpath={.metadata.annotations.user} {.metadata.annotations.group}'
+	say "who it is, not who it says" '^alice$' $k get toy ball --as=alice --as-group=system:masters \
+		-o 'jsonpath={.metadata.annotations.user}'
+	say "authorized here" 'toys.toys.example.com "ball" is forbidden: User "bob" cannot get resource "toys" in API group "toys.example.com" in the namespace "default"' \
+		$k get toy ball --as=bob
+	say "what was seen is what is sent" '/namespaces/default/toys/a/b"' \
+		$k get --raw '/apis/toys.example.com/v1/namespaces/default/toys/a%2Fb'
+	say "watched" 'ADDED' sh -c "timeout 5 $k get toys --watch-only --output-watch-events"
+	head -c 8000000 /dev/zero | tr '\0' 'x' >"$tmp/big"
+	say "a body of any size" '"bytes":"8000000"' $k create --raw /apis/toys.example.com/v1/namespaces/default/toys -f "$tmp/big"
+	say "no redirects" 'the backend attempted to redirect this request, which is not permitted' \
+		$k get --raw /apis/toys.example.com/v1/namespaces/default/toys/away
+	say "its OpenAPI" '"serverRelativeURL":"/openapi/v3/apis/toys.example.com/v1\?hash=AB12"' $k get --raw /openapi/v3
+	say "explained" 'something to play with' $k explain toys
+	kill $apipid && wait $apipid 2>/dev/null
+	apipid=
+	say "dead" 'FailedDiscoveryCheck' soon FailedDiscoveryCheck sh -c "$k annotate --overwrite svc toys x=\$(date +%N) >/dev/null;
+		$k get apiservice $toys -o 'jsonpath={.status.conditions[0].reason}'"
+	say "says so" 'service unavailable|currently unable to handle the request' \
+		$k get --raw /apis/toys.example.com/v1/namespaces/default/toys
+	say "is stale" 'stale GroupVersion discovery' soon 'stale GroupVersion discovery' \
+		$k api-resources --api-group=toys.example.com
+	say "all else works" 'configmap/while created' $k create cm while -n t
+	say "an old server in its place" 'apiservice.apiregistration.k8s.io/v1.toys.example.com configured' foreign old
+	say "is found" 'True' soon '^True$' \
+		$k get apiservice $toys -o 'jsonpath={.status.conditions[0].status}'
+	say "and discovered" 'toys +ty +toys.example.com/v1 +true +Toy' soon '^toys ' \
+		$k api-resources --api-group=toys.example.com
+	say "without its service" 'ServiceNotFound service/toys in "default" is not present' sh -c "
+		$k delete svc toys >/dev/null; n=0
+		until $k get apiservice $toys -o 'jsonpath={.status.conditions[0].reason} {.status.conditions[0].message}' |
+			tee $tmp/soon | grep -q ServiceNotFound || [ \$n -gt 300 ]; do n=\$((n + 1)); sleep 0.1; done
+		cat $tmp/soon"
+	say "taken away" 'deleted' $k delete apiservice $toys
+	say "is gone" 'could not find the requested resource' $k get --raw /apis/toys.example.com/v1
+	say "everywhere" '^0 *$' soon '^0' sh -c "$k get --raw /apis | grep -c toys"
+	say "a bad name" 'metadata.name: Invalid value: "x": must be `spec.version\+"."\+spec.group`: "v1.g"' sh -c "echo \
+		'{\"apiVersion\":\"apiregistration.k8s.io/v1\",\"kind\":\"APIService\",\"metadata\":{\"name\":\"x\"},\"spec\":{
+		\"group\":\"g\",\"version\":\"v1\",\"groupPriorityMinimum\":1,\"versionPriority\":1}}' | $k create -f -"
+	[ -n "$apipid" ] && kill $apipid && wait $apipid 2>/dev/null
+	apipid=
+}
+
 suite() {
 	k=$1
 	say version 'Server Version: v1\.37' $k version
@@ -251,6 +351,7 @@ suite() {
 	$k delete quota q -n t >/dev/null 2>&1
 	webhooks
 	policies
+	aggregation
 	say "service" 'created' $k create service clusterip s -n t --tcp=80:80
 	say "service address" '^10\.96\.' $k get svc s -n t -o 'jsonpath={.spec.clusterIP}'
 	say "conflict" 'Conflict.*the object has been modified' sh -c "$k get cm a -n t -o json |
@@ -526,5 +627,5 @@ for k in $kubectls; do
 	start
 	url=$(sed -n 's/.* ready on //p' "$tmp/log")
 done
-echo "$passed passed, $failed failed, 0 skipped"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

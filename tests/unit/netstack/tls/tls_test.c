@@ -169,6 +169,51 @@ TEST(gap_verifiers_client_certificate_gives_cn_and_all_orgs)
 	pair_free(&p);
 }
 
+/* A certificate of the one CA is never taken for one of the other: proxies may say who asks, users may not. */
+TEST(a_server_tells_its_two_authorities_of_clients_apart)
+{
+	setup();
+	struct pki_party proxies = pki_make(&(struct pki_want){.cn = "proxies", .ca = true}, NULL);
+	struct pki_party proxy = pki_make(
+		&(struct pki_want){.cn = "proxy", .eku = X509_EKU_CLIENT}, &proxies);
+	struct pki_party other = pki_make(
+		&(struct pki_want){.cn = "other", .eku = X509_EKU_CLIENT}, &foreign);
+	const struct {
+		const struct pki_party *own;
+		enum tls_peer_state state;
+		bool proxy;
+	} rows[] = {
+		{&client_cert, TLS_PEER_VALID, false},
+		{&proxy, TLS_PEER_VALID, true},
+		{&other, TLS_PEER_INVALID, false},
+		{NULL, TLS_PEER_NONE, false},
+	};
+	struct tls_pair pair = pki_pair(&server_cert);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct pair p = {0};
+		struct err e = {0};
+		CHECK_INT(tls_ctx_new(&(struct tls_config){.server = true,
+					      .pairs = &pair,
+					      .n_pairs = 1,
+					      .ca_pem = buf_view(&ca.cert),
+					      .proxy_ca_pem = buf_view(&proxies.cert),
+					      .client_auth = TLS_CLIENT_OPTIONAL},
+				  &p.sctx, &e),
+			0);
+		p.cctx = ctx_make(false, rows[i].own, TLS_CLIENT_NONE, &ca);
+		CHECK_INT(tls_server_new(p.sctx, &p.s), 0);
+		CHECK_INT(tls_client_new(p.cctx, STR("server.test"), &p.c), 0);
+		settle(p.c, p.s, 1 << 20);
+		CHECK(tls_established(p.s));
+		CHECK_INT(tls_conn_peer(p.s)->state, rows[i].state);
+		CHECK_INT(tls_conn_peer(p.s)->proxy, rows[i].proxy);
+		pair_free(&p);
+	}
+	pki_free(&proxies);
+	pki_free(&proxy);
+	pki_free(&other);
+}
+
 /* The same of an RSA key: the library has a verifier for each kind. */
 TEST(gap_verifiers_rsa_client_certificate)
 {
