@@ -21,6 +21,8 @@ static void
 scope_read(struct arena *a, const struct doc *m, struct hook_scope *sc)
 {
 	sc->any = true;
+	if (!m) /* about everything */
+		return;
 	hook_scope_selectors(a, m, sc);
 	hook_rules_read(a, doc_get(m, STR("resourceRules")), &sc->rules, &sc->n_rules);
 	hook_rules_read(

@@ -11,7 +11,7 @@
 #define ORCHESTRATOR_API_POLICY_INT_H
 
 #include "orchestrator/api/hook_int.h"
-#include "orchestrator/cel/cel_admission.h"
+#include "orchestrator/cel/cel.h"
 
 #define POLICY_CONDITIONS_BUDGET 2500000 /* cost of all matchConditions of one object */
 

@@ -123,11 +123,11 @@ make_variable(struct policy_world *w, size_t i, struct cel_value *ret, struct er
 	if (!x->program)
 		return variable_failed(e, x, "compile", arena_cstr(w->a, x->why));
 	int rc = cel_eval(w->a, x->program, &w->w, ret, &why);
-	if (rc == -EINVAL || (rc == -EDQUOT && str_starts(str_c(why.msg), STR("operation "))))
-		return variable_failed(e, x, "evaluate", why.msg);
-	if (rc < 0)
+	if (rc == -EDQUOT && !str_starts(str_c(why.msg), STR("operation "))) {
 		*e = why;
-	return rc;
+		return rc;
+	}
+	return rc < 0 && rc != -ENOMEM ? variable_failed(e, x, "evaluate", why.msg) : rc;
 }
 
 /* All variables as one object: has(variables.x), variables == {}. */
@@ -253,8 +253,8 @@ policy_eval(struct policy_world *w, const struct policy_expr *x, struct cel_valu
 		*why = STR(OUT_OF_BUDGET);
 		return rc;
 	}
-	if (rc != -EINVAL && rc != -EDQUOT)
-		return -ENOMEM;
+	if (rc == -ENOMEM)
+		return rc;
 	*why = arena_fmt(out, "expression '" STR_FMT "' resulted in error: %s", STR_ARG(x->source),
 		e.msg);
 	return arena_failed(out) ? -ENOMEM : 0;

@@ -170,4 +170,6 @@ struct cel_world {
 int cel_eval(struct arena *a, const struct cel_program *p, struct cel_world *w,
 	struct cel_value *ret, struct err *e);
 
+#include "orchestrator/cel/cel_admission.h"
+
 #endif
