@@ -303,6 +303,19 @@ row_of(const struct custom *c, struct str version, bool all)
 }
 
 const struct api_resource *
+custom_better(const struct api_resource *res)
+{
+	const struct api_resource *best = res;
+	for (size_t i = 0; i < res->custom->n_rows; i++) {
+		const struct api_resource *row = &res->custom->rows[i];
+		if (row_served(row) && !row->deprecated &&
+			schema_version_compare(row->version, best->version) < 0)
+			best = row;
+	}
+	return best == res ? NULL : best;
+}
+
+const struct api_resource *
 custom_resource_find(
 	struct api_worker *w, struct str group, struct str version, struct str plural, bool all)
 {

@@ -65,21 +65,6 @@ rules(struct arena *a, const struct doc *list, struct hook *h)
 }
 
 static void
-where(struct arena *a, const struct doc *c, struct hook *h)
-{
-	const struct doc *service = doc_get(c, STR("service"));
-	struct buf pem;
-	h->url = doc_get_str(c, STR("url"));
-	h->service_ns = doc_get_str(service, STR("namespace"));
-	h->service = doc_get_str(service, STR("name"));
-	h->path = doc_get_str(service, STR("path"));
-	h->port = doc_get_int(service, STR("port"), 443);
-	buf_init_arena(&pem, a);
-	if (base64_decode(&pem, doc_get_str(c, STR("caBundle"))) == 0)
-		h->ca_pem = buf_view(&pem);
-}
-
-static void
 hook_fill(struct hook_config *c, const struct doc *d, size_t i, struct hook *h)
 {
 	struct str effects = doc_get_str(d, STR("sideEffects"));
@@ -87,7 +72,7 @@ hook_fill(struct hook_config *c, const struct doc *d, size_t i, struct hook *h)
 	h->name = doc_get_str(d, STR("name"));
 	h->id = arena_fmt(c->a, STR_FMT "/" STR_FMT "/%zu", STR_ARG(c->name), STR_ARG(h->name), i);
 	rules(c->a, doc_get(d, STR("rules")), h);
-	where(c->a, doc_get(d, STR("clientConfig")), h);
+	h->to = hook_target_of(c->a, doc_get(d, STR("clientConfig")));
 	if (selector_from_doc(c->a, doc_get(d, STR("namespaceSelector")), &h->namespaces) < 0)
 		h->namespaces = (struct selector){.nothing = true};
 	if (selector_from_doc(c->a, doc_get(d, STR("objectSelector")), &h->objects) < 0)
@@ -269,15 +254,8 @@ hooks_client(struct request *r)
 int
 hook_tls(struct hook *h, struct tls_ctx **ret, struct err *e)
 {
-	if (!h->tls && h->ca_pem.n == 0)
-		return err_set(e, -EINVAL, R_UNKNOWN,
-			"tls: failed to verify certificate: clientConfig has no caBundle, and there are "
-			"no roots of the system");
-	if (!h->tls) {
-		int rc = tls_ctx_new(&(struct tls_config){.ca_pem = h->ca_pem}, &h->tls, e);
-		if (rc < 0)
-			return rc;
-	}
-	*ret = h->tls;
-	return 0;
+	int rc = h->tls ? 0 : hook_target_tls(&h->to, &h->tls, e);
+	if (rc == 0)
+		*ret = h->tls;
+	return rc;
 }

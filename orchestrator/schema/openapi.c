@@ -106,6 +106,18 @@ openapi_list_type(const struct schema *s, const struct schema_kind *k)
 	return schema_type_find(s, str_c(k->group), str_c(k->version), str_c(k->list_kind));
 }
 
+struct str
+openapi_list_name(struct arena *a, const struct schema *s, const struct schema_kind *k)
+{
+	const struct schema_type *t = openapi_list_type(s, k);
+	struct schema_type list = *k->type;
+
+	if (t)
+		return schema_openapi_name(a, t);
+	list.name = k->list_kind;
+	return schema_openapi_name(a, &list);
+}
+
 /* ---- schemas ---- */
 
 /* put_form: the schema of one value into the open object. */
@@ -239,84 +251,42 @@ put_field(struct json_out *j, struct arena *a, const struct schema_field *f)
 	json_end_object(j);
 }
 
-/* put_gvks: roots are named by their kind; DeleteOptions and WatchEvent belong to every version. */
 static void
-put_gvks(struct json_out *j, const struct schema *s, const struct schema_type *t)
+put_gvk(struct json_out *j, const char *group, const char *version, const char *kind)
+{
+	json_object(j, NULL);
+	openapi_gvk(j, group, version, kind);
+	json_end_object(j);
+}
+
+/* openapi_gvks: roots are named by their kind; DeleteOptions and WatchEvent belong to every version: in its own
+ * document (g) to that one and the first. */
+void
+openapi_gvks(struct json_out *j, const struct schema *s, const struct schema_group_version *g,
+	const struct schema_type *t)
 {
 	bool meta = strcmp(t->group, "meta") == 0;
 	bool all = meta &&
 		(strcmp(t->name, "DeleteOptions") == 0 || strcmp(t->name, "WatchEvent") == 0);
 
 	json_list(j, "x-kubernetes-group-version-kind");
-	for (size_t i = 0; all && i < s->n_groups; i++) {
-		json_object(j, NULL);
-		openapi_gvk(j, s->groups[i].group, s->groups[i].version, t->name);
-		json_end_object(j);
-	}
-	if (!all) {
-		json_object(j, NULL);
-		openapi_gvk(j, meta ? "" : t->group, t->version, t->name);
-		json_end_object(j);
-	}
+	for (size_t i = 0; all && !g && i < s->n_groups; i++)
+		put_gvk(j, s->groups[i].group, s->groups[i].version, t->name);
+	if (g || !all)
+		put_gvk(j, meta ? "" : t->group, t->version, t->name);
+	if (all && g && g->group[0])
+		put_gvk(j, g->group, g->version, t->name);
 	json_end_list(j);
 }
 
-/* put_custom: the schema as the definition has it, with what every object has. */
 static void
-put_custom(struct json_out *j, struct arena *a, const struct schema *s, const struct schema_type *t)
-{
-	static const struct {
-		const char *name, *json;
-	} own[] = {
-		{"apiVersion",
-			"{\"description\":\"APIVersion defines group and version of this form of the object\",\"type\":\"string\"}"},
-		{"kind", "{\"description\":\"kind of the object\",\"type\":\"string\"}"},
-		{"metadata",
-			"{\"allOf\":[{\"$ref\":\"#/components/schemas/"
-			"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta\"}],\"default\":{},"
-			"\"description\":\"name, namespace, labels and what the server keeps about the "
-			"object\"}"},
-	};
-	const struct doc *src = t->structural->source;
-
-	json_object(j, schema_openapi_name(a, t).p);
-	DOC_EACH (m, src) {
-		struct buf b;
-
-		if (str_eq_c(m->key, "properties") || m->dup)
-			continue;
-		buf_init_arena(&b, a);
-		doc_write_json(&b, m);
-		buf_char(&b, 0);
-		json_raw(j, arena_cstr(a, m->key), b.failed ? "null" : b.data);
-	}
-	json_object(j, "properties");
-	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		json_raw(j, own[i].name, own[i].json);
-	for (size_t i = 0; i < t->structural->n_props; i++) {
-		const struct structural_prop *p = &t->structural->props[i];
-		struct buf b;
-
-		if (str_eq_c(p->name, "apiVersion") || str_eq_c(p->name, "kind") ||
-			str_eq_c(p->name, "metadata"))
-			continue;
-		buf_init_arena(&b, a);
-		doc_write_json(&b, p->node->source);
-		buf_char(&b, 0);
-		json_raw(j, arena_cstr(a, p->name), b.failed ? "null" : b.data);
-	}
-	json_end_object(j);
-	put_gvks(j, s, t);
-	json_end_object(j);
-}
-
-static void
-put_type(struct json_out *j, struct arena *a, const struct schema *s, const struct schema_type *t)
+put_type(struct json_out *j, struct arena *a, const struct schema *s,
+	const struct schema_group_version *g, const struct schema_type *t)
 {
 	bool required = false;
 
 	if (t->structural) {
-		put_custom(j, a, s, t);
+		openapi_custom(j, a, s, g, t);
 		return;
 	}
 
@@ -337,7 +307,7 @@ put_type(struct json_out *j, struct arena *a, const struct schema *s, const stru
 		json_end_list(j);
 	}
 	if (t->root || strcmp(t->name, "WatchEvent") == 0)
-		put_gvks(j, s, t);
+		openapi_gvks(j, s, g, t);
 	if (t->map_atomic)
 		json_str(j, "x-kubernetes-map-type", "atomic");
 	json_end_object(j);
@@ -353,16 +323,22 @@ struct reach {
 	bool failed;
 };
 
+static bool
+reached(const struct reach *r, const struct schema_type *t)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->types[i] == t)
+			return true;
+	return false;
+}
+
 static void
 reach_add(struct reach *r, const struct schema_type *t)
 {
 	const struct schema_type **at = NULL;
 
-	if (t == NULL)
+	if (t == NULL || reached(r, t))
 		return;
-	for (size_t i = 0; i < r->n; i++)
-		if (r->types[i] == t)
-			return;
 	at = ARENA_PUSH(r->a, r->types, r->n);
 	if (at)
 		*at = t;
@@ -398,6 +374,8 @@ reach_version(struct reach *r, const struct schema *s, const struct schema_group
 			continue;
 		reach_add(r, k->type);
 		reach_add(r, openapi_list_type(s, k));
+		if (k->custom)
+			reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), STR("ListMeta")));
 		for (size_t j = 0; j < k->n_subs; j++)
 			reach_add(r, k->subs[j].type);
 	}
@@ -419,13 +397,17 @@ by_name(const void *x, const void *y)
 }
 
 static void
-put_components(struct json_out *j, struct arena *a, const struct schema *s, struct reach *r)
+put_components(struct json_out *j, struct arena *a, const struct schema *s,
+	const struct schema_group_version *g, struct reach *r)
 {
 	json_object(j, "components");
 	json_object(j, "schemas");
 	qsort(r->types, r->n, sizeof(*r->types), by_name);
 	for (size_t i = 0; i < r->n; i++)
-		put_type(j, a, s, r->types[i]);
+		put_type(j, a, s, g, r->types[i]);
+	for (size_t i = 0; i < s->n_kinds; i++)
+		if (s->kinds[i]->custom && reached(r, s->kinds[i]->type))
+			openapi_custom_list(j, a, s, s->kinds[i]);
 	for (size_t i = 0; i < SCHEMA_FORM__COUNT; i++)
 		if (r->forms[i] && shared[i].name)
 			json_raw(j, shared[i].name, shared[i].json);
@@ -438,6 +420,57 @@ put_components(struct json_out *j, struct arena *a, const struct schema *s, stru
 		"\"type\":\"apiKey\"}");
 	json_end_object(j);
 	json_end_object(j);
+}
+
+/* each_one: a schema that was written as the only member of an object. */
+static int
+each_one(struct arena *a, struct buf *b,
+	void (*fn)(void *arg, struct arena *a, struct str name, struct doc *d), void *arg)
+{
+	struct doc *d = NULL;
+
+	if (b->failed || doc_parse_json(a, buf_view(b), NULL, &d, NULL) < 0 || !d->first)
+		return -ENOMEM;
+	fn(arg, a, d->first->key, d->first);
+	buf_clear(b);
+	arena_clear(a);
+	return 0;
+}
+
+int
+openapi_each(const struct schema *s,
+	void (*fn)(void *arg, struct arena *a, struct str name, struct doc *d), void *arg)
+{
+	struct arena *own = arena_new(16u << 20), *a = arena_new(16u << 20);
+	struct reach r = {.a = own};
+	struct buf b = BUF_INIT;
+	int rc = own && a ? 0 : -ENOMEM;
+
+	for (size_t i = 0; rc == 0 && i < s->n_groups; i++)
+		if (schema_version_served(s, &s->groups[i]))
+			reach_version(&r, s, &s->groups[i]);
+	if (r.n)
+		qsort(r.types, r.n, sizeof(*r.types), by_name);
+	for (size_t i = 0; rc == 0 && i < r.n; i++) {
+		struct json_out j = {.b = &b};
+
+		if (r.types[i]->structural)
+			continue;
+		json_object(&j, NULL);
+		put_type(&j, a, s, NULL, r.types[i]);
+		json_end_object(&j);
+		rc = each_one(a, &b, fn, arg);
+	}
+	for (size_t i = 0; rc == 0 && i < SCHEMA_FORM__COUNT; i++) {
+		if (!r.forms[i] || !shared[i].name)
+			continue;
+		buf_fmt(&b, "{\"%s\":%s}", shared[i].name, shared[i].json);
+		rc = each_one(a, &b, fn, arg);
+	}
+	buf_release(&b);
+	arena_free(a);
+	arena_free(own);
+	return rc;
 }
 
 /* ---- documents ---- */
@@ -465,6 +498,7 @@ schema_openapi_v3(const struct schema *s, struct str path, struct buf *out)
 	struct json_out j = {.b = out};
 	const struct schema_group_version *g = NULL;
 	struct reach r = {.a = a};
+	bool custom = false;
 	int rc = -ENOENT;
 
 	if (a == NULL)
@@ -475,14 +509,16 @@ schema_openapi_v3(const struct schema *s, struct str path, struct buf *out)
 			g = &s->groups[i];
 	if (g) {
 		reach_version(&r, s, g);
+		for (size_t i = 0; i < r.n; i++)
+			custom = custom || r.types[i]->structural;
 		json_object(&j, NULL);
 		json_str(&j, "openapi", "3.0.0");
 		json_object(&j, "info");
-		json_str(&j, "title", "Kubernetes");
-		json_str(&j, "version", "v1.37.2");
+		json_str(&j, "title", custom ? "Kubernetes CRD Swagger" : "Kubernetes");
+		json_str(&j, "version", custom ? "v0.1.0" : "1.37");
 		json_end_object(&j);
 		openapi_paths(&j, a, s, g);
-		put_components(&j, a, s, &r);
+		put_components(&j, a, s, g, &r);
 		json_end_object(&j);
 		rc = r.failed || arena_failed(a) || out->failed ? -ENOMEM : 0;
 	}
