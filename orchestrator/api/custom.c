@@ -129,7 +129,7 @@ streams_end(struct api_worker *w, const struct custom *c)
 	struct stream *next = NULL;
 	for (struct stream *st = w->streams; st; st = next) {
 		next = st->next;
-		if (st->r->res && st->r->res->custom == c)
+		if (st->r->verb == VERB_WATCH && st->r->res && st->r->res->custom == c)
 			st->stop(st);
 	}
 }

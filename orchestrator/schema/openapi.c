@@ -69,6 +69,7 @@ static const struct {
 	[SCHEMA_OBJECT] = {"io.k8s.apimachinery.pkg.runtime.RawExtension",
 		"{\"description\":\"an object of any kind\",\"type\":\"object\"}"},
 };
+static const char fields_json[] = "{\"description\":\"a set of fields\",\"type\":\"object\"}";
 static const char patch_name[] = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
 /* JSON schema of scalars that are written in place. */
@@ -120,6 +121,15 @@ openapi_list_name(struct arena *a, const struct schema *s, const struct schema_k
 
 /* ---- schemas ---- */
 
+static const char fields_name[] = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1";
+
+/* The one object of any kind that has a name of its own. */
+static bool
+is_fields(const struct schema_field *f)
+{
+	return f->form == SCHEMA_OBJECT && strcmp(f->name, "fieldsV1") == 0;
+}
+
 /* put_form: the schema of one value into the open object. */
 static void
 put_form(struct json_out *j, struct arena *a, const struct schema_field *f)
@@ -127,7 +137,9 @@ put_form(struct json_out *j, struct arena *a, const struct schema_field *f)
 	if (f->form == SCHEMA_STRUCT) {
 		openapi_ref(j, a, f->type);
 	} else if (shared[f->form].name) {
-		json_text(j, "$ref", arena_fmt(a, "#/components/schemas/%s", shared[f->form].name));
+		json_text(j, "$ref",
+			arena_fmt(a, "#/components/schemas/%s",
+				is_fields(f) ? fields_name : shared[f->form].name));
 	} else if (plain[f->form].type) {
 		json_str(j, "type", plain[f->form].type);
 		if (plain[f->form].format)
@@ -319,7 +331,7 @@ struct reach {
 	struct arena *a;
 	const struct schema_type **types;
 	size_t n;
-	bool forms[SCHEMA_FORM__COUNT];
+	bool forms[SCHEMA_FORM__COUNT], fields; /* those with a schema of their own; FieldsV1 */
 	bool failed;
 };
 
@@ -354,7 +366,10 @@ reach_all(struct reach *r)
 		const struct schema_type *t = r->types[i];
 
 		for (size_t k = 0; k < t->n_fields; k++) {
-			r->forms[t->fields[k].form] = true;
+			if (is_fields(&t->fields[k]))
+				r->fields = true;
+			else
+				r->forms[t->fields[k].form] = true;
 			if (t->fields[k].form == SCHEMA_STRUCT)
 				reach_add(r, t->fields[k].type);
 		}
@@ -377,7 +392,8 @@ reach_version(struct reach *r, const struct schema *s, const struct schema_group
 		if (k->custom)
 			reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), STR("ListMeta")));
 		for (size_t j = 0; j < k->n_subs; j++)
-			reach_add(r, k->subs[j].type);
+			if (!openapi_is_stream(&k->subs[j])) /* its options are parameters */
+				reach_add(r, k->subs[j].type);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
 		reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), str_c(always[i])));
@@ -411,8 +427,11 @@ put_components(struct json_out *j, struct arena *a, const struct schema *s,
 	for (size_t i = 0; i < SCHEMA_FORM__COUNT; i++)
 		if (r->forms[i] && shared[i].name)
 			json_raw(j, shared[i].name, shared[i].json);
-	json_raw(j, patch_name,
-		"{\"description\":\"a patch: what it means is up to its content type\",\"type\":\"object\"}");
+	if (r->fields)
+		json_raw(j, fields_name, fields_json);
+	if (g)
+		json_raw(j, patch_name,
+			"{\"description\":\"a patch: what it means is up to its content type\",\"type\":\"object\"}");
 	json_end_object(j);
 	json_object(j, "securitySchemes");
 	json_raw(j, "BearerToken",
@@ -467,6 +486,10 @@ openapi_each(const struct schema *s,
 		buf_fmt(&b, "{\"%s\":%s}", shared[i].name, shared[i].json);
 		rc = each_one(a, &b, fn, arg);
 	}
+	if (rc == 0 && r.fields) {
+		buf_fmt(&b, "{\"%s\":%s}", fields_name, fields_json);
+		rc = each_one(a, &b, fn, arg);
+	}
 	buf_release(&b);
 	arena_free(a);
 	arena_free(own);
@@ -482,13 +505,82 @@ path_of(struct arena *a, const struct schema_group_version *g)
 			   : arena_fmt(a, "api/%s", g->version);
 }
 
+/* first_of: is this the first version of a group that is not made of custom resources only? */
+static bool
+first_of(const struct schema *s, size_t g)
+{
+	const char *group = s->groups[g].group;
+
+	for (size_t i = 0; i < g; i++)
+		if (strcmp(s->groups[i].group, group) == 0)
+			return false;
+	for (size_t i = 0; i < s->n_kinds; i++)
+		if (!s->kinds[i]->custom && (s->kinds[i]->flags & SCHEMA_KIND_SERVED) &&
+			strcmp(s->kinds[i]->group, group) == 0)
+			return true;
+	return false;
+}
+
+/* The versions; then what is above them. */
 struct str
 schema_openapi_v3_path(struct arena *a, const struct schema *s, size_t i)
 {
 	for (size_t g = 0; g < s->n_groups; g++)
 		if (schema_version_served(s, &s->groups[g]) && i-- == 0)
 			return path_of(a, &s->groups[g]);
-	return STR_NONE;
+	for (size_t g = 0; g < s->n_groups; g++)
+		if (s->groups[g].group[0] && first_of(s, g) && i-- == 0)
+			return arena_fmt(a, "apis/%s", s->groups[g].group);
+	return i == 0 ? STR("api") : i == 1 ? STR("apis") : STR_NONE;
+}
+
+static bool
+is_root(struct arena *a, const struct schema *s, struct str path)
+{
+	struct str one = STR_NONE;
+
+	for (size_t i = 0; str_is_set(one = schema_openapi_v3_path(a, s, i)); i++)
+		if (str_eq(one, path))
+			return true;
+	return false;
+}
+
+static void
+put_info(struct json_out *j, bool custom)
+{
+	json_str(j, "openapi", "3.0.0");
+	json_object(j, "info");
+	json_str(j, "title", custom ? "Kubernetes CRD Swagger" : "Kubernetes");
+	json_str(j, "version", custom ? "v0.1.0" : "1.37");
+	json_end_object(j);
+}
+
+static void
+put_version(struct json_out *j, struct arena *a, const struct schema *s,
+	const struct schema_group_version *g, struct reach *r)
+{
+	bool custom = false;
+
+	reach_version(r, s, g);
+	for (size_t i = 0; i < r->n; i++)
+		custom = custom || r->types[i]->structural;
+	put_info(j, custom);
+	openapi_paths(j, a, s, g);
+	put_components(j, a, s, g, r);
+}
+
+static void
+put_root(struct json_out *j, struct arena *a, const struct schema *s, struct str path,
+	struct reach *r)
+{
+	put_info(j, false);
+	json_object(j, "paths");
+	reach_add(r,
+		schema_type_find(
+			s, STR("meta"), STR("v1"), str_c(openapi_root_path(j, a, s, path))));
+	json_end_object(j);
+	reach_all(r);
+	put_components(j, a, s, NULL, r);
 }
 
 int
@@ -498,7 +590,6 @@ schema_openapi_v3(const struct schema *s, struct str path, struct buf *out)
 	struct json_out j = {.b = out};
 	const struct schema_group_version *g = NULL;
 	struct reach r = {.a = a};
-	bool custom = false;
 	int rc = -ENOENT;
 
 	if (a == NULL)
@@ -507,18 +598,12 @@ schema_openapi_v3(const struct schema *s, struct str path, struct buf *out)
 		if (schema_version_served(s, &s->groups[i]) &&
 			str_eq(path_of(a, &s->groups[i]), path))
 			g = &s->groups[i];
-	if (g) {
-		reach_version(&r, s, g);
-		for (size_t i = 0; i < r.n; i++)
-			custom = custom || r.types[i]->structural;
+	if (g || is_root(a, s, path)) {
 		json_object(&j, NULL);
-		json_str(&j, "openapi", "3.0.0");
-		json_object(&j, "info");
-		json_str(&j, "title", custom ? "Kubernetes CRD Swagger" : "Kubernetes");
-		json_str(&j, "version", custom ? "v0.1.0" : "1.37");
-		json_end_object(&j);
-		openapi_paths(&j, a, s, g);
-		put_components(&j, a, s, g, &r);
+		if (g)
+			put_version(&j, a, s, g, &r);
+		else
+			put_root(&j, a, s, path, &r);
 		json_end_object(&j);
 		rc = r.failed || arena_failed(a) || out->failed ? -ENOMEM : 0;
 	}

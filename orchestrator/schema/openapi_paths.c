@@ -155,7 +155,8 @@ static const struct op watch_op = {
 /* Kinds whose deletion answers the object. */
 static const char *const answer_object[] = {"Pod", "PodTemplate", "PersistentVolume",
 	"PersistentVolumeClaim", "ResourceQuota", "ServiceAccount", "Service", "StorageClass",
-	"CSIDriver", "CSINode", "VolumeAttachment"};
+	"CSIDriver", "CSINode", "VolumeAttachment", "VolumeAttributesClass", "DeviceClass",
+	"ResourceClaim", "ResourceClaimTemplate", "ResourceSlice"};
 
 struct out {
 	struct json_out *j;
@@ -373,9 +374,8 @@ root(struct out *o, const struct schema_kind *k, const char *watch, bool ns, con
 
 /* ---- streams ---- */
 
-/* is_connect: bodies of options kinds are query parameters; the stream is no document. */
-static bool
-is_connect(const struct schema_subresource *u)
+bool
+openapi_is_stream(const struct schema_subresource *u)
 {
 	return str_ends(str_c(u->kind), STR("Options")) || strcmp(u->name, "log") == 0;
 }
@@ -488,7 +488,7 @@ put_sub(struct out *o, const struct schema_kind *k, const struct schema_subresou
 
 	if (rest == NULL)
 		return;
-	if (!is_connect(u)) {
+	if (!openapi_is_stream(u)) {
 		put_path(o, root(o, k, "", k->namespaced, rest), item_ops, ARRAY_LEN(item_ops),
 			u->verbs, &at);
 		return;
@@ -539,33 +539,40 @@ put_kind(struct out *o, const struct schema_kind *k)
 	put_watches(o, k);
 }
 
+/* put_question: a path that answers what there is. */
 static void
-put_resource_list(struct out *o, const struct schema_group_version *g)
+put_question(struct out *o, const char *path, const char *operation, const char *type)
 {
-	const char *path = arena_fmt(o->a, "/%s%s%s/%s/", g->group[0] ? "apis" : "api",
-		g->group[0] ? "/" : "", g->group, g->version)
-				   .p;
-
 	json_object(o->j, path ? path : "");
 	json_object(o->j, "get");
-	json_str(o->j, "description", "what resources there are");
+	json_str(o->j, "description", "what there is");
 	json_list(o->j, "tags");
 	json_str(o->j, NULL, o->tag);
 	json_end_list(o->j);
-	json_text(o->j, "operationId", arena_fmt(o->a, "get%sAPIResources", o->id));
+	json_str(o->j, "operationId", operation ? operation : "");
 	json_object(o->j, "responses");
-	put_response(o, "200", "OK", type_name(o, meta_type(o, "APIResourceList")), false, false);
+	put_response(o, "200", "OK", type_name(o, meta_type(o, type)), false, false);
 	json_raw(o->j, "401", "{\"description\":\"Unauthorized\"}");
 	json_end_object(o->j);
 	json_end_object(o->j);
 	json_end_object(o->j);
 }
 
-/* "rbac.authorization.k8s.io", "v1" -> "rbacAuthorization_v1" or, capital, "RbacAuthorizationV1". */
-static const char *
-group_name(struct arena *a, const struct schema_group_version *g, bool capital)
+static void
+put_resource_list(struct out *o, const struct schema_group_version *g)
 {
-	struct str rest = str_c(g->group[0] ? g->group : "core"), part;
+	put_question(o,
+		arena_fmt(o->a, "/%s%s%s/%s/", g->group[0] ? "apis" : "api", g->group[0] ? "/" : "",
+			g->group, g->version)
+			.p,
+		arena_fmt(o->a, "get%sAPIResources", o->id).p, "APIResourceList");
+}
+
+/* "rbac.authorization.k8s.io" -> "rbacAuthorization" or, capital, "RbacAuthorization". */
+static const char *
+group_name(struct arena *a, const char *group, bool capital)
+{
+	struct str rest = str_c(group[0] ? group : "core"), part;
 	struct buf b;
 	bool up = capital;
 
@@ -582,16 +589,44 @@ group_name(struct arena *a, const struct schema_group_version *g, bool capital)
 		}
 		up = true;
 	}
-	buf_fmt(&b, "%s%s", capital ? "V" : "_v", g->version + 1);
 	buf_char(&b, 0);
 	return b.failed ? "" : b.data;
+}
+
+const char *
+openapi_root_path(struct json_out *j, struct arena *a, const struct schema *s, struct str path)
+{
+	static const struct {
+		const char *path, *url, *tag, *operation, *type;
+	} roots[] = {
+		{"api", "/api/", "core", "getCoreAPIVersions", "APIVersions"},
+		{"apis", "/apis/", "apis", "getAPIVersions", "APIGroupList"},
+	};
+	struct out o = {j, a, s, "", ""};
+
+	for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
+		if (!str_eq_c(path, roots[i].path))
+			continue;
+		o.tag = roots[i].tag;
+		put_question(&o, roots[i].url, roots[i].operation, roots[i].type);
+		return roots[i].type;
+	}
+	const char *group = arena_cstr(a, str_sub(path, strlen("apis/"), SIZE_MAX));
+
+	o.tag = group_name(a, group ? group : "", false);
+	put_question(&o, arena_fmt(a, "/apis/%s/", group).p,
+		arena_fmt(a, "get%sAPIGroup", group_name(a, group ? group : "", true)).p,
+		"APIGroup");
+	return "APIGroup";
 }
 
 void
 openapi_paths(struct json_out *j, struct arena *a, const struct schema *s,
 	const struct schema_group_version *g)
 {
-	struct out o = {j, a, s, group_name(a, g, false), group_name(a, g, true)};
+	struct out o = {j, a, s,
+		arena_fmt(a, "%s_%s", group_name(a, g->group, false), g->version).p,
+		arena_fmt(a, "%sV%s", group_name(a, g->group, true), g->version + 1).p};
 
 	json_object(j, "paths");
 	put_resource_list(&o, g);

@@ -10,6 +10,12 @@
 /* openapi_paths: the paths of one group and version. */
 void openapi_paths(struct json_out *j, struct arena *a, const struct schema *s,
 	const struct schema_group_version *g);
+/* openapi_is_stream: what it is asked with are query parameters, and what it answers is no document. */
+bool openapi_is_stream(const struct schema_subresource *u);
+/* openapi_root_path: the path of one of the documents above them, "api", "apis" or "apis/G"; gives the name of the
+ * meta type it answers. */
+const char *openapi_root_path(
+	struct json_out *j, struct arena *a, const struct schema *s, struct str path);
 /* openapi_ref: {"$ref": "#/components/schemas/NAME"} members into the open object. */
 void openapi_ref(struct json_out *j, struct arena *a, const struct schema_type *t);
 /* openapi_gvk: x-kubernetes-group-version-kind as an object. */

@@ -192,7 +192,7 @@ TEST(lists_and_maps_of_custom_resources_are_owned_as_their_schema_says)
 		/* a key that is left out has its default */
 		{"apply a " S("\"map\":[{\"name\":\"x\",\"n\":1}]") "\napply b " S(
 			 "\"map\":[{\"name\":\"y\",\"proto\":\"UDP\",\"n\":2}]"),
-			S("\"map\":[{\"name\":\"x\",\"n\":1},{\"name\":\"y\",\"proto\":\"UDP\",\"n\":2}]"),
+			S("\"map\":[{\"n\":1,\"name\":\"x\"},{\"n\":2,\"name\":\"y\",\"proto\":\"UDP\"}]"),
 			"a/Apply: " FS("\"f:map\":{\"k:{\\\"name\\\":\\\"x\\\",\\\"proto\\\":"
 				       "\\\"TCP\\\"}\":{\".\":{},\"f:n\":{},\"f:name\":{}}}") "\n"
 			"b/Apply: " FS("\"f:map\":{\"k:{\\\"name\\\":\\\"y\\\",\\\"proto\\\":"
