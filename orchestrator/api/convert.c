@@ -8,7 +8,6 @@
 
 #include "base/rand.h"
 #include "orchestrator/fields/fields.h"
-#include "orchestrator/schema/schema_structural.h"
 
 #define CALL_NS (30 * NS_PER_SEC)
 #define ATTR_VERSION 'v'
@@ -129,8 +128,7 @@ failed_hook(struct conversion *c, const char *verb, struct str why)
 {
 	const struct doc *d = first_sent(c);
 	failed(c,
-		arena_fmt(c->a,
-			"conversion webhook for " STR_FMT ", Kind=" STR_FMT " %s" STR_FMT,
+		arena_fmt(c->a, "conversion webhook for " STR_FMT ", Kind=" STR_FMT " %s" STR_FMT,
 			STR_ARG(doc_get_str(d, STR("apiVersion"))),
 			STR_ARG(doc_get_str(d, STR("kind"))), verb, STR_ARG(why)));
 }
@@ -186,8 +184,8 @@ answered(struct conversion *c)
 		failed_hook(c, "failed: ", c->post.why);
 		return;
 	}
-	if (convert_answer_parse(c->a, c->post.answer, c->uid, c->to->custom->hook->review, &list,
-		    &why) < 0)
+	if (convert_answer_parse(
+		    c->a, c->post.answer, c->uid, c->to->custom->hook->review, &list, &why) < 0)
 		failed_hook(c, "failed: ", why);
 	else if (doc_len(list) != c->asked)
 		failed_hook(c, "",
@@ -249,8 +247,8 @@ conversion_start(struct conversion *c)
 		.done = on_posted,
 		.arg = c};
 	if (!h->tls) {
-		c->post.why = arena_fmt(c->a, "Post \"" STR_FMT "\": %s", STR_ARG(c->post.url),
-			h->tls_error.msg);
+		c->post.why = arena_fmt(
+			c->a, "Post \"" STR_FMT "\": %s", STR_ARG(c->post.url), h->tls_error.msg);
 		answered(c);
 	} else if (hook_post_start(&c->post) < 0) {
 		answered(c);
@@ -325,13 +323,8 @@ convert_ask(struct request *r, struct arena *a, const struct api_resource *to,
 	struct convert_wait *w = ARENA_NEW(r->a, struct convert_wait);
 	if (!w)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	w->c = (struct conversion){.a = a,
-		.r = r,
-		.to = to,
-		.items = items,
-		.n = n,
-		.done = on_converted,
-		.arg = w};
+	w->c = (struct conversion){
+		.a = a, .r = r, .to = to, .items = items, .n = n, .done = on_converted, .arg = w};
 	conversion_start(&w->c);
 	if (w->c.over)
 		return convert_take(r, w);

@@ -23,12 +23,14 @@ struct custom_hook {
 	struct hook_target to;
 	struct tls_ctx *tls; /* NULL: tls_error says why not */
 	struct err tls_error;
-	const char *review; /* version of ConversionReview: "v1", "v1beta1"; NULL: none that is known */
+	const char *
+		review; /* version of ConversionReview: "v1", "v1beta1"; NULL: none that is known */
 };
 
 struct convert_item {
-	const struct api_resource *from; /* whose form doc has; NULL: a version nobody knows, see apiVersion */
-	struct doc *doc;                 /* becomes the object in the form asked for */
+	const struct api_resource
+		*from;   /* whose form doc has; NULL: a version nobody knows, see apiVersion */
+	struct doc *doc; /* becomes the object in the form asked for */
 };
 
 /* ---- what is stored ---- */

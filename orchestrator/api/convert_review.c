@@ -103,8 +103,7 @@ convert_answer_parse(struct arena *a, struct str body, struct str uid, const cha
 		return wrong(why, STR("no response provided"));
 	if (v1 && !str_eq(got, uid))
 		return wrong(why,
-			arena_fmt(a,
-				"expected response.uid=\"" STR_FMT "\", got \"" STR_FMT "\"",
+			arena_fmt(a, "expected response.uid=\"" STR_FMT "\", got \"" STR_FMT "\"",
 				STR_ARG(uid), STR_ARG(said(got))));
 	rc = check_result(a, resp, why);
 	if (rc < 0)
@@ -214,8 +213,7 @@ check_gvk(struct arena *a, struct str api_version, const struct doc *sent, const
 	if (!str_eq(v, api_version))
 		return wrong(why,
 			arena_fmt(a,
-				"invalid groupVersion (expected " STR_FMT ", received " STR_FMT
-				")",
+				"invalid groupVersion (expected " STR_FMT ", received " STR_FMT ")",
 				STR_ARG(api_version), STR_ARG(said(v))));
 	if (!str_eq(k, kind))
 		return wrong(why,

@@ -34,7 +34,8 @@ struct custom {
 	struct str name;           /* of the definition: "crontabs.stable.example.com" */
 	struct api_resource *rows; /* one a version, in the order of the definition */
 	size_t n_rows;
-	struct custom_hook *hook; /* converts; NULL = versions differ in apiVersion only: see convert.h */
+	struct custom_hook
+		*hook; /* converts; NULL = versions differ in apiVersion only: see convert.h */
 };
 /* Where the numbers of a scale subresource are: member paths; "" = no selector. */
 struct custom_scale {

@@ -218,7 +218,7 @@ make_hook(struct custom *c, const struct doc *conversion)
 	DOC_EACH (v, doc_get(webhook, STR("conversionReviewVersions"))) {
 		if (h->review)
 			break;
-		h->review = str_eq(doc_as_str(v), STR("v1")) ? "v1"
+		h->review = str_eq(doc_as_str(v), STR("v1"))    ? "v1"
 			: str_eq(doc_as_str(v), STR("v1beta1")) ? "v1beta1"
 								: NULL;
 	}

@@ -187,7 +187,7 @@ struct collection {
 	size_t n, at, running;
 	bool starting;
 	struct list_collected reply; /* the list of what is deleted; rc < 0: a Status answers */
-	struct str failure;           /* the first Status that was not 404 or 409 */
+	struct str failure;          /* the first Status that was not 404 or 409 */
 	int failure_http;
 };
 

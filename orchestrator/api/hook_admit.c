@@ -27,9 +27,9 @@ struct hook_run {
 	struct request *r;
 	struct hook **hooks;
 	size_t n, at;
-	struct hook_call *call;   /* mutating: the one under way, or just answered */
-	struct hook_view view;    /* of that call */
-	struct hook_call **calls; /* validating: all */
+	struct hook_call *call;             /* mutating: the one under way, or just answered */
+	struct hook_view view;              /* of that call */
+	struct hook_call **calls;           /* validating: all */
 	const struct api_resource **wanted; /* in whose form they are asked */
 	size_t n_calls, running;
 	bool gone;

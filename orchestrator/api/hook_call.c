@@ -35,8 +35,8 @@ answered(struct hook_call *c)
 	c->over = true;
 	if (str_is_set(c->post.why)) {
 		failed(c,
-			arena_fmt(c->r->a, "failed to call webhook: " STR_FMT,
-				STR_ARG(c->post.why)));
+			arena_fmt(
+				c->r->a, "failed to call webhook: " STR_FMT, STR_ARG(c->post.why)));
 		return;
 	}
 	int rc = hook_answer_parse(

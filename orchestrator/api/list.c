@@ -179,8 +179,7 @@ list_item_late(struct list_state *ls, const struct store_value *v)
 	if (!slot || !slot->doc)
 		ls->items.failed = true;
 	return !ls->items.failed &&
-		(ls->r->opt.limit <= 0 ||
-			ls->count + (int64_t)ls->n_late < ls->r->opt.limit);
+		(ls->r->opt.limit <= 0 || ls->count + (int64_t)ls->n_late < ls->r->opt.limit);
 }
 
 static bool
@@ -486,10 +485,10 @@ list_late(struct list_state *ls, bool converted)
 		if (converted)
 			late_take(ls);
 		if (ls->items.failed || ls->items.len > COLLECTED_MAX)
-			return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE,
-				"the list is too large: use limit");
-		if (converted && (!str_is_set(ls->next) ||
-					 (r->opt.limit > 0 && ls->count >= r->opt.limit)))
+			return request_fail(
+				r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+		if (converted &&
+			(!str_is_set(ls->next) || (r->opt.limit > 0 && ls->count >= r->opt.limit)))
 			return late_over(ls);
 		arena_clear(ls->scratch);
 		ls->late = NULL;

@@ -7,7 +7,6 @@
  * the store never leave the call that borrowed them. */
 #include "orchestrator/api/convert.h"
 #include "orchestrator/fields/fields.h"
-#include "orchestrator/schema/schema_structural.h"
 
 struct doc *
 meta_of(const struct doc *obj)

@@ -369,7 +369,8 @@ late_ask(struct watch_state *ws)
 {
 	struct conversion *c = ARENA_NEW(ws->late_a, struct conversion);
 	if (!c) {
-		watch_error(ws, &(struct status_spec){.http = 500, .message = STR("out of memory")});
+		watch_error(
+			ws, &(struct status_spec){.http = 500, .message = STR("out of memory")});
 		return false;
 	}
 	*c = (struct conversion){.a = ws->late_a,
@@ -564,7 +565,8 @@ watch_take_late(struct watch_state *ws)
 	int error = 0;
 	bool good = late_take(ws, &error);
 	if (!good)
-		watch_error(ws, &(struct status_spec){.http = 500, .message = STR("out of memory")});
+		watch_error(
+			ws, &(struct status_spec){.http = 500, .message = STR("out of memory")});
 	else if (error < 0)
 		watch_expired(ws, store_watch_cursor(ws->sw));
 	else if (ws->n_late && !late_ask(ws) && !ws->over)

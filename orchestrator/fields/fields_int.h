@@ -23,9 +23,9 @@ enum place_kind {
 };
 struct place {
 	enum place_kind kind;
-	bool atomic;                  /* STRUCT, MAP, LIST, NODE: owned as a whole */
-	bool loose;                   /* NODE, LIST of nodes: what the schema does not know may be there */
-	bool inner;                   /* MAP, LIST: of a field that is one of lists */
+	bool atomic; /* STRUCT, MAP, LIST, NODE: owned as a whole */
+	bool loose;  /* NODE, LIST of nodes: what the schema does not know may be there */
+	bool inner;  /* MAP, LIST: of a field that is one of lists */
 	const struct schema_field *f; /* MAP, LIST, SCALAR */
 	const struct schema_type *t;  /* STRUCT */
 	const struct structural *n;   /* NODE, LIST of nodes */

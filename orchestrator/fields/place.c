@@ -7,7 +7,6 @@
  * Source: kube-openapi schemaconv (what list types, merge keys and map types mean); apiextensions-apiserver
  * controller/openapi/builder (what a definition's schema becomes for it). */
 #include "orchestrator/fields/fields_int.h"
-#include "orchestrator/schema/schema_structural.h"
 
 #include <stdlib.h>
 
@@ -73,7 +72,10 @@ list_keys(const struct schema_field *f, const char *one[2])
 
 /* ---- custom resources ------------------------------------------------------------------------------ */
 
-#define SCALAR(f) {.form = (f), .shape = SCHEMA_ONE}
+#define SCALAR(f)                                                                                  \
+	{                                                                                          \
+		.form = (f), .shape = SCHEMA_ONE                                                   \
+	}
 static const struct schema_field node_string = SCALAR(SCHEMA_STRING);
 static const struct schema_field node_int = SCALAR(SCHEMA_INT64);
 static const struct schema_field node_number = SCALAR(SCHEMA_DOUBLE);
@@ -154,7 +156,9 @@ node_member(const struct place *p, struct str name)
 static struct place
 root_member(const struct schema_type *t, struct str name)
 {
-	struct place root = {.kind = PLACE_NODE, .n = t->structural, .loose = t->structural->preserve},
+	struct place root = {.kind = PLACE_NODE,
+			     .n = t->structural,
+			     .loose = t->structural->preserve},
 		     head;
 	return node_head(name, &head) ? head : node_member(&root, name);
 }
@@ -327,9 +331,8 @@ static const struct doc *
 key_default(struct arena *a, const struct place *p, struct str key)
 {
 	if (p->n) {
-		const struct structural *n = p->n->items
-			? structural_prop_find(p->n->items, key)
-			: NULL;
+		const struct structural *n = p->n->items ? structural_prop_find(p->n->items, key)
+							 : NULL;
 		return n ? n->dflt : NULL;
 	}
 	const struct schema_type *t = p->f->type;

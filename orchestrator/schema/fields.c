@@ -218,8 +218,8 @@ indexed_by(const struct schema_kind *k, const char *attr)
 }
 
 void
-schema_attrs_more(const struct schema_kind *k, const struct schema_kind *had,
-	const struct doc *obj, struct buf *out)
+schema_attrs_more(const struct schema_kind *k, const struct schema_kind *had, const struct doc *obj,
+	struct buf *out)
 {
 	struct buf text = BUF_INIT;
 

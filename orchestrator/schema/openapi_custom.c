@@ -18,8 +18,9 @@ static const struct {
 		"\"type\":\"string\"}"},
 	{STR_INIT("kind"), "{\"description\":\"kind of the object\",\"type\":\"string\"}"},
 	{STR_INIT("metadata"),
-		META_REF("ObjectMeta") "\"Standard object's metadata: name, namespace, labels and what "
-				       "the server keeps about the object\"}"},
+		META_REF(
+			"ObjectMeta") "\"Standard object's metadata: name, namespace, labels and what "
+				      "the server keeps about the object\"}"},
 };
 
 static void
@@ -109,8 +110,8 @@ openapi_custom(struct json_out *j, struct arena *a, const struct schema *s,
 }
 
 void
-openapi_custom_list(struct json_out *j, struct arena *a, const struct schema *s,
-	const struct schema_kind *k)
+openapi_custom_list(
+	struct json_out *j, struct arena *a, const struct schema *s, const struct schema_kind *k)
 {
 	json_object(j, openapi_list_name(a, s, k).p);
 	json_text(j, "description", arena_fmt(a, "%s is a list of %s", k->list_kind, k->kind));

@@ -53,9 +53,10 @@ static const struct param params[P__COUNT] = {
 	[P_FIELD_VALIDATION] = {"fieldValidation", "query", "string",
 		"what becomes of unknown fields: Ignore, Warn, Strict"},
 	[P_FORCE] = {"force", "query", "boolean", "apply: take over fields of other managers"},
-	[P_GRACE_PERIOD_SECONDS] = {"gracePeriodSeconds", "query", "integer", "time to end; 0 at once"},
-	[P_IGNORE_READ_ERROR] = {"ignoreStoreReadErrorWithClusterBreakingPotential", "query", "boolean",
-		"delete what cannot be read any more"},
+	[P_GRACE_PERIOD_SECONDS] = {"gracePeriodSeconds", "query", "integer",
+		"time to end; 0 at once"},
+	[P_IGNORE_READ_ERROR] = {"ignoreStoreReadErrorWithClusterBreakingPotential", "query",
+		"boolean", "delete what cannot be read any more"},
 	[P_LABEL_SELECTOR] = {"labelSelector", "query", "string", "labels the objects must have"},
 	[P_LIMIT] = {"limit", "query", "integer", "most items in one answer"},
 	[P_NAME] = {"name", "path", "string", "name of the object"},
@@ -72,7 +73,8 @@ static const struct param params[P__COUNT] = {
 	[P_SEND_INITIAL_EVENTS] = {"sendInitialEvents", "query", "boolean",
 		"watch: begin with what is there"},
 	[P_SHARD_SELECTOR] = {"shardSelector", "query", "string", "a part of the objects"},
-	[P_TIMEOUT_SECONDS] = {"timeoutSeconds", "query", "integer", "end the watch after this long"},
+	[P_TIMEOUT_SECONDS] = {"timeoutSeconds", "query", "integer",
+		"end the watch after this long"},
 	[P_WATCH] = {"watch", "query", "boolean", "changes as they come"},
 };
 
@@ -189,8 +191,7 @@ put_schema(struct out *o, struct str name)
 static struct str
 type_name(struct out *o, const struct schema_type *t)
 {
-	return t ? schema_openapi_name(o->a, t)
-		 : STR("io.k8s.apimachinery.pkg.apis.meta.v1.Patch");
+	return t ? schema_openapi_name(o->a, t) : STR("io.k8s.apimachinery.pkg.apis.meta.v1.Patch");
 }
 
 static void
@@ -235,7 +236,7 @@ put_request_body(struct out *o, const struct op *op, const struct at *at)
 		"application/strategic-merge-patch+json"};
 	bool custom = at->k->custom;
 	struct str name = type_name(o,
-		op->takes == TAKES_PATCH           ? NULL
+		op->takes == TAKES_PATCH             ? NULL
 			: op->takes == TAKES_OPTIONS ? meta_type(o, "DeleteOptions")
 						     : at->t);
 
@@ -312,8 +313,8 @@ put_op(struct out *o, const struct op *op, const struct at *at, uint32_t common)
 
 	json_object(j, op->method);
 	json_text(j, "description",
-		arena_fmt(o->a, "%s %s%s%s", op->verb, at->t->name, at->sub[0] ? " " : "",
-			at->sub));
+		arena_fmt(
+			o->a, "%s %s%s%s", op->verb, at->t->name, at->sub[0] ? " " : "", at->sub));
 	json_list(j, "tags");
 	json_str(j, NULL, o->tag);
 	json_end_list(j);
@@ -392,7 +393,7 @@ by_name(const void *x, const void *y)
 static const char *
 param_type(const struct schema_field *f)
 {
-	return f->form == SCHEMA_BOOL                                   ? "boolean"
+	return f->form == SCHEMA_BOOL                                ? "boolean"
 		: f->form == SCHEMA_INT32 || f->form == SCHEMA_INT64 ? "integer"
 								     : "string";
 }
@@ -410,8 +411,8 @@ put_stream_params(struct out *o, const struct schema_subresource *u, bool ns, bo
 	for (size_t i = 0; i < t->n_fields; i++)
 		if (strcmp(t->fields[i].name, "kind") != 0 &&
 			strcmp(t->fields[i].name, "apiVersion") != 0)
-			v[n++] = (struct param){t->fields[i].name, "query", param_type(&t->fields[i]),
-				schema_field_description(&t->fields[i])};
+			v[n++] = (struct param){t->fields[i].name, "query",
+				param_type(&t->fields[i]), schema_field_description(&t->fields[i])};
 	v[n++] = params[P_NAME];
 	if (ns)
 		v[n++] = params[P_NAMESPACE];
@@ -462,8 +463,8 @@ put_stream_op(struct out *o, const struct schema_kind *k, const struct schema_su
 }
 
 static void
-put_stream(struct out *o, const struct schema_kind *k, const struct schema_subresource *u,
-	bool path)
+put_stream(
+	struct out *o, const struct schema_kind *k, const struct schema_subresource *u, bool path)
 {
 	static const uint32_t bits[] = {SCHEMA_GET, SCHEMA_UPDATE, SCHEMA_CREATE, SCHEMA_DELETE,
 		SCHEMA_DELETE, SCHEMA_DELETE, SCHEMA_PATCH};

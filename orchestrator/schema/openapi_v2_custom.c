@@ -107,7 +107,8 @@ openapi_v2_custom_list(struct arena *a, const struct schema_kind *k)
 	struct str text = arena_fmt(a,
 		"{\"description\":\"%s is a list of %s\",\"type\":\"object\",\"required\":[\"items\"],"
 		"\"properties\":{\"apiVersion\":%s,\"items\":{\"type\":\"array\",\"items\":{\"$ref\":"
-		"\"#/definitions/" STR_FMT "\"}},\"kind\":%s,\"metadata\":{\"$ref\":\"#/definitions/"
+		"\"#/definitions/" STR_FMT
+		"\"}},\"kind\":%s,\"metadata\":{\"$ref\":\"#/definitions/"
 		"io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta\"}}}",
 		k->list_kind, k->kind, own[0].json, STR_ARG(schema_openapi_name(a, k->type)),
 		own[1].json);

@@ -55,8 +55,8 @@ downgrade(struct arena *a, struct doc *d, size_t depth)
 }
 
 void
-openapi_v2_gvk(struct arena *a, struct doc *d, const char *group, const char *version,
-	const char *kind)
+openapi_v2_gvk(
+	struct arena *a, struct doc *d, const char *group, const char *version, const char *kind)
 {
 	struct doc *list = doc_list(a), *one = doc_map(a);
 
@@ -139,8 +139,8 @@ put_member(struct buf *out, const struct doc *m)
 			proto_put_bytes(out, members[i].number, doc_as_str(m));
 			return;
 		case M_DOUBLE:
-			proto_put_double(out, members[i].number,
-				m->type == DOC_INT ? (double)m->i : m->d);
+			proto_put_double(
+				out, members[i].number, m->type == DOC_INT ? (double)m->i : m->d);
 			return;
 		case M_FLAG:
 			if (m->type == DOC_BOOL && m->b)

@@ -27,8 +27,8 @@ void openapi_gvks(struct json_out *j, const struct schema *s, const struct schem
 /* openapi_custom: the schema of a custom resource; openapi_custom_list: of a list of them. */
 void openapi_custom(struct json_out *j, struct arena *a, const struct schema *s,
 	const struct schema_group_version *g, const struct schema_type *t);
-void openapi_custom_list(struct json_out *j, struct arena *a, const struct schema *s,
-	const struct schema_kind *k);
+void openapi_custom_list(
+	struct json_out *j, struct arena *a, const struct schema *s, const struct schema_kind *k);
 /* openapi_each: the version 3 schema of every type of the built-in kinds, once each; a is cleared behind fn. 0, -ENOMEM. */
 int openapi_each(const struct schema *s,
 	void (*fn)(void *arg, struct arena *a, struct str name, struct doc *d), void *arg);
@@ -36,14 +36,13 @@ int openapi_each(const struct schema *s,
  * failed. openapi_v2_gvk: what kind it is of. */
 struct doc *openapi_v2_custom(struct arena *a, const struct schema_kind *k);
 struct doc *openapi_v2_custom_list(struct arena *a, const struct schema_kind *k);
-void openapi_v2_gvk(struct arena *a, struct doc *d, const char *group, const char *version,
-	const char *kind);
+void openapi_v2_gvk(
+	struct arena *a, struct doc *d, const char *group, const char *version, const char *kind);
 /* openapi_v2_definitions: of all kinds that are served. */
 void openapi_v2_definitions(const struct schema *s, struct buf *out);
 void openapi_v2_json_definitions(const struct schema *s, struct json_out *j);
 /* openapi_list_name: what the list of a kind is called. arena. */
-struct str openapi_list_name(
-	struct arena *a, const struct schema *s, const struct schema_kind *k);
+struct str openapi_list_name(struct arena *a, const struct schema *s, const struct schema_kind *k);
 /* openapi_list_type: the list type of a kind, or NULL. */
 const struct schema_type *openapi_list_type(const struct schema *s, const struct schema_kind *k);
 

@@ -10,7 +10,8 @@
 	.group = STR("apiextensions.k8s.io"), .version = STR("v1"),                                \
 	.resource = STR("customresourcedefinitions")
 #define HOSTS(v)                                                                                   \
-	.group = STR("example.com"), .version = STR(v), .resource = STR("hosts"), .ns = STR("default")
+	.group = STR("example.com"), .version = STR(v), .resource = STR("hosts"),                  \
+	.ns = STR("default")
 
 static const char versions[] =
 	"[{\"name\":\"v1\",\"served\":true,\"storage\":%s,\"subresources\":{\"status\":{}},\"schema\":"
@@ -62,8 +63,7 @@ path_is(struct hooks_fixture *x, const char *path)
 		x->bound.port, path);
 	CHECK_INT(hcall(x,
 			  &(struct client_req){CRDS, .verb = CLIENT_PATCH_JSON,
-				  .name = STR("hosts.example.com"),
-				  .body = buf_view(&b)}),
+				  .name = STR("hosts.example.com"), .body = buf_view(&b)}),
 		200);
 	buf_release(&b);
 }
@@ -82,8 +82,7 @@ make(struct hooks_fixture *x, bool v2, const char *name, const char *host, const
 			port);
 	return hcall(x,
 		v2 ? &(struct client_req){HOSTS("v2"), .verb = CLIENT_CREATE, .body = str_c(body)}
-		   : &(struct client_req){
-			     HOSTS("v1"), .verb = CLIENT_CREATE, .body = str_c(body)});
+		   : &(struct client_req){HOSTS("v1"), .verb = CLIENT_CREATE, .body = str_c(body)});
 }
 
 TEST(objects_are_read_and_written_in_the_version_of_the_request)
@@ -94,11 +93,13 @@ TEST(objects_are_read_and_written_in_the_version_of_the_request)
 	CHECK_INT(make(&x, false, "a", "localhost", "80"), 201);
 	CHECK_INT(x.asked, 0);
 	CHECK(says(&x.f, "\"hostPort\":\"localhost:80\""));
-	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_GET, .name = STR("a")}),
+	CHECK_INT(
+		hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_GET, .name = STR("a")}),
 		200);
 	CHECK_INT(x.asked, 1);
-	CHECK(told(&x, "\"desiredAPIVersion\":\"example.com/v2\",\"objects\":[{\"kind\":\"Host\","
-		       "\"apiVersion\":\"example.com/v1\""));
+	CHECK(told(&x,
+		"\"desiredAPIVersion\":\"example.com/v2\",\"objects\":[{\"kind\":\"Host\","
+		"\"apiVersion\":\"example.com/v1\""));
 	CHECK(says(&x.f, "\"apiVersion\":\"example.com/v2\""));
 	CHECK(says(&x.f, "\"host\":\"localhost\""));
 	CHECK(says(&x.f, "\"port\":\"80\""));
@@ -108,32 +109,34 @@ TEST(objects_are_read_and_written_in_the_version_of_the_request)
 	CHECK_INT(x.asked, 3);
 	CHECK(says(&x.f, "\"apiVersion\":\"example.com/v2\""));
 	CHECK(says(&x.f, "\"host\":\"elsewhere\""));
-	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_GET, .name = STR("b")}),
+	CHECK_INT(
+		hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_GET, .name = STR("b")}),
 		200);
 	CHECK_INT(x.asked, 3); /* it is stored in this version */
 	CHECK(says(&x.f, "\"hostPort\":\"elsewhere:81\""));
 	CHECK_INT(hcall(&x,
 			  &(struct client_req){HOSTS("v2"), .verb = CLIENT_PATCH_MERGE,
-				  .name = STR("a"),
-				  .body = STR("{\"port\":\"8080\"}")}),
+				  .name = STR("a"), .body = STR("{\"port\":\"8080\"}")}),
 		200);
 	CHECK(says(&x.f, "\"port\":\"8080\""));
 	CHECK(says(&x.f, "\"generation\":2"));
 	CHECK_INT(hcall(&x,
 			  &(struct client_req){HOSTS("v2"), .verb = CLIENT_PATCH_MERGE,
-				  .name = STR("a"),
-				  .subresource = STR("status"),
+				  .name = STR("a"), .subresource = STR("status"),
 				  .body = STR("{\"status\":{\"n\":3},\"port\":\"1\"}")}),
 		200);
 	CHECK(says(&x.f, "\"port\":\"8080\",\"status\":{\"n\":3}"));
 	CHECK(says(&x.f, "\"generation\":2"));
-	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_GET, .name = STR("a")}),
+	CHECK_INT(
+		hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_GET, .name = STR("a")}),
 		200);
 	CHECK(says(&x.f, "\"hostPort\":\"localhost:8080\""));
 	CHECK_INT(
-		hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_DELETE, .name = STR("a")}),
+		hcall(&x,
+			&(struct client_req){HOSTS("v2"), .verb = CLIENT_DELETE, .name = STR("a")}),
 		200);
-	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_GET, .name = STR("a")}),
+	CHECK_INT(
+		hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_GET, .name = STR("a")}),
 		404);
 	hx_close(&x);
 }
@@ -159,7 +162,8 @@ TEST(a_list_is_converted_by_one_question)
 	CHECK(says(&x.f, "\"host\":\"one\""));
 	CHECK(says(&x.f, "\"host\":\"three\""));
 	CHECK(strstr(x.f.body.data, "\"two\"") == NULL);
-	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_LIST, .limit = 2}), 200);
+	CHECK_INT(
+		hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_LIST, .limit = 2}), 200);
 	CHECK(says(&x.f, "\"continue\":\""));
 	CHECK(strstr(x.f.body.data, "\"three\"") == NULL);
 	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_DELETE_COLLECTION}),
@@ -189,7 +193,8 @@ TEST(what_was_stored_in_another_version_is_converted_too)
 	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_LIST}), 200);
 	CHECK(says(&x.f, "\"host\":\"one\""));
 	CHECK(says(&x.f, "\"host\":\"two\""));
-	CHECK(strstr(x.review.data, "\"host\":\"two\"") == NULL); /* it is in that version already */
+	CHECK(strstr(x.review.data, "\"host\":\"two\"") ==
+		NULL); /* it is in that version already */
 	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_LIST}), 200);
 	CHECK(says(&x.f, "\"hostPort\":\"one:80\""));
 	CHECK(says(&x.f, "\"hostPort\":\"two:81\""));
@@ -230,14 +235,14 @@ TEST(a_watch_sees_the_version_it_asked_for)
 	CHECK_INT(make(&x, false, "a", "one", "80"), 201);
 	CHECK_INT(client_watch_start(x.f.admin,
 			  &(struct client_req){HOSTS("v2"), .verb = CLIENT_WATCH,
-				  .send_initial_events = true,
-				  .allow_bookmarks = true},
+				  .send_initial_events = true, .allow_bookmarks = true},
 			  &fns, &seen, &w),
 		0);
 	until(&x, &seen.n, 1);
 	CHECK_INT(make(&x, false, "b", "two", "81"), 201);
 	CHECK_INT(
-		hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_DELETE, .name = STR("a")}),
+		hcall(&x,
+			&(struct client_req){HOSTS("v1"), .verb = CLIENT_DELETE, .name = STR("a")}),
 		200);
 	until(&x, &seen.n, 3);
 	buf_char(&seen.all, '\0');
@@ -288,7 +293,8 @@ TEST(a_conversion_that_fails_says_why_and_nothing_is_written)
 			404);
 	}
 	path_is(&x, "/convert-uid"); /* what the server owns of an object stays */
-	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_GET, .name = STR("a")}),
+	CHECK_INT(
+		hcall(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_GET, .name = STR("a")}),
 		200);
 	CHECK(strstr(x.f.body.data, "9999") == NULL);
 	hx_close(&x);
@@ -307,7 +313,8 @@ TEST(others_are_served_while_a_conversion_is_awaited)
 	client_call_cancel(c); /* nobody waits for it any more */
 	while (!x.aborted)
 		loop_turn(x.f.loop, -1);
-	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_GET, .name = STR("a")}),
+	CHECK_INT(
+		hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_GET, .name = STR("a")}),
 		200);
 	ask(&x, &(struct client_req){HOSTS("v2"), .verb = CLIENT_GET, .name = STR("a")});
 	until(&x, &x.n_held, 1);
@@ -322,10 +329,11 @@ TEST(an_admission_webhook_is_asked_in_the_version_it_wants)
 	struct hooks_fixture x;
 	hx_open(&x);
 	CHECK_INT(define(&x, "/convert"), 201);
-	CHECK_INT(hook(&x, true, "a", "/label",
-			  "\"matchPolicy\":\"Equivalent\",\"rules\":[{\"apiGroups\":[\"example.com\"],"
-			  "\"apiVersions\":[\"v2\"],\"resources\":[\"hosts\"],\"operations\":["
-			  "\"CREATE\"]}]"),
+	CHECK_INT(
+		hook(&x, true, "a", "/label",
+			"\"matchPolicy\":\"Equivalent\",\"rules\":[{\"apiGroups\":[\"example.com\"],"
+			"\"apiVersions\":[\"v2\"],\"resources\":[\"hosts\"],\"operations\":["
+			"\"CREATE\"]}]"),
 		201);
 	x.asked = 0;
 	CHECK_INT(make(&x, false, "a", "one", "80"), 201);
@@ -333,10 +341,11 @@ TEST(an_admission_webhook_is_asked_in_the_version_it_wants)
 	CHECK(says(&x.f, "\"hostPort\":\"one:80\""));
 	CHECK(says(&x.f, "\"labels\":{\"hooked\":\"yes\"}"));
 	CHECK_INT(unhook(&x, true, "a"), 200);
-	CHECK_INT(hook(&x, false, "b", "/deny",
-			  "\"matchPolicy\":\"Equivalent\",\"rules\":[{\"apiGroups\":[\"example.com\"],"
-			  "\"apiVersions\":[\"v2\"],\"resources\":[\"hosts\"],\"operations\":["
-			  "\"CREATE\"]}]"),
+	CHECK_INT(
+		hook(&x, false, "b", "/deny",
+			"\"matchPolicy\":\"Equivalent\",\"rules\":[{\"apiGroups\":[\"example.com\"],"
+			"\"apiVersions\":[\"v2\"],\"resources\":[\"hosts\"],\"operations\":["
+			"\"CREATE\"]}]"),
 		201);
 	CHECK_INT(make(&x, false, "b", "one", "80"), 403);
 	CHECK(told(&x, "\"object\":{\"kind\":\"Host\",\"apiVersion\":\"example.com/v2\""));

@@ -6,7 +6,6 @@
 #include "tests/unit/test.h"
 
 #include "orchestrator/fields/fields.h"
-#include "orchestrator/schema/schema_structural.h"
 
 static struct arena *a;
 static const struct schema_type *custom; /* the objects are of this type; NULL = ConfigMaps */
@@ -14,8 +13,9 @@ static const struct schema_type *custom; /* the objects are of this type; NULL =
 static const struct schema_type *
 config_map(void)
 {
-	return custom ? custom
-		      : schema_kind_find(schema_builtin(), STR(""), STR("v1"), STR("ConfigMap"))->type;
+	return custom
+		? custom
+		: schema_kind_find(schema_builtin(), STR(""), STR("v1"), STR("ConfigMap"))->type;
 }
 
 static struct doc *
@@ -193,11 +193,13 @@ TEST(lists_and_maps_of_custom_resources_are_owned_as_their_schema_says)
 		{"apply a " S("\"map\":[{\"name\":\"x\",\"n\":1}]") "\napply b " S(
 			 "\"map\":[{\"name\":\"y\",\"proto\":\"UDP\",\"n\":2}]"),
 			S("\"map\":[{\"n\":1,\"name\":\"x\"},{\"n\":2,\"name\":\"y\",\"proto\":\"UDP\"}]"),
-			"a/Apply: " FS("\"f:map\":{\"k:{\\\"name\\\":\\\"x\\\",\\\"proto\\\":"
-				       "\\\"TCP\\\"}\":{\".\":{},\"f:n\":{},\"f:name\":{}}}") "\n"
-			"b/Apply: " FS("\"f:map\":{\"k:{\\\"name\\\":\\\"y\\\",\\\"proto\\\":"
-				       "\\\"UDP\\\"}\":{\".\":{},\"f:n\":{},\"f:name\":{},"
-				       "\"f:proto\":{}}}") "\n"},
+			"a/Apply: " FS(
+				"\"f:map\":{\"k:{\\\"name\\\":\\\"x\\\",\\\"proto\\\":"
+				"\\\"TCP\\\"}\":{\".\":{},\"f:n\":{},\"f:name\":{}}}") "\n"
+										       "b/Apply: " FS(
+											       "\"f:map\":{\"k:{\\\"name\\\":\\\"y\\\",\\\"proto\\\":"
+											       "\\\"UDP\\\"}\":{\".\":{},\"f:n\":{},\"f:name\":{},"
+											       "\"f:proto\":{}}}") "\n"},
 		{"apply a " S("\"whole\":[\"x\"]") "\nforce b " S("\"whole\":[\"y\"]"),
 			S("\"whole\":[\"y\"]"), "b/Apply: " FS("\"f:whole\":{}") "\n"},
 		{"apply a " S("\"atom\":{\"a\":\"1\"}") "\nforce b " S("\"atom\":{\"b\":\"1\"}"),
@@ -205,8 +207,10 @@ TEST(lists_and_maps_of_custom_resources_are_owned_as_their_schema_says)
 		{"update a " S("\"free\":{\"x\":\"1\"}") "\nupdate b " S(
 			 "\"free\":{\"x\":\"1\",\"y\":\"1\"}"),
 			S("\"free\":{\"x\":\"1\",\"y\":\"1\"}"),
-			"a/Update: " FS("\".\":{},\"f:free\":{\".\":{},\"f:x\":{}}") "\n"
-			"b/Update: " FS("\"f:free\":{\"f:y\":{}}") "\n"},
+			"a/Update: " FS(
+				"\".\":{},\"f:free\":{\".\":{},\"f:x\":{}}") "\n"
+									     "b/Update: " FS(
+										     "\"f:free\":{\"f:y\":{}}") "\n"},
 		{"apply a " S("\"map\":[{\"name\":\"x\",\"n\":1}]") "\napply b " S(
 			 "\"map\":[{\"name\":\"x\",\"n\":2}]"),
 			"",

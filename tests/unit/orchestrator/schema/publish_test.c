@@ -219,8 +219,8 @@ TEST(openapi_version_two_defines_all_kinds)
 	x = doc_get(d, STR("io.k8s.apimachinery.pkg.util.intstr.IntOrString"));
 	CHECK_STR(doc_get_str(x, STR("type")), "string");
 	/* members of a schema that are called like keywords of one stay */
-	x = doc_get(d,
-		STR("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"));
+	x = doc_get(
+		d, STR("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"));
 	CHECK(doc_at(x, "properties.default") != NULL);
 	CHECK(doc_at(x, "properties.allOf.type") != NULL);
 }

@@ -271,8 +271,9 @@ TEST(metadata_of_embedded_resources_is_pruned)
 		"{\"type\":\"object\",\"properties\":{\"l\":{\"type\":\"array\",\"items\":{\"type\":"
 		"\"object\",\"x-kubernetes-embedded-resource\":true,"
 		"\"x-kubernetes-preserve-unknown-fields\":true}}}}");
-	d = parse("{\"l\":[{\"kind\":\"K\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"n\",\"odd\":1,"
-		  "\"labels\":{\"a\":\"b\"}},\"odd\":1},{\"metadata\":{\"name\":7}}]}");
+	d = parse(
+		"{\"l\":[{\"kind\":\"K\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"n\",\"odd\":1,"
+		"\"labels\":{\"a\":\"b\"}},\"odd\":1},{\"metadata\":{\"name\":7}}]}");
 	CHECK_INT(schema_conform(a, &t, d, &strict, NULL), 0);
 	CHECK_STR(written(d),
 		"{\"l\":[{\"kind\":\"K\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"n\",\"labels\":{"
