@@ -214,7 +214,7 @@ TEST(lists_and_maps_of_custom_resources_are_owned_as_their_schema_says)
 		{"apply a " S("\"map\":[{\"name\":\"x\",\"n\":1}]") "\napply b " S(
 			 "\"map\":[{\"name\":\"x\",\"n\":2}]"),
 			"",
-			"Apply failed with 1 conflict: conflict with \"a\" using v1: "
+			"Apply failed with 1 conflict: conflict with \"a\": "
 			".spec.map[name=\"x\",proto=\"TCP\"].n"},
 	};
 	struct arena *own = arena_new(0);
