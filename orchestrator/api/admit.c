@@ -5,7 +5,7 @@
  * Invariant: r->plugin is the index of the plugin to be called next, so that one that waits is called
  * again and none twice.
  * Source: k8s.io/apiserver admission. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/custom.h"
 
 enum admission_op
 request_op(const struct request *r)
@@ -115,23 +115,23 @@ stage_connect_admit(struct request *r)
 	return run(r, t->validating, t->n_validating, t->n_mutating);
 }
 
-/* What a version of a custom resource says of itself; one whose objects must be converted is not served. */
+/* What a version of a custom resource says of itself. */
 static enum step
 serve_custom(struct request *r)
 {
 	const struct api_resource *res = r->res;
+	const struct api_resource *better = res->deprecated ? custom_better(res) : NULL;
 	if (res->deprecated && res->deprecation.n)
 		request_warn(r, STR_FMT, STR_ARG(res->deprecation));
+	else if (res->deprecated && better)
+		request_warn(r,
+			STR_FMT "/" STR_FMT " %s is deprecated; use " STR_FMT "/" STR_FMT " %s",
+			STR_ARG(res->group), STR_ARG(res->version), res->kind->kind,
+			STR_ARG(res->group), STR_ARG(better->version), res->kind->kind);
 	else if (res->deprecated)
 		request_warn(r, STR_FMT "/" STR_FMT " %s is deprecated", STR_ARG(res->group),
 			STR_ARG(res->version), res->kind->kind);
-	if (!res->converts)
-		return STEP_NEXT;
-	return request_fail(r, R_INTERNAL_ERROR,
-		"Internal error occurred: conversion webhook for " STR_FMT "/" STR_FMT
-		", Kind=%s failed: this server does not call conversion webhooks yet: use the version "
-		"that is stored",
-		STR_ARG(res->group), STR_ARG(res->version), res->kind->kind);
+	return STEP_NEXT;
 }
 
 enum step

@@ -39,7 +39,7 @@ struct api_resource {
 	const struct kind_ops *ops; /* never NULL: a row of nothing when kinds/ has none */
 	enum step (*serve_virtual)(struct request *r);
 	uint32_t store_res; /* API_NO_STORE = not stored */
-	bool shares;        /* its objects are those of another group: forms are converted */
+	bool shares;        /* its objects are stored as those of another group or version */
 	const struct api_resource
 		*stored; /* the row whose form is stored: itself unless `shares` */
 	int64_t ttl_ns;
@@ -53,7 +53,7 @@ struct api_resource {
 	/* custom resources: see custom.h */
 	struct custom *custom; /* NULL = built in */
 	const struct custom_scale *scale;
-	bool deprecated, converts; /* converts: what is stored must go through a webhook */
+	bool deprecated;
 	struct str deprecation;
 };
 /* api_resources_build: rows for all served kinds of the schema. 0 or -errno (e). */
@@ -376,15 +376,25 @@ bool selection_match(const struct selection *s, struct str attrs);
 void delete_mark(struct request *r, struct doc *meta, int64_t grace_s, bool first);
 /* json_fault: what is wrong with a JSON text, without where. Borrows e. */
 struct str json_fault(const struct err *e);
-/* list_collect: what the selection picks now, as a list in r's form. 0, -E2BIG more than is held at
- * once, -errno. */
-int list_collect(
-	struct request *r, const struct selection *sel, struct str *ret_type, struct str *ret);
+/* list_collect: what the selection picks now, as a list in r's form. NEXT: ret is filled; rc: 0, -E2BIG more than is
+ * held at once, -errno. WAIT: the stage is entered again and calls list_collect_more, which gives back `of`. REPLY. */
+struct list_collected {
+	struct str type, body;
+	int rc;
+};
+enum step list_collect(
+	struct request *r, const struct selection *sel, void *of, struct list_collected *ret);
+enum step list_collect_more(struct request *r, void **ret_of);
+/* selection_match_value: the same for a stored value of res; scratch is cleared by the caller. */
+bool selection_match_value(struct arena *scratch, const struct selection *s,
+	const struct api_resource *res, const struct store_value *v);
 /* tree_bytes: a document in r's form of bytes. arena; STR_NONE = failed. */
 struct str tree_bytes(struct request *r, const struct doc *d, struct str *ret_type);
-/* form_item: one object of a list in r's form, appended as JSON; scratch is cleared by the caller. */
+/* form_item: one object of a list in r's form, appended as JSON; scratch is cleared by the caller. form_item_doc: of
+ * a tree in r's version. */
 void form_item(
 	struct request *r, struct arena *scratch, struct str body, bool plain, struct buf *out);
+void form_item_doc(struct request *r, struct arena *scratch, struct doc *d, struct buf *out);
 /* ---- options ---- */
 int options_parse_query(struct request *r, struct err *e);
 /* options_parse_delete: DeleteOptions of the body into r->opt. NEXT or REPLY. */

@@ -116,21 +116,6 @@ fail_plain(struct request *r, struct str message)
 		r, &(struct status_spec){.http = 500, .no_details = true, .message = message});
 }
 
-/* A member that the schema of a custom resource does not know. */
-static bool
-custom_members_known(struct request *r, const struct structural *n, const struct doc *config,
-	struct str *ret_why)
-{
-	struct schema_strict strict = {0};
-	struct doc *d = doc_copy(r->a, config);
-	struct str head, name, rest;
-	if (!d || structural_prune(r->a, n, d, true, &strict) < 0 || strict.n == 0 ||
-		!str_cut(strict.texts[0], '"', &head, &rest) || !str_cut(rest, '"', &name, &rest))
-		return true;
-	*ret_why = arena_fmt(r->a, "." STR_FMT ": field not declared in schema", STR_ARG(name));
-	return false;
-}
-
 static enum step
 config_check(struct request *r, const struct managed_op *op, const struct doc *config)
 {
@@ -146,8 +131,6 @@ config_check(struct request *r, const struct managed_op *op, const struct doc *c
 	if (sent && sent->type != DOC_NULL)
 		return request_fail(r, R_BAD_REQUEST, "metadata.managedFields must be nil");
 	bool good = fields_check(r->a, op->type, config, &why) == 0;
-	if (good && op->type->structural)
-		good = custom_members_known(r, op->type->structural, config, &why);
 	if (!good)
 		return fail_plain(r,
 			arena_fmt(r->a,

@@ -5,11 +5,12 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 		_local.c _proxy.c) orchestrator/api/apply.c \
 	orchestrator/api/authenticate.c orchestrator/api/authz.c orchestrator/api/bootstrap.c \
 	orchestrator/api/cache.c orchestrator/api/client_direct.c orchestrator/api/commit.c \
-	orchestrator/api/control_role.c orchestrator/api/crd_control.c \
+	orchestrator/api/control_role.c orchestrator/api/convert.c \
+	orchestrator/api/convert_review.c orchestrator/api/crd_control.c \
 	orchestrator/api/crd_status.c orchestrator/api/custom.c \
 	orchestrator/api/custom_make.c orchestrator/api/decode.c orchestrator/api/delete.c \
 	orchestrator/api/docs.c orchestrator/api/escalate.c orchestrator/api/flow.c \
-	orchestrator/api/get.c $(addprefix orchestrator/api/hook_,admit.c call.c config.c match.c review.c turns.c) \
+	orchestrator/api/get.c $(addprefix orchestrator/api/hook_,admit.c call.c config.c match.c post.c review.c turns.c) \
 	orchestrator/api/http_sink.c orchestrator/api/impersonate.c \
 	orchestrator/api/list.c orchestrator/api/managed.c orchestrator/api/meta.c orchestrator/api/negotiate.c \
 	orchestrator/api/node_authz.c orchestrator/api/object.c orchestrator/api/options.c \
@@ -23,17 +24,18 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/token_request.c orchestrator/api/watch.c
 DEPS_orchestrator/api := orchestrator/cel orchestrator/fields orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
-UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c apiservice_test.c authenticate_test.c custom_test.c docs_test.c \
+UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c apiservice_test.c authenticate_test.c convert_test.c custom_test.c docs_test.c \
 	hook_admit_test.c hook_review_test.c http_sink_test.c managed_test.c policy_mutate_test.c policy_types_test.c policy_validate_test.c \
 	proxy_test.c reviews_test.c route_test.c)
 DEPS_OF_tests/unit/orchestrator/api/custom_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/apiservice_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
+DEPS_OF_tests/unit/orchestrator/api/convert_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/hook_admit_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_mutate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_types_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_validate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
-FUZZ_orchestrator/api := tests/fuzz/admission_fuzz.c tests/fuzz/apiservice_fuzz.c tests/fuzz/request_fuzz.c
+FUZZ_orchestrator/api := tests/fuzz/admission_fuzz.c tests/fuzz/apiservice_fuzz.c tests/fuzz/convert_fuzz.c tests/fuzz/request_fuzz.c
 
 # Real clients against the program.
 SUITES += api

@@ -10,12 +10,13 @@
  * Invariant: a reply leaves only after the store's done.
  * Source: architecture.md section 4; k8s.io/apiserver registry/generic/registry (Store.Update,
  * deleteWithoutFinalizers). */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/convert.h"
+#include "orchestrator/schema/attrs.h"
 
 #define MAX_ATTEMPTS 24
 #define GENERATE_ATTEMPTS 8
 
-enum { PHASE_PREPARE, PHASE_SUBMITTED, PHASE_DONE };
+enum { PHASE_PREPARE, PHASE_CONVERTING, PHASE_SUBMITTED, PHASE_DONE };
 
 struct commit_state {
 	struct store_txn txn;
@@ -26,6 +27,18 @@ struct commit_state {
 
 /* ---- encoding -------------------------------------------------------------------------------------- */
 
+/* The version it is stored in, and the fields that any version selects by. */
+static void
+custom_attrs(const struct api_resource *st, const struct doc *d, struct buf *out)
+{
+	const struct custom *c = st->custom;
+	convert_attr(out, st);
+	schema_attrs(st->kind, d, out);
+	for (size_t i = 0; i < c->n_rows; i++)
+		if (&c->rows[i] != st)
+			schema_attrs_more(c->rows[i].kind, st->kind, d, out);
+}
+
 static int
 op_encode(struct request *r, const struct api_resource *res, struct doc *obj, struct store_op *op)
 {
@@ -33,7 +46,8 @@ op_encode(struct request *r, const struct api_resource *res, struct doc *obj, st
 	const struct api_resource *st = res->stored;
 	if (!d)
 		return -ENOMEM;
-	object_convert(r->a, res, d, true);
+	if (!convert_stored(res)) /* else the webhook has done it */
+		object_convert(r->a, res, d, true);
 	if (res->shares && res->ops->between && schema_default(r->a, st->kind->type, d) < 0)
 		return -ENOMEM;
 	struct doc *meta = doc_ensure_map(r->a, d, STR("metadata"));
@@ -46,7 +60,10 @@ op_encode(struct request *r, const struct api_resource *res, struct doc *obj, st
 	int rc = schema_write(r->a, st->kind->type, d, true, &body, &off);
 	if (rc < 0)
 		return rc;
-	schema_attrs(st->kind, d, &attrs);
+	if (st->custom)
+		custom_attrs(st, d, &attrs);
+	else
+		schema_attrs(st->kind, d, &attrs);
 	if (body.failed || attrs.failed || arena_failed(r->a))
 		return -ENOMEM;
 	op->body = buf_view(&body);
@@ -287,11 +304,44 @@ dry_run(struct request *r, struct commit_state *cs)
 	return STEP_NEXT;
 }
 
+/* The object as it is to be stored, by the webhook of its definition. */
+static enum step
+commit_convert(struct request *r, struct doc **ret)
+{
+	struct convert_wait *w = r->stage_state;
+	struct convert_item *item = NULL;
+	enum step st = STEP_NEXT;
+	if (r->plugin == PHASE_CONVERTING) {
+		st = convert_take(r, w);
+		*ret = w->c.items[0].doc;
+		r->plugin = PHASE_PREPARE;
+		r->stage_state = NULL;
+		return st;
+	}
+	item = ARENA_NEW(r->a, struct convert_item);
+	if (!item)
+		return commit_failed(r, -ENOMEM);
+	*item = (struct convert_item){r->res, r->obj};
+	st = convert_ask(r, r->a, r->res->stored, item, 1, &w);
+	if (st == STEP_WAIT)
+		r->plugin = PHASE_CONVERTING;
+	*ret = item->doc;
+	return st;
+}
+
 static enum step
 commit_prepare(struct request *r)
 {
 	const struct kind_ops *ops = r->res->ops;
+	struct doc *stored = r->obj;
+	enum step converted = STEP_NEXT;
 	r->removed = !r->obj || (!r->created && is_finalized(r, r->obj));
+	if (convert_stored(r->res) && r->removed)
+		stored = NULL; /* it is gone as it was stored last */
+	else if (convert_stored(r->res))
+		converted = commit_convert(r, &stored);
+	if (converted != STEP_NEXT)
+		return converted;
 	if (ops->before_commit && (!r->sub || r->removed || r->sub->serve)) {
 		enum step st = ops->before_commit(r, r->removed ? NULL : r->obj, r->old);
 		if (st != STEP_NEXT)
@@ -305,7 +355,7 @@ commit_prepare(struct request *r)
 	cs->r = r;
 	cs->main_op.key = request_key(r);
 	cs->main_op.kind = r->removed ? STORE_DELETE : STORE_PUT;
-	int rc = r->obj ? op_encode(r, r->res, r->obj, &cs->main_op) : 0;
+	int rc = stored ? op_encode(r, r->res, stored, &cs->main_op) : 0;
 	if (rc < 0)
 		return commit_failed(r, rc);
 	if (r->opt.dry_run)
@@ -365,7 +415,7 @@ commit_conflict(struct request *r, struct commit_state *cs)
 enum step
 stage_commit(struct request *r)
 {
-	if (r->plugin == PHASE_PREPARE)
+	if (r->plugin == PHASE_PREPARE || r->plugin == PHASE_CONVERTING)
 		return commit_prepare(r);
 	struct commit_state *cs = r->stage_state;
 	if (r->plugin != PHASE_DONE)
@@ -411,19 +461,46 @@ reply_deleted(struct request *r)
 	return request_success_status(r, 200, doc_get_str(meta_of(r->old), STR("uid")));
 }
 
+/* The object itself, or what its Scale is. */
+static enum step
+reply_tree(struct request *r, int http, struct doc *d)
+{
+	if (d && r->sub && str_eq(r->sub->name, STR("scale")))
+		d = scale_of(r, d);
+	return d ? request_reply_doc(r, http, d)
+		 : request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+}
+
+/* What was stored, back in the request's version: by the webhook that brought it there. */
+static enum step
+reply_converted(struct request *r, int http)
+{
+	struct convert_wait *w = r->stage_state;
+	struct convert_item *item = w ? w->c.items : ARENA_NEW(r->a, struct convert_item);
+	enum step st = STEP_NEXT;
+	if (w) {
+		st = convert_take(r, w);
+	} else if (item) {
+		*item = convert_item_body(r->a, r->res->stored, r->reply_body);
+		if (item->doc)
+			st = convert_ask(r, r->a, r->res, item, 1, &w);
+	}
+	return st == STEP_NEXT ? reply_tree(r, http, item ? item->doc : NULL) : st;
+}
+
 enum step
 stage_reply(struct request *r)
 {
 	int http = r->created || r->reply_success ? 201 : 200;
 	if (r->reply_success)
 		return request_success_status(r, http, STR(""));
+	if (r->obj && r->removed && r->verb != VERB_DELETE && convert_stored(r->res))
+		return reply_tree(r, http, r->obj);
 	if (!str_is_set(r->reply_body) || (r->verb == VERB_DELETE && r->removed))
 		return reply_deleted(r);
-	if (r->sub && str_eq(r->sub->name, STR("scale"))) {
-		struct doc *d = object_parse(r->a, r->res, r->reply_body);
-		struct doc *scale = d ? scale_of(r, d) : NULL;
-		return scale ? request_reply_doc(r, http, scale)
-			     : request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	}
+	if (convert_stored(r->res))
+		return reply_converted(r, http);
+	if (r->sub && str_eq(r->sub->name, STR("scale")))
+		return reply_tree(r, http, object_parse(r->a, r->res, r->reply_body));
 	return reply_stored(r, http, r->reply_body);
 }

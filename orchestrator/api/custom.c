@@ -129,7 +129,7 @@ streams_end(struct api_worker *w, const struct custom *c)
 	struct stream *next = NULL;
 	for (struct stream *st = w->streams; st; st = next) {
 		next = st->next;
-		if (st->r->res && st->r->res->custom == c)
+		if (st->r->verb == VERB_WATCH && st->r->res && st->r->res->custom == c)
 			st->stop(st);
 	}
 }
@@ -300,6 +300,19 @@ row_of(const struct custom *c, struct str version, bool all)
 			best = row;
 	}
 	return best;
+}
+
+const struct api_resource *
+custom_better(const struct api_resource *res)
+{
+	const struct api_resource *best = res;
+	for (size_t i = 0; i < res->custom->n_rows; i++) {
+		const struct api_resource *row = &res->custom->rows[i];
+		if (row_served(row) && !row->deprecated &&
+			schema_version_compare(row->version, best->version) < 0)
+			best = row;
+	}
+	return best == res ? NULL : best;
 }
 
 const struct api_resource *

@@ -15,6 +15,8 @@
 
 #include "orchestrator/api/api_int.h"
 
+struct custom_hook;
+
 /* Those there are, by what they were made from. It outlives the server when a request does. */
 struct custom_pool {
 	atomic_flag lock;
@@ -32,6 +34,8 @@ struct custom {
 	struct str name;           /* of the definition: "crontabs.stable.example.com" */
 	struct api_resource *rows; /* one a version, in the order of the definition */
 	size_t n_rows;
+	struct custom_hook
+		*hook; /* converts; NULL = versions differ in apiVersion only: see convert.h */
 };
 /* Where the numbers of a scale subresource are: member paths; "" = no selector. */
 struct custom_scale {
@@ -48,10 +52,15 @@ int custom_pin(struct arena *a, const struct api_resource *res);
 int custom_list(struct api_worker *w, struct custom ***ret, size_t *ret_n);
 void custom_list_free(struct custom **list, size_t n);
 void customs_free(struct api_worker *w);
+/* custom_better: the version that is preferred of those that are served, not deprecated and newer than res; NULL. */
+const struct api_resource *custom_better(const struct api_resource *res);
 
 /* custom_make: a definition's stored body -> owned, with one reference; NULL = no memory, or nothing to serve. */
 struct custom *custom_make(struct api_server *s, struct str name, struct str key, struct str body);
 void custom_drop(struct custom *c); /* frees it; nobody has it any more */
+/* custom_convert: an object of another version of the definition as one of `to`: what that does not know goes, the rest
+ * stays as it is. In place. */
+void custom_convert(struct arena *a, const struct api_resource *to, struct doc *d);
 /* custom_row_fill: what a row of resources.c has, for a kind made here. 0 or -errno. */
 int custom_row_fill(struct api_server *s, struct arena *a, const struct schema_kind *k,
 	struct api_resource *res);

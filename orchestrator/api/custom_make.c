@@ -3,10 +3,10 @@
  * custom_make: a CustomResourceDefinition as rows: for each version a kind with its type, whose schema is compiled,
  * its columns, subresources and selectable fields. All of it lives in one arena.
  *
- * Versions share the objects. With conversion None only apiVersion differs: a body is stored without it, and says by
- * its schema id which version and generation it was written by; another reads it through its own schema.
+ * Versions share the objects, which are stored in the storage version, without apiVersion: an attribute of the value
+ * says which that was (convert.h), and the schema id which generation of it.
  * Source: apiextensions-apiserver pkg/apiserver/customresource_handler.go; KEP-2337 (columns), KEP-4358. */
-#include "orchestrator/api/custom.h"
+#include "orchestrator/api/convert.h"
 
 #include <stdlib.h>
 
@@ -179,9 +179,7 @@ static int
 make_rows(struct api_server *s, struct custom *c, const struct doc *crd)
 {
 	const struct doc *versions = doc_get(doc_get(crd, STR("spec")), STR("versions"));
-	bool converts = str_eq_c(
-		doc_get_str(doc_get(doc_get(crd, STR("spec")), STR("conversion")), STR("strategy")),
-		"Webhook");
+	const struct api_resource *stored = NULL;
 	c->rows = ARENA_ARRAY(c->a, struct api_resource, doc_len(versions) + 1);
 	if (!c->rows)
 		return -ENOMEM;
@@ -195,10 +193,39 @@ make_rows(struct api_server *s, struct custom *c, const struct doc *crd)
 		row->schema_id = schema_id(crd, c->n_rows);
 		row->deprecated = doc_get_bool(v, STR("deprecated"), false);
 		row->deprecation = arena_str(c->a, doc_get_str(v, STR("deprecationWarning")));
-		row->converts = converts && !doc_get_bool(v, STR("storage"), false);
+		if (doc_get_bool(v, STR("storage"), false))
+			stored = row;
 		c->n_rows++;
 	}
-	return c->n_rows ? 0 : -EINVAL;
+	for (size_t i = 0; stored && i < c->n_rows; i++) {
+		c->rows[i].stored = stored;
+		c->rows[i].shares = &c->rows[i] != stored;
+	}
+	return stored ? 0 : -EINVAL;
+}
+
+/* Who converts. What is wrong with its certificates is told to those who ask for a conversion. */
+static int
+make_hook(struct custom *c, const struct doc *conversion)
+{
+	const struct doc *webhook = doc_get(conversion, STR("webhook"));
+	if (!str_eq_c(doc_get_str(conversion, STR("strategy")), "Webhook"))
+		return 0;
+	struct custom_hook *h = ARENA_NEW(c->a, struct custom_hook);
+	if (!h)
+		return -ENOMEM;
+	h->to = hook_target_of(c->a, doc_get(webhook, STR("clientConfig")));
+	DOC_EACH (v, doc_get(webhook, STR("conversionReviewVersions"))) {
+		if (h->review)
+			break;
+		h->review = str_eq(doc_as_str(v), STR("v1"))    ? "v1"
+			: str_eq(doc_as_str(v), STR("v1beta1")) ? "v1beta1"
+								: NULL;
+	}
+	if (hook_target_tls(&h->to, &h->tls, &h->tls_error) < 0)
+		h->tls = NULL;
+	c->hook = h;
+	return 0;
 }
 
 struct custom *
@@ -214,8 +241,9 @@ custom_make(struct api_server *s, struct str name, struct str key, struct str bo
 	*c = (struct custom){
 		.refs = 1, .a = a, .key = arena_str(a, key), .name = arena_str(a, name)};
 	if (doc_parse_json(a, arena_str(a, body), NULL, &d, NULL) < 0 || make_rows(s, c, d) < 0 ||
+		make_hook(c, doc_get(doc_get(d, STR("spec")), STR("conversion"))) < 0 ||
 		arena_failed(a)) {
-		arena_free(a);
+		custom_drop(c);
 		return NULL;
 	}
 	return c;
@@ -224,5 +252,7 @@ custom_make(struct api_server *s, struct str name, struct str key, struct str bo
 void
 custom_drop(struct custom *c)
 {
+	if (c->hook)
+		tls_ctx_unref(c->hook->tls);
 	arena_free(c->a);
 }

@@ -6,7 +6,7 @@
  * fieldValidation: Strict makes unknown and duplicate fields a 400, Warn a Warning each, Ignore nothing.
  * Invariant: behind `patch` r->obj is a conformed tree with kind and apiVersion of the URL.
  * Source: Kubernetes API concepts (field validation, patches); k8s.io/apiserver endpoints/handlers. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/convert.h"
 
 #define SUMMARY_MAX 30
 
@@ -322,6 +322,37 @@ may_create(struct request *r)
 	return request_fail_forbidden(r, STR_FMT, STR_ARG(forbidden_text(r->a, &at, why)));
 }
 
+/* What is stored as the webhook of its definition has it in the request's version. */
+static enum step
+load_converted(struct request *r, struct convert_wait *w)
+{
+	enum step st = convert_take(r, w);
+	if (st == STEP_NEXT)
+		r->old = w->c.items[0].doc;
+	return st;
+}
+
+/* NEXT without r->old: no webhook is to be asked. */
+static enum step
+load_asks(struct request *r)
+{
+	struct store_value v;
+	struct convert_item *item = ARENA_NEW(r->a, struct convert_item);
+	struct convert_wait *w = NULL;
+	if (!item || store_get(r->server->store, request_key(r), r->a, &v) < 0 ||
+		!convert_asks(r->res, &v))
+		return STEP_NEXT;
+	*item = convert_item_of(r->a, r->res, &v);
+	if (!item->doc)
+		return request_fail(r, R_INTERNAL_ERROR,
+			"Internal error occurred: a stored object cannot be read");
+	r->old_rev = v.rev;
+	enum step st = convert_ask(r, r->a, r->res, item, 1, &w);
+	if (st == STEP_NEXT)
+		r->old = item->doc;
+	return st;
+}
+
 enum step
 stage_load(struct request *r)
 {
@@ -329,8 +360,13 @@ stage_load(struct request *r)
 		r->created = true;
 		return STEP_NEXT;
 	}
+	if (r->stage_state)
+		return load_converted(r, r->stage_state);
 	if (r->old) /* a serve function has loaded it */
 		return STEP_NEXT;
+	enum step st = convert_hooked(r->res) ? load_asks(r) : STEP_NEXT;
+	if (st != STEP_NEXT || r->old)
+		return st;
 	struct doc *old = NULL;
 	int rc = object_read(r, r->res, r->ns, r->name, &old, &r->old_rev);
 	if (rc == -ENOENT && creates_on_update(r))

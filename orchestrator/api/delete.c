@@ -186,8 +186,8 @@ struct collection {
 	struct str *names, *spaces;
 	size_t n, at, running;
 	bool starting;
-	struct str reply, reply_type; /* the list of what is deleted; STR_NONE = a Status answers */
-	struct str failure;           /* the first Status that was not 404 or 409 */
+	struct list_collected reply; /* the list of what is deleted; rc < 0: a Status answers */
+	struct str failure;          /* the first Status that was not 404 or 409 */
 	int failure_http;
 };
 
@@ -287,37 +287,56 @@ collection_go_on(struct collection *c)
 		request_resume(c->r, true);
 }
 
-enum step
-stage_deletecollection(struct request *r)
+/* What is deleted now: as many requests as there are objects. */
+static enum step
+collection_start(struct collection *c)
 {
-	struct collection *c = r->stage_state;
-	if (c && c->failure_http)
-		return request_reply_bytes(r, c->failure_http, STR("application/json"), c->failure);
-	if (c && str_is_set(c->reply))
-		return request_reply_bytes(r, 200, c->reply_type, c->reply);
-	if (c)
-		return request_success_status(r, 200, STR(""));
-	if (r->res->store_res == API_NO_STORE)
-		return request_not_found_path(r);
-	c = ARENA_NEW(r->a, struct collection);
-	if (!c)
-		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	c->r = r;
-	enum step st = selection_parse(r, &c->sel);
-	if (st != STEP_NEXT)
-		return st;
-	int rc = r->sink->http ? list_collect(r, &c->sel, &c->reply_type, &c->reply) : 0;
-	if (rc < 0)
-		c->reply = STR_NONE; /* more than is kept at once */
+	struct request *r = c->r;
 	struct store_range range = {
 		.res = r->res->store_res, .ns = r->res->kind->namespaced ? r->ns : STR("")};
 	uint64_t rev = 0;
 	struct str next = STR_NONE;
-	rc = store_list(r->server->store, &range, r->a, collect_name, c, &rev, &next);
+	int rc = store_list(r->server->store, &range, r->a, collect_name, c, &rev, &next);
 	if (rc < 0)
 		return request_fail_err(
 			r, &(struct err){.code = rc, .msg = "listing the store failed"});
 	r->stage_state = c;
 	collection_go_on(c);
 	return STEP_WAIT;
+}
+
+static enum step
+collection_begin(struct request *r)
+{
+	struct collection *c = ARENA_NEW(r->a, struct collection);
+	if (!c)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	c->r = r;
+	c->reply.rc = -ENODATA;
+	enum step st = selection_parse(r, &c->sel);
+	if (st == STEP_NEXT && r->sink->http)
+		st = list_collect(r, &c->sel, c, &c->reply);
+	r->plugin = st == STEP_WAIT; /* waits for the list */
+	return st == STEP_NEXT ? collection_start(c) : st;
+}
+
+enum step
+stage_deletecollection(struct request *r)
+{
+	struct collection *c = r->stage_state;
+	if (r->res->store_res == API_NO_STORE)
+		return request_not_found_path(r);
+	if (!c)
+		return collection_begin(r);
+	if (r->plugin) {
+		void *of = NULL;
+		enum step st = list_collect_more(r, &of);
+		r->plugin = st == STEP_WAIT;
+		return st == STEP_NEXT ? collection_start(of) : st;
+	}
+	if (c->failure_http)
+		return request_reply_bytes(r, c->failure_http, STR("application/json"), c->failure);
+	if (c->reply.rc == 0)
+		return request_reply_bytes(r, 200, c->reply.type, c->reply.body);
+	return request_success_status(r, 200, STR(""));
 }

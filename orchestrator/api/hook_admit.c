@@ -6,8 +6,12 @@
  *
  * When a webhook changed the object the mutating plugins run once more, and with them those webhooks that were
  * asked before the change and want to be asked again (reinvocationPolicy IfNeeded).
+ *
+ * A webhook that wants a custom resource in another version than the request's is shown it as the definition's own
+ * webhook converts it, and what it makes of it comes back by the same way.
  * Invariant: what the server owns of an object is the server's again after each patch (meta_again).
  * Source: k8s.io/apiserver admission/plugin/webhook/{mutating,validating} (dispatcher), admission/reinvocation. */
+#include "orchestrator/api/convert.h"
 #include "orchestrator/api/policy_int.h"
 
 /* A plugin's turn. */
@@ -16,11 +20,19 @@ struct hook_run {
 	struct request *r;
 	struct hook **hooks;
 	size_t n, at;
-	struct hook_call *call;   /* mutating: the one under way, or just answered */
-	struct hook_view view;    /* of that call */
-	struct hook_call **calls; /* validating: all */
+	struct hook_call *call;             /* mutating: the one under way, or just answered */
+	struct hook_view view;              /* of that call */
+	struct hook_call **calls;           /* validating: all */
+	const struct api_resource **wanted; /* in whose form they are asked */
 	size_t n_calls, running;
 	bool gone;
+	/* an object on its way to another version, or back */
+	struct conversion *conversion;
+	struct convert_item items[2];
+	bool back;
+	struct hook *hook;             /* who is asked then */
+	const struct api_resource *as; /* in whose form */
+	struct hook_view own;
 };
 
 /* ---- waiting --------------------------------------------------------------------------------------- */
@@ -37,6 +49,8 @@ static void
 run_cancel(struct hook_run *h)
 {
 	h->gone = true;
+	if (h->conversion)
+		conversion_cancel(h->conversion);
 	if (h->call)
 		hook_call_cancel(h->call);
 	for (size_t i = 0; i < h->n_calls; i++)
@@ -123,6 +137,94 @@ fail_internal(struct request *r, struct str why)
 			.causes = causes,
 			.message = arena_fmt(
 				r->a, "Internal error occurred: " STR_FMT, STR_ARG(why))});
+}
+
+/* ---- other versions -------------------------------------------------------------------------------- */
+
+static void
+run_converted(struct conversion *c)
+{
+	struct hook_run *h = c->arg;
+	run_over(h);
+	request_resume(h->r, true);
+}
+
+/* run_convert: the first n items. WAIT: the plugin is called again. */
+static enum step
+run_convert(struct hook_run *h, const struct api_resource *to, size_t n)
+{
+	struct conversion *c = ARENA_NEW(h->r->a, struct conversion);
+	if (!c)
+		return request_fail(h->r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	*c = (struct conversion){.a = h->r->a,
+		.r = h->r,
+		.to = to,
+		.items = h->items,
+		.n = n,
+		.done = run_converted,
+		.arg = h};
+	h->conversion = c;
+	conversion_start(c);
+	return c->over ? STEP_NEXT : run_wait(h);
+}
+
+/* run_convert_take: the items are converted. REPLY: they could not be. */
+static enum step
+run_convert_take(struct hook_run *h)
+{
+	struct str error = h->conversion->error;
+	h->conversion = NULL;
+	return str_is_set(error) ? fail_internal(h->r, error) : STEP_NEXT;
+}
+
+/* Does a webhook of the definition lie between the request and what is seen of it? */
+static bool
+view_converts(const struct request *r, const struct api_resource *as)
+{
+	return as != r->res && convert_hooked(as) &&
+		!(r->sub && str_eq(r->sub->name, STR("scale")));
+}
+
+/* view_ask: what is seen of the request in another version is being made. NEXT: view_take has it. */
+static enum step
+view_ask(struct hook_run *h, const struct api_resource *as)
+{
+	const struct hook_view *own = &h->own;
+	size_t n = 0;
+	h->as = as;
+	if (!view_converts(h->r, as))
+		return STEP_NEXT;
+	if (own->obj)
+		h->items[n++] = (struct convert_item){own->res, own->obj};
+	if (own->old)
+		h->items[n++] = (struct convert_item){own->res, doc_copy(h->r->a, own->old)};
+	if (arena_failed(h->r->a))
+		return request_fail(h->r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	return run_convert(h, as, n);
+}
+
+static enum step
+view_take(struct hook_run *h, struct hook_view *ret)
+{
+	const struct api_resource *as = h->as;
+	size_t n = 0;
+	if (!h->conversion)
+		return hook_view_as(h->r, &h->own, as, ret) < 0
+			? request_fail(h->r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory")
+			: STEP_NEXT;
+	enum step st = run_convert_take(h);
+	if (st != STEP_NEXT)
+		return st;
+	*ret = (struct hook_view){.res = as,
+		.type = as->kind->type,
+		.group = as->group,
+		.version = as->version,
+		.kind = str_c(as->kind->kind)};
+	if (h->own.obj)
+		ret->obj = h->items[n++].doc;
+	if (h->own.old)
+		ret->old = h->items[n].doc;
+	return STEP_NEXT;
 }
 
 /* judge: NEXT: go on; the answer (if there is one) allows it. */
@@ -216,11 +318,25 @@ patched(struct request *r, const struct hook *h, const struct hook_view *v, stru
 }
 
 static enum step
+put_back_converted(struct hook_run *h)
+{
+	struct request *r = h->r;
+	struct doc *before = r->obj;
+	enum step st = run_convert_take(h);
+	h->back = false;
+	if (st != STEP_NEXT)
+		return st;
+	r->obj = h->items[0].doc;
+	return meta_again(r, before);
+}
+
+static enum step
 mutating_take(struct hook_run *h)
 {
 	struct request *r = h->r;
 	struct hook_call *c = h->call;
 	struct hook_memory *m = hook_memory(r);
+	const struct api_resource *as = h->view.res;
 	struct doc *out = NULL;
 	h->call = NULL;
 	if (!m)
@@ -230,13 +346,19 @@ mutating_take(struct hook_run *h)
 		st = patched(r, c->h, &h->view, c->answer.patch, &out);
 	if (st != STEP_NEXT)
 		return st;
-	if (out && !doc_equal(h->view.obj, out)) {
+	bool changed = out && !doc_equal(h->view.obj, out);
+	if (changed)
 		hook_turns_changed(r, &m->webhooks);
-		st = hook_put_back(r, &h->view, out);
-	}
 	if (c->h->may_reinvoke)
 		hook_turn_taken(r, &m->webhooks, c->h->id);
-	return st;
+	if (!changed)
+		return STEP_NEXT;
+	if (!view_converts(r, as))
+		return hook_put_back(r, &h->view, out);
+	h->items[0] = (struct convert_item){as, out};
+	h->back = true;
+	st = run_convert(h, r->res, 1);
+	return st == STEP_NEXT ? put_back_converted(h) : st;
 }
 
 static void
@@ -247,6 +369,23 @@ mutating_done(struct hook_call *c)
 	request_resume(h->r, true);
 }
 
+/* mutating_ask: the webhook at hand, with what it sees. */
+static enum step
+mutating_ask(struct hook_run *h)
+{
+	bool yes = true;
+	enum step st = view_take(h, &h->view);
+	if (st == STEP_NEXT)
+		st = on_condition(h->r, h->hook, &h->view, &yes);
+	if (st != STEP_NEXT || !yes)
+		return st;
+	h->call = call_new(h, h->hook, true, mutating_done);
+	if (!h->call)
+		return request_fail(h->r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	hook_call_start(h->call, &h->view);
+	return h->call->over ? mutating_take(h) : run_wait(h);
+}
+
 /* mutating_next: asks the webhook at h->at, if it is to be asked. */
 static enum step
 mutating_next(struct hook_run *h)
@@ -255,24 +394,28 @@ mutating_next(struct hook_run *h)
 	struct hook *hook = h->hooks[h->at++];
 	struct hook_memory *m = r->hooks;
 	const struct api_resource *res = hook_wanted(r, &hook->scope);
-	struct hook_view own;
 	bool yes = false;
-	enum step st = res ? hook_view(r, &own) : STEP_NEXT;
+	enum step st = res ? hook_view(r, &h->own) : STEP_NEXT;
 	if (res && st == STEP_NEXT)
-		st = hook_selects(r, &hook->scope, &own, &yes);
-	if (yes && hook_view_as(r, &own, res, &h->view) < 0)
-		st = request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	if (st == STEP_NEXT && yes)
-		st = on_condition(r, hook, &h->view, &yes);
+		st = hook_selects(r, &hook->scope, &h->own, &yes);
 	if (st != STEP_NEXT || !yes)
 		return st;
 	if (m && !hook_turn_due(r, &m->webhooks, hook->id))
 		return STEP_NEXT;
-	h->call = call_new(h, hook, true, mutating_done);
-	if (!h->call)
-		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	hook_call_start(h->call, &h->view);
-	return h->call->over ? mutating_take(h) : run_wait(h);
+	h->hook = hook;
+	st = view_ask(h, res);
+	return st == STEP_NEXT ? mutating_ask(h) : st;
+}
+
+/* mutating_resume: what was waited for is here. */
+static enum step
+mutating_resume(struct hook_run *h)
+{
+	if (h->conversion && h->back)
+		return put_back_converted(h);
+	if (h->conversion)
+		return mutating_ask(h);
+	return h->call ? mutating_take(h) : STEP_NEXT;
 }
 
 enum step
@@ -289,8 +432,7 @@ admit_mutating_webhooks(struct request *r)
 	}
 	if (h->gone)
 		return fail_timeout(r, " - context canceled");
-	if (h->call)
-		st = mutating_take(h);
+	st = mutating_resume(h);
 	while (st == STEP_NEXT && h->at < h->n)
 		st = mutating_next(h);
 	if (st == STEP_NEXT && r->hooks)
@@ -314,31 +456,67 @@ static enum step
 validating_choose(struct hook_run *h)
 {
 	struct request *r = h->r;
-	struct hook_view own = {0};
 	enum step st = STEP_NEXT;
 	for (size_t i = 0; st == STEP_NEXT && i < h->n; i++) {
 		struct hook *hook = h->hooks[i];
 		const struct api_resource *res = hook_wanted(r, &hook->scope);
-		struct hook_view v;
+		size_t n = h->n_calls;
 		bool yes = false;
-		if (res && !own.res)
-			st = hook_view(r, &own);
+		if (res && !h->own.res)
+			st = hook_view(r, &h->own);
 		if (res && st == STEP_NEXT)
-			st = hook_selects(r, &hook->scope, &own, &yes);
-		if (yes && hook_view_as(r, &own, res, &v) < 0)
-			st = request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-		if (st == STEP_NEXT && yes)
-			st = on_condition(r, hook, &v, &yes);
+			st = hook_selects(r, &hook->scope, &h->own, &yes);
 		if (st != STEP_NEXT || !yes)
 			continue;
 		struct hook_call *c = call_new(h, hook, false, validating_done);
 		struct hook_call **slot = c ? ARENA_PUSH(r->a, h->calls, h->n_calls) : NULL;
-		if (!slot)
+		const struct api_resource **want = slot ? ARENA_PUSH(r->a, h->wanted, n) : NULL;
+		if (!want)
 			return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 		*slot = c;
-		c->view = v;
+		*want = res;
+	}
+	h->at = 0;
+	return st;
+}
+
+/* What each of them sees; one conversion serves all who want the same. */
+static enum step
+validating_views(struct hook_run *h)
+{
+	enum step st = STEP_NEXT;
+	for (; st == STEP_NEXT && h->at < h->n_calls; h->at++) {
+		struct hook_view v = {0};
+		const struct api_resource *res = h->wanted[h->at];
+		if (h->calls[h->at]->view.res)
+			continue;
+		st = h->conversion ? STEP_NEXT : view_ask(h, res);
+		if (st != STEP_NEXT)
+			return st;
+		st = view_take(h, &v);
+		for (size_t i = h->at; st == STEP_NEXT && i < h->n_calls; i++)
+			if (h->wanted[i] == res)
+				h->calls[i]->view = v;
 	}
 	return st;
+}
+
+/* validating_narrow: those whose matchConditions do not hold are not asked. */
+static enum step
+validating_narrow(struct hook_run *h)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < h->n_calls; i++) {
+		struct hook_call *c = h->calls[i];
+		bool yes = true;
+		enum step st = on_condition(h->r, c->h, &c->view, &yes);
+		if (st != STEP_NEXT)
+			return st;
+		if (yes)
+			h->calls[kept++] = c;
+	}
+	h->n_calls = kept;
+	return STEP_NEXT;
 }
 
 static enum step
@@ -357,12 +535,18 @@ admit_validating_webhooks(struct request *r)
 	enum step st = STEP_NEXT;
 	if (h && h->gone)
 		return fail_timeout(r, " - context canceled");
-	if (h)
+	if (h && !h->conversion)
 		return validating_judge(h);
-	h = run_new(r, false, &st);
-	if (!h)
-		return st;
-	st = validating_choose(h);
+	if (!h) {
+		h = run_new(r, false, &st);
+		if (!h)
+			return st;
+		st = validating_choose(h);
+	}
+	if (st == STEP_NEXT)
+		st = validating_views(h);
+	if (st == STEP_NEXT)
+		st = validating_narrow(h);
 	if (st != STEP_NEXT || h->n_calls == 0)
 		return st;
 	if (hook_deadline_ns(r) <= loop_now_ns(r->loop))

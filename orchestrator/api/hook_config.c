@@ -85,21 +85,6 @@ hook_scope_selectors(struct arena *a, const struct doc *d, struct hook_scope *sc
 }
 
 static void
-where(struct arena *a, const struct doc *c, struct hook *h)
-{
-	const struct doc *service = doc_get(c, STR("service"));
-	struct buf pem;
-	h->url = doc_get_str(c, STR("url"));
-	h->service_ns = doc_get_str(service, STR("namespace"));
-	h->service = doc_get_str(service, STR("name"));
-	h->path = doc_get_str(service, STR("path"));
-	h->port = doc_get_int(service, STR("port"), 443);
-	buf_init_arena(&pem, a);
-	if (base64_decode(&pem, doc_get_str(c, STR("caBundle"))) == 0)
-		h->ca_pem = buf_view(&pem);
-}
-
-static void
 hook_fill(struct hook_config *c, const struct doc *d, size_t i, struct hook *h)
 {
 	struct str effects = doc_get_str(d, STR("sideEffects"));
@@ -109,7 +94,7 @@ hook_fill(struct hook_config *c, const struct doc *d, size_t i, struct hook *h)
 	h->id = arena_fmt(
 		a, STR_FMT "/" STR_FMT "/%zu", STR_ARG(c->item.name), STR_ARG(h->name), i);
 	hook_rules_read(a, doc_get(d, STR("rules")), &h->scope.rules, &h->scope.n_rules);
-	where(a, doc_get(d, STR("clientConfig")), h);
+	h->to = hook_target_of(a, doc_get(d, STR("clientConfig")));
 	hook_scope_selectors(a, d, &h->scope);
 	h->ignore_failure = str_eq(doc_get_str(d, STR("failurePolicy")), STR("Ignore"));
 	h->may_reinvoke = str_eq(doc_get_str(d, STR("reinvocationPolicy")), STR("IfNeeded"));
@@ -318,15 +303,8 @@ hooks_client(struct request *r)
 int
 hook_tls(struct hook *h, struct tls_ctx **ret, struct err *e)
 {
-	if (!h->tls && h->ca_pem.n == 0)
-		return err_set(e, -EINVAL, R_UNKNOWN,
-			"tls: failed to verify certificate: clientConfig has no caBundle, and there are "
-			"no roots of the system");
-	if (!h->tls) {
-		int rc = tls_ctx_new(&(struct tls_config){.ca_pem = h->ca_pem}, &h->tls, e);
-		if (rc < 0)
-			return rc;
-	}
-	*ret = h->tls;
-	return 0;
+	int rc = h->tls ? 0 : hook_target_tls(&h->to, &h->tls, e);
+	if (rc == 0)
+		*ret = h->tls;
+	return rc;
 }

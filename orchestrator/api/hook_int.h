@@ -2,14 +2,50 @@
  *
  * hook_int: admission webhooks, between the files hook_*.c: what is configured (hook_config.c), what a request is to
  * them and whether they are asked (hook_match.c), what is sent and answered (hook_review.c), one question
- * (hook_call.c), and the two plugins that ask (hook_admit.c). Admission policies (policy_int.h) stand on the first
- * two. Private to api.
+ * (hook_call.c), how it is posted (hook_post.c), and the two plugins that ask (hook_admit.c). Admission policies
+ * (policy_int.h) stand on the first two. Private to api.
  *
  * Source: k8s.io/apiserver pkg/admission/plugin/webhook; k8s.io/api admission/v1. */
 #ifndef ORCHESTRATOR_API_HOOK_INT_H
 #define ORCHESTRATOR_API_HOOK_INT_H
 
 #include "orchestrator/api/api_int.h"
+
+/* ---- one call (hook_post.c) ---- */
+
+/* Who is called: what a WebhookClientConfig says. */
+struct hook_target {
+	struct str url; /* or a service: */
+	struct str service_ns, service, path;
+	int64_t port;
+	struct str ca_pem;
+};
+/* hook_target_of: borrows the document for the life of a. */
+struct hook_target hook_target_of(struct arena *a, const struct doc *client_config);
+/* hook_target_tls: a context with the target's own roots. Owned. -EINVAL (e), -ENOMEM. */
+int hook_target_tls(const struct hook_target *t, struct tls_ctx **ret, struct err *e);
+/* hook_target_url: where it is asked, ns = how long it is awaited, told in whole seconds. arena. */
+struct str hook_target_url(struct arena *a, const struct hook_target *t, int64_t ns);
+
+/* A body posted to a target and its answer. Filled by the caller but for what is the call's own. */
+struct hook_post {
+	struct request *r; /* whose loop, arena and store are used; nothing else of it */
+	const struct hook_target *to;
+	struct tls_ctx *tls; /* borrowed */
+	struct str url, body;
+	const char *agent;
+	int64_t end_ns; /* monotonic */
+	void (*done)(struct hook_post *p);
+	void *arg;
+	/* the call's own */
+	struct http_fetch *fetch; /* under way */
+	bool again;
+	struct str answer; /* arena of r */
+	struct str why;    /* what went wrong; not set = answered */
+};
+/* hook_post_start: done(p) once, never within this. < 0: nothing was sent, done will not be called, why is set. */
+int hook_post_start(struct hook_post *p);
+void hook_post_cancel(struct hook_post *p);
 
 /* ---- configurations (hook_config.c) ---- */
 
@@ -41,10 +77,7 @@ struct hook {
 	struct policy_code *conditions; /* NULL = none */
 	const char *review; /* version of AdmissionReview; NULL: none that is known */
 	int64_t timeout_ns; /* 0 = none */
-	struct str url;     /* or a service: */
-	struct str service_ns, service, path;
-	int64_t port;
-	struct str ca_pem;
+	struct hook_target to;
 	struct tls_ctx *tls; /* made at the first call */
 };
 /* One object; kept by the worker's cache and by each request that looks at it. */
@@ -149,10 +182,10 @@ struct hook_call {
 	struct hook *h;
 	void (*done)(struct hook_call *c);
 	void *arg;
-	struct http_fetch *fetch; /* under way */
-	struct hook_view view;    /* what it is told (validating) */
-	struct str uid, url, body;
-	bool mutating, again;
+	struct hook_post post; /* under way */
+	struct hook_view view; /* what it is told (validating) */
+	struct str uid;
+	bool mutating;
 	bool over;
 	enum hook_result result;
 	struct str why;

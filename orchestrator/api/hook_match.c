@@ -6,7 +6,7 @@
  *
  * Invariant: changes nothing of the request.
  * Source: k8s.io/apiserver admission/plugin/webhook/{generic,predicates}. */
-#include "orchestrator/api/hook_int.h"
+#include "orchestrator/api/convert.h"
 
 /* ---- the request ----------------------------------------------------------------------------------- */
 
@@ -141,8 +141,8 @@ hook_view_as(struct request *r, const struct hook_view *v, const struct api_reso
 	struct hook_view *ret)
 {
 	struct hook_view out = *v;
-	if (res != v->res) {
-		out.res = res;
+	out.res = res;
+	if (res != v->res && !is_scale(r)) { /* a Scale is the same in all of them */
 		out.type = res->kind->type;
 		out.group = res->group;
 		out.version = res->version;
@@ -202,21 +202,34 @@ rule_matches(const struct hook_rule *rule, const struct request *r, const struct
 		name_matches(&rule->names, r->name);
 }
 
+/* The first of the resources with the same objects that the rule names. */
+static const struct api_resource *
+same_objects(const struct request *r, const struct hook_rule *rule, const struct api_resource *rows,
+	size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (&rows[i] != r->res && rows[i].stored == r->res->stored &&
+			rows[i].store_res != API_NO_STORE && rule_matches(rule, r, &rows[i]) &&
+			(!r->sub || api_subresource_find(&rows[i], r->sub->name)))
+			return &rows[i];
+	return NULL;
+}
+
 static const struct api_resource *
 rules_find(struct request *r, const struct hook_rule *rules, size_t n, bool equivalent)
 {
 	const struct api_server *s = r->server;
+	const struct custom *c = r->res->custom;
 	for (size_t i = 0; i < n; i++)
 		if (rule_matches(&rules[i], r, r->res))
 			return r->res;
 	bool own_body = r->sub && !r->sub->main_object;
-	for (size_t i = 0; equivalent && !own_body && i < n; i++)
-		for (size_t k = 0; k < s->n_resources; k++) {
-			const struct api_resource *res = &s->resources[k];
-			if (res != r->res && res->stored == r->res->stored &&
-				res->store_res != API_NO_STORE && rule_matches(&rules[i], r, res))
-				return res;
-		}
+	for (size_t i = 0; equivalent && !own_body && i < n; i++) {
+		const struct api_resource *res = same_objects(r, &rules[i], c ? c->rows : s->resources,
+			c ? c->n_rows : s->n_resources);
+		if (res)
+			return res;
+	}
 	return NULL;
 }
 

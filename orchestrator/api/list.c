@@ -2,12 +2,13 @@
  *
  * list: the stage that answers a LIST: pages by limit and continue, a consistent revision over all pages,
  * selectors on the attributes beside each value, and every form of answer. A list without a limit is
- * read and sent in pieces, with back-pressure; no read transaction outlives a piece.
+ * read and sent in pieces, with back-pressure; no read transaction outlives a piece. Custom resources that a webhook
+ * converts are read in pieces too, each converted by one question, and sent when all are there.
  *
  * Continue tokens: base64url of {"v":"meta.k8s.io/v1","rv":N,"start":S,"n":consumed}; S is the store's
  * position in base64url; rv -1 goes on at the present (inconsistent).
  * Source: Kubernetes API concepts (chunking, resourceVersion semantics); KEP-365, KEP-1904. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/convert.h"
 
 #include <inttypes.h>
 
@@ -37,6 +38,18 @@ selection_match(const struct selection *s, struct str attrs)
 		? (s->fields.n == 0 && !s->fields.nothing) ||
 			selector_match_attrs(&s->fields, 'f', attrs)
 		: false;
+}
+
+/* Values of an older definition lack what the present one selects by. */
+bool
+selection_match_value(struct arena *scratch, const struct selection *s,
+	const struct api_resource *res, const struct store_value *v)
+{
+	if (!res->custom || s->fields.n == 0 || v->schema_id == res->stored->schema_id)
+		return selection_match(s, v->attrs);
+	struct str body = value_body(scratch, res, v);
+	struct doc *d = str_is_set(body) ? object_parse(scratch, res, body) : NULL;
+	return d && convert_selects(scratch, s, res, d);
 }
 
 /* ---- revisions of the future ----------------------------------------------------------------------- */
@@ -73,12 +86,18 @@ form_item(struct request *r, struct arena *scratch, struct str body, bool plain,
 		buf_str(out, body);
 		return;
 	}
-	struct doc *d = object_parse(scratch, r->res, body);
+	form_item_doc(r, scratch, object_parse(scratch, r->res, body), out);
+}
+
+void
+form_item_doc(struct request *r, struct arena *scratch, struct doc *d, struct buf *out)
+{
+	const struct negotiated *n = r->accept;
 	struct doc *x = d;
-	if (n->as == AS_TABLE)
+	if (n->as == AS_TABLE && d)
 		x = schema_table_row(
 			scratch, r->res->kind, d, n->include, n->as_version, r->wall_ns);
-	else if (n->as == AS_PARTIAL_LIST || n->as == AS_PARTIAL)
+	else if (d && (n->as == AS_PARTIAL_LIST || n->as == AS_PARTIAL))
 		x = schema_partial(scratch, d, n->as_version);
 	if (!d || !x)
 		out->failed = true;
@@ -128,6 +147,13 @@ struct list_state {
 	int64_t consumed; /* matched by earlier pages */
 	bool streaming, over;
 	struct loop_work work;
+	/* of custom resources that a webhook converts */
+	bool asks;
+	struct store_range range;
+	struct convert_item *late; /* of this piece; scratch, like what they become */
+	size_t n_late;
+	struct list_collected *collected; /* NULL: the list is what is answered */
+	void *of;                         /* of list_collect */
 };
 
 static void
@@ -139,6 +165,23 @@ list_release(void *arg)
 	arena_free(ls->scratch);
 }
 
+/* Kept until the piece is converted. */
+static bool
+list_item_late(struct list_state *ls, const struct store_value *v)
+{
+	struct store_value own = *v;
+	if (!convert_may_select(&ls->sel, v->attrs))
+		return true;
+	struct convert_item *slot = ARENA_PUSH(ls->scratch, ls->late, ls->n_late);
+	own.body = arena_str(ls->scratch, v->body);
+	if (slot)
+		*slot = convert_item_of(ls->scratch, ls->r->res, &own);
+	if (!slot || !slot->doc)
+		ls->items.failed = true;
+	return !ls->items.failed &&
+		(ls->r->opt.limit <= 0 || ls->count + (int64_t)ls->n_late < ls->r->opt.limit);
+}
+
 static bool
 list_item(void *arg, struct store_key key, const struct store_value *v)
 {
@@ -147,8 +190,12 @@ list_item(void *arg, struct store_key key, const struct store_value *v)
 	struct request *r = ls->r;
 	if (v->expires_ns && v->expires_ns <= r->wall_ns)
 		return true;
-	if (!selection_match(&ls->sel, v->attrs))
+	if (ls->asks)
+		return list_item_late(ls, v);
+	if (!selection_match_value(ls->scratch, &ls->sel, r->res, v)) {
+		arena_clear(ls->scratch);
 		return true;
+	}
 	if (ls->count)
 		buf_char(&ls->items, ',');
 	bool plain = value_plain(r->res, v);
@@ -394,6 +441,7 @@ list_new(struct request *r, struct store_range *range)
 	if (!ls)
 		return NULL;
 	ls->r = r;
+	ls->asks = convert_hooked(r->res);
 	*range = (struct store_range){.res = r->res->store_res,
 		.ns = r->res->kind->namespaced ? r->ns : STR(""),
 		.max_bytes = PIECE_BYTES};
@@ -404,22 +452,102 @@ list_new(struct request *r, struct store_range *range)
 	return NULL;
 }
 
-int
-list_collect(struct request *r, const struct selection *sel, struct str *ret_type, struct str *ret)
+/* ---- a list that a webhook converts ---------------------------------------------------------------- */
+
+static void
+late_take(struct list_state *ls)
+{
+	for (size_t i = 0; i < ls->n_late; i++) {
+		if (!convert_selects(ls->scratch, &ls->sel, ls->r->res, ls->late[i].doc))
+			continue;
+		if (ls->count++)
+			buf_char(&ls->items, ',');
+		form_item_doc(ls->r, ls->scratch, ls->late[i].doc, &ls->items);
+	}
+}
+
+static enum step
+late_over(struct list_state *ls)
+{
+	if (!ls->collected)
+		return list_whole(ls);
+	ls->collected->rc = list_bytes(ls, &ls->collected->type, &ls->collected->body);
+	return STEP_NEXT;
+}
+
+/* Piece by piece; WAIT: list_late_more goes on. */
+static enum step
+list_late(struct list_state *ls, bool converted)
+{
+	struct request *r = ls->r;
+	struct convert_wait *w = NULL;
+	for (;;) {
+		if (converted)
+			late_take(ls);
+		if (ls->items.failed || ls->items.len > COLLECTED_MAX)
+			return request_fail(
+				r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
+		if (converted &&
+			(!str_is_set(ls->next) || (r->opt.limit > 0 && ls->count >= r->opt.limit)))
+			return late_over(ls);
+		arena_clear(ls->scratch);
+		ls->late = NULL;
+		ls->n_late = 0;
+		struct store_range from = ls->range;
+		int rc = list_piece(ls, &ls->range);
+		if (rc < 0)
+			return list_failed(r, rc, &from, ls);
+		enum step st = convert_ask(r, ls->scratch, r->res, ls->late, ls->n_late, &w);
+		if (st == STEP_WAIT)
+			w->of = ls;
+		if (st != STEP_NEXT)
+			return st;
+		converted = true;
+	}
+}
+
+static enum step
+list_late_more(struct request *r, struct list_state **ret)
+{
+	struct convert_wait *w = r->stage_state;
+	enum step st = convert_take(r, w);
+	*ret = w->of;
+	return st == STEP_NEXT ? list_late(*ret, true) : st;
+}
+
+enum step
+list_collect_more(struct request *r, void **ret_of)
+{
+	struct list_state *ls = NULL;
+	enum step st = list_late_more(r, &ls);
+	*ret_of = ls->of;
+	return st;
+}
+
+enum step
+list_collect(struct request *r, const struct selection *sel, void *of, struct list_collected *ret)
 {
 	struct store_range range;
 	struct list_state *ls = list_new(r, &range);
+	ret->rc = -ENOMEM;
 	if (!ls)
-		return -ENOMEM;
+		return STEP_NEXT;
 	ls->sel = *sel;
+	ls->range = range;
+	ls->collected = ret;
+	ls->of = of;
+	if (ls->asks)
+		return list_late(ls, false);
 	do {
-		int rc = list_piece(ls, &range);
-		if (rc < 0)
-			return rc;
-		if (ls->items.len > COLLECTED_MAX)
-			return -E2BIG;
+		ret->rc = list_piece(ls, &range);
+		if (ret->rc < 0)
+			return STEP_NEXT;
+		if (ls->items.len > COLLECTED_MAX) {
+			ret->rc = -E2BIG;
+			return STEP_NEXT;
+		}
 	} while (str_is_set(ls->next) && (r->opt.limit <= 0 || ls->count < r->opt.limit));
-	return list_bytes(ls, ret_type, ret);
+	return late_over(ls);
 }
 
 enum step
@@ -428,7 +556,10 @@ stage_list(struct request *r)
 	if (r->res->store_res == API_NO_STORE)
 		return request_not_found_path(r);
 	struct store_range range;
-	struct list_state *ls = list_new(r, &range);
+	struct list_state *ls = NULL;
+	if (r->stage_state && r->stage_state != r)
+		return list_late_more(r, &ls);
+	ls = list_new(r, &range);
 	if (!ls)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	enum step st = selection_parse(r, &ls->sel);
@@ -436,6 +567,9 @@ stage_list(struct request *r)
 		st = list_range(r, &range, ls);
 	if (st != STEP_NEXT)
 		return st;
+	ls->range = range;
+	if (ls->asks)
+		return list_late(ls, false);
 	bool may_stream = r->opt.limit <= 0 && r->accept->media == MEDIA_JSON && !r->opt.pretty;
 	struct store_range first = range;
 	do {

@@ -8,6 +8,7 @@
  * A Scale is another object than the one it is of: its owners are those of the replicas, under its own version.
  * Source: k8s.io/apiserver endpoints/handlers (managerOrUserAgent), util/managedfields (FieldManager,
  * ScaleHandler), GetResetFields of the strategies. */
+#include "orchestrator/api/custom.h"
 #include "orchestrator/api/managed_int.h"
 
 #define SUBRESOURCE_MAX 256
@@ -93,7 +94,38 @@ agent_name(struct request *r)
 	return buf_view(&b);
 }
 
-/* Objects of several groups: the same one as another group names it. */
+/* The row of another version of the definition. */
+static const struct api_resource *
+custom_version(const struct api_resource *res, struct str api_version)
+{
+	struct str group, version;
+	schema_api_version_split(api_version, &group, &version);
+	for (size_t i = 0; i < res->custom->n_rows; i++)
+		if (str_eq(res->group, group) && str_eq(res->custom->rows[i].version, version))
+			return &res->custom->rows[i];
+	return NULL;
+}
+
+/* What another version of the definition knows of an object. Of versions that a webhook converts too: what cannot be
+ * told without asking it is taken as it stands. */
+static bool
+other_version(struct request *r, struct arena *a, struct str api_version, const struct doc *from,
+	const struct doc *to, struct managed_view *ret)
+{
+	const struct api_resource *res = custom_version(r->res, api_version);
+	struct doc *both[2] = {doc_lend(a, from), doc_lend(a, to)};
+	if (!res || !both[0] || !both[1])
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		custom_convert(a, res, both[i]);
+		if (schema_order(a, res->kind->type, both[i]) < 0)
+			return false;
+	}
+	*ret = (struct managed_view){res->kind->type, both[0], both[1]};
+	return true;
+}
+
+/* Objects of several groups or versions: the same one as another names it. */
 static bool
 other_view(void *arg, struct arena *a, struct str api_version, const struct doc *from,
 	const struct doc *to, struct managed_view *ret)
@@ -101,6 +133,8 @@ other_view(void *arg, struct arena *a, struct str api_version, const struct doc 
 	struct request *r = arg;
 	struct str group, version;
 	struct doc *both[2] = {doc_lend(a, from), doc_lend(a, to)};
+	if (r->res->custom)
+		return other_version(r, a, api_version, from, to, ret);
 	schema_api_version_split(api_version, &group, &version);
 	const struct api_resource *res = api_resource_find(
 		r->server, group, version, r->res->plural);

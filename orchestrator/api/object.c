@@ -5,7 +5,7 @@
  *
  * Invariants: a tree made here has kind and apiVersion and lives in the caller's arena; mapped bytes of
  * the store never leave the call that borrowed them. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/convert.h"
 #include "orchestrator/fields/fields.h"
 
 struct doc *
@@ -39,10 +39,23 @@ static const struct {
 };
 
 void
+custom_convert(struct arena *a, const struct api_resource *to, struct doc *d)
+{
+	const struct structural *n = to->kind->type->structural;
+	structural_drop_nulls(n, d);
+	structural_prune(a, n, d, true, NULL);
+	schema_set_gvk(a, d, to->kind);
+}
+
+void
 object_convert(struct arena *a, const struct api_resource *res, struct doc *d, bool to_stored)
 {
 	if (!res->shares)
 		return;
+	if (res->custom) {
+		custom_convert(a, to_stored ? res->stored : res, d);
+		return;
+	}
 	if (res->ops->between)
 		res->ops->between(a, d, to_stored);
 	DOC_EACH (m, res->ops->between ? NULL : d) {
@@ -79,18 +92,23 @@ object_parse(struct arena *a, const struct api_resource *res, struct str body)
 struct str
 value_body(struct arena *a, const struct api_resource *res, const struct store_value *v)
 {
-	if (v->schema_id == res->schema_id && v->flags == 0)
+	const struct api_resource *st = res->stored;
+	if (v->schema_id == st->schema_id && v->flags == 0)
 		return v->body;
 	if (v->flags & STORE_ENCRYPTED)
 		return STR_NONE;
-	const struct api_resource *st = res->stored;
+	const struct api_resource *from = convert_written(res, v->attrs);
 	struct doc *d = NULL;
 	struct buf out;
 	uint32_t at = 0;
 	buf_init_arena(&out, a);
-	if (schema_decode(a, st->kind->type, v->body, SCHEMA_JSON, &d, NULL, NULL) < 0 ||
-		schema_default(a, st->kind->type, d) < 0)
+	if (!from)
+		from = st;
+	if (schema_decode(a, from->kind->type, v->body, SCHEMA_JSON, &d, NULL, NULL) < 0 ||
+		schema_default(a, from->kind->type, d) < 0)
 		return STR_NONE;
+	if (from != st)
+		custom_convert(a, st, d);
 	struct str rev = doc_get_str(meta_of(d), STR("resourceVersion"));
 	if (schema_write(a, st->kind->type, d, true, &out, &at) < 0 || out.failed)
 		return STR_NONE;

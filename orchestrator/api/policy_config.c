@@ -6,6 +6,7 @@
  * Invariant: policies are taken in the order of their names, their bindings in the order of theirs; a policy nobody
  * binds is about nothing.
  * Source: k8s.io/apiserver pkg/admission/plugin/policy/{generic,matching}. */
+#include "orchestrator/api/convert.h"
 #include "orchestrator/api/policy_int.h"
 
 /* ---- rows ------------------------------------------------------------------------------------------ */
@@ -139,6 +140,8 @@ static const struct api_resource *
 chosen(struct finder *f, struct policy *p, struct policy_binding *b, const struct hook_scope *sc)
 {
 	const struct api_resource *as = hook_wanted(f->r, sc);
+	if (as && as != f->r->res && convert_hooked(as))
+		as = f->r->res; /* its definition's webhook is not asked for policies */
 	int in = as ? hook_chooses(f->r, sc, &f->own) : 0;
 	if (in == -ENOENT)
 		turn_fail(f, p, b,

@@ -5,11 +5,12 @@
  *
  * A watch holds no queue: it takes the next event when the client has read enough of what was written.
  * The object of an event is encoded once for all watchers (store_event_slot); a selector sees objects
- * enter (ADDED) and leave (DELETED with the last state that matched).
+ * enter (ADDED) and leave (DELETED with the last state that matched). Events of custom resources that a webhook
+ * converts are gathered, as many as there are up to LATE_MAX, and sent when its one answer is there.
  * Invariants: after begin, everything is said in the stream (errors as ERROR events); the stream ends
  * exactly once; the store watch is closed before the request is over.
  * Source: Kubernetes API concepts (watch, bookmarks); KEP-956, KEP-3157. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/convert.h"
 
 #include "base/rand.h"
 
@@ -18,7 +19,14 @@
 #define BOOKMARK_NS (60 * NS_PER_SEC)
 #define EVENTS_A_TURN 256
 #define PIECE_BYTES (1024 * 1024)
+#define LATE_MAX 64
 
+/* An event that waits for its conversion: indices into the items. */
+struct late {
+	enum store_event_kind kind;
+	size_t now, before; /* before: of a selector, SIZE_MAX = none */
+	uint64_t rev;
+};
 enum watch_phase { WATCH_INITIAL, WATCH_INITIAL_END, WATCH_LIVE };
 
 struct watch_state {
@@ -37,6 +45,14 @@ struct watch_state {
 	struct loop_work work;
 	struct loop_timer end, bookmark;
 	int64_t end_ns;
+	/* of custom resources that a webhook converts */
+	bool asks;
+	struct arena *late_a; /* of one question and all it is about */
+	struct late *late;
+	size_t n_late;
+	struct convert_item *items;
+	size_t n_items;
+	struct conversion *conversion; /* under way */
 };
 
 /* ---- the end --------------------------------------------------------------------------------------- */
@@ -49,6 +65,9 @@ watch_over(struct watch_state *ws)
 	ws->over = true;
 	struct request *r = ws->r;
 	stream_del(&ws->stream);
+	if (ws->conversion)
+		conversion_cancel(ws->conversion);
+	ws->conversion = NULL;
 	loop_defer_cancel(&ws->work);
 	loop_timer_cancel(&ws->end);
 	loop_timer_cancel(&ws->bookmark);
@@ -67,6 +86,7 @@ watch_release(void *arg)
 	buf_release(&ws->buf);
 	buf_release(&ws->piece);
 	arena_free(ws->scratch);
+	arena_free(ws->late_a);
 }
 
 static void
@@ -123,17 +143,14 @@ encode_partial(void *arg, const struct store_event *ev, struct buf *out)
 
 /* The object of an event in the watcher's form; ws->scratch and ws->buf are its memory. */
 static struct str
-watch_form(struct watch_state *ws, struct str body, bool plain)
+watch_form_doc(struct watch_state *ws, struct doc *d)
 {
 	struct request *r = ws->r;
 	const struct negotiated *n = r->accept;
-	buf_clear(&ws->buf);
-	if (n->as == AS_OBJECT && plain) {
-		head_write(&ws->buf, r->res, body);
-		return buf_view(&ws->buf);
-	}
-	struct doc *d = object_parse(ws->scratch, r->res, body);
 	struct doc *x = d;
+	buf_clear(&ws->buf);
+	if (!d)
+		return STR_NONE;
 	if (n->as == AS_TABLE) {
 		const struct doc *one = d;
 		struct doc *lm = doc_map(ws->scratch);
@@ -146,9 +163,20 @@ watch_form(struct watch_state *ws, struct str body, bool plain)
 	} else if (n->as == AS_PARTIAL || n->as == AS_PARTIAL_LIST) {
 		x = schema_partial(ws->scratch, d, n->as_version);
 	}
-	if (d && x)
+	if (x)
 		doc_write_json(&ws->buf, x);
-	return d && x && !ws->buf.failed ? buf_view(&ws->buf) : STR_NONE;
+	return x && !ws->buf.failed ? buf_view(&ws->buf) : STR_NONE;
+}
+
+static struct str
+watch_form(struct watch_state *ws, struct str body, bool plain)
+{
+	struct request *r = ws->r;
+	if (r->accept->as != AS_OBJECT || !plain)
+		return watch_form_doc(ws, object_parse(ws->scratch, r->res, body));
+	buf_clear(&ws->buf);
+	head_write(&ws->buf, r->res, body);
+	return ws->buf.failed ? STR_NONE : buf_view(&ws->buf);
 }
 
 static size_t
@@ -258,6 +286,148 @@ watch_bookmark(struct watch_state *ws, uint64_t rev, bool initial_end)
 	arena_clear(ws->scratch);
 }
 
+/* ---- what a webhook converts ----------------------------------------------------------------------- */
+
+static void watch_late_done(struct conversion *c);
+static void watch_late_end(struct watch_state *ws);
+
+/* late_clear: room for the next question. False: no memory. */
+static bool
+late_clear(struct watch_state *ws)
+{
+	if (!ws->late_a)
+		ws->late_a = arena_new(0);
+	else
+		arena_clear(ws->late_a);
+	ws->late = NULL;
+	ws->items = NULL;
+	ws->n_late = ws->n_items = 0;
+	return ws->late_a != NULL;
+}
+
+/* late_item: its index; SIZE_MAX = damaged or no memory. */
+static size_t
+late_item(struct watch_state *ws, const struct store_value *v)
+{
+	struct store_value own = *v;
+	own.body = arena_str(ws->late_a, v->body);
+	struct convert_item it = convert_item_of(ws->late_a, ws->r->res, &own);
+	struct convert_item *slot = it.doc ? ARENA_PUSH(ws->late_a, ws->items, ws->n_items) : NULL;
+	if (!slot)
+		return SIZE_MAX;
+	*slot = it;
+	return ws->n_items - 1;
+}
+
+static bool
+late_add(struct watch_state *ws, enum store_event_kind kind, const struct store_value *now,
+	const struct store_value *before, uint64_t rev)
+{
+	struct late l = {.kind = kind,
+		.now = late_item(ws, now),
+		.before = before ? late_item(ws, before) : SIZE_MAX,
+		.rev = rev};
+	struct late *slot = l.now == SIZE_MAX ? NULL : ARENA_PUSH(ws->late_a, ws->late, ws->n_late);
+	if (slot)
+		*slot = l;
+	return slot != NULL;
+}
+
+/* late_event: an object comes into what is selected, changes, or leaves it. */
+static void
+late_event(struct watch_state *ws, const struct late *l)
+{
+	const struct api_resource *res = ws->r->res;
+	struct doc *now = ws->items[l->now].doc;
+	struct doc *prev = l->before == SIZE_MAX ? NULL : ws->items[l->before].doc;
+	enum store_event_kind kind = l->kind;
+	bool after = convert_selects(ws->scratch, &ws->sel, res, now);
+	bool before = prev && convert_selects(ws->scratch, &ws->sel, res, prev);
+	if (kind == STORE_MODIFIED && prev)
+		kind = after ? (before ? STORE_MODIFIED : STORE_ADDED) : STORE_DELETED;
+	if (!after && before && kind == STORE_DELETED) {
+		now = prev;
+		doc_set_str(ws->late_a, meta_of(now), STR("resourceVersion"),
+			arena_fmt(ws->late_a, "%" PRIu64, l->rev));
+	}
+	if (after || before)
+		watch_emit(ws, event_types[kind], watch_form_doc(ws, now));
+	arena_clear(ws->scratch);
+}
+
+static void
+late_emit(struct watch_state *ws)
+{
+	for (size_t i = 0; i < ws->n_late && !ws->over; i++)
+		late_event(ws, &ws->late[i]);
+	late_clear(ws);
+}
+
+/* late_ask: true: the answer is awaited; else it is there, or the watch is over. */
+static bool
+late_ask(struct watch_state *ws)
+{
+	struct conversion *c = ARENA_NEW(ws->late_a, struct conversion);
+	if (!c) {
+		watch_error(
+			ws, &(struct status_spec){.http = 500, .message = STR("out of memory")});
+		return false;
+	}
+	*c = (struct conversion){.a = ws->late_a,
+		.r = ws->r,
+		.to = ws->r->res,
+		.items = ws->items,
+		.n = ws->n_items,
+		.done = watch_late_done,
+		.arg = ws};
+	ws->conversion = c;
+	conversion_start(c);
+	if (!c->over)
+		return true;
+	watch_late_end(ws);
+	return false;
+}
+
+static void
+watch_late_end(struct watch_state *ws)
+{
+	struct conversion *c = ws->conversion;
+	ws->conversion = NULL;
+	if (str_is_set(c->error))
+		watch_error(ws,
+			&(struct status_spec){
+				.http = 500, .message = c->error, .no_details = true});
+	else
+		late_emit(ws);
+}
+
+/* What is there now goes out by late_emit too. */
+static bool
+initial_late(struct watch_state *ws, const struct store_value *v)
+{
+	if (!convert_may_select(&ws->sel, v->attrs))
+		return true;
+	return late_add(ws, STORE_ADDED, v, NULL, 0);
+}
+
+/* late_take: the next events, all of which are converted by one question. */
+static bool
+late_take(struct watch_state *ws, int *ret_error)
+{
+	bool selects = ws->sel.labels.n || ws->sel.fields.n, good = late_clear(ws);
+	while (good && ws->n_late < LATE_MAX) {
+		const struct store_event *ev = store_watch_take(ws->sw, ret_error);
+		if (!ev)
+			break;
+		struct store_value prev = {.body = arena_str(ws->late_a, ev->prev_body),
+			.attrs = arena_str(ws->late_a, ev->prev_attrs)};
+		bool before = selects && ev->kind == STORE_MODIFIED;
+		good = late_add(ws, ev->kind, &ev->value, before ? &prev : NULL, ev->rev);
+		store_event_unref(ev);
+	}
+	return good;
+}
+
 /* ---- the initial list ------------------------------------------------------------------------------ */
 
 /* Objects are only encoded while the store is read; clients hear of them afterwards. */
@@ -269,8 +439,12 @@ initial_item(void *arg, struct store_key key, const struct store_value *v)
 	struct request *r = ws->r;
 	if (v->expires_ns && v->expires_ns <= r->wall_ns)
 		return true;
-	if (!selection_match(&ws->sel, v->attrs))
+	if (ws->asks)
+		return initial_late(ws, v);
+	if (!selection_match_value(ws->scratch, &ws->sel, r->res, v)) {
+		arena_clear(ws->scratch);
 		return true;
+	}
 	struct str body = value_body(ws->scratch, r->res, v);
 	struct str obj = str_is_set(body) ? watch_form(ws, body, value_plain(r->res, v)) : STR_NONE;
 	if (str_is_set(obj)) {
@@ -306,6 +480,8 @@ initial_piece(struct watch_state *ws)
 	struct str next = STR_NONE;
 	uint64_t rev = 0;
 	buf_clear(&ws->piece);
+	if (ws->asks && !late_clear(ws))
+		ws->piece.failed = true;
 	int rc = store_list(r->server->store, &range, r->a, initial_item, ws, &rev, &next);
 	if (rc == 0 && ws->piece.failed)
 		rc = -ENOMEM;
@@ -325,6 +501,8 @@ initial_piece(struct watch_state *ws)
 		buf_release(&ws->piece);
 	if (!str_is_set(next))
 		ws->phase = WATCH_INITIAL_END;
+	if (ws->asks)
+		late_ask(ws);
 }
 
 /* ---- going on -------------------------------------------------------------------------------------- */
@@ -380,24 +558,48 @@ watch_take(struct watch_state *ws)
 	loop_defer(ws->r->loop, &ws->work);
 }
 
+/* One question at a time; what comes meanwhile waits in the store. */
+static void
+watch_take_late(struct watch_state *ws)
+{
+	int error = 0;
+	bool good = late_take(ws, &error);
+	if (!good)
+		watch_error(
+			ws, &(struct status_spec){.http = 500, .message = STR("out of memory")});
+	else if (error < 0)
+		watch_expired(ws, store_watch_cursor(ws->sw));
+	else if (ws->n_late && !late_ask(ws) && !ws->over)
+		loop_defer(ws->r->loop, &ws->work);
+}
+
+static void
+watch_late_done(struct conversion *c)
+{
+	struct watch_state *ws = c->arg;
+	watch_late_end(ws);
+	watch_go_on(ws);
+}
+
 static void
 watch_go_on(struct watch_state *ws)
 {
-	if (ws->over || ws->blocked || ws->taking)
+	if (ws->over || ws->blocked || ws->taking || ws->conversion)
 		return;
 	ws->taking = true;
 	if (ws->phase == WATCH_INITIAL) {
 		initial_piece(ws);
-		if (!ws->over && ws->phase == WATCH_INITIAL && !watch_must_wait(ws))
+		if (!ws->over && ws->phase == WATCH_INITIAL && !ws->conversion &&
+			!watch_must_wait(ws))
 			loop_defer(ws->r->loop, &ws->work);
 	}
-	if (!ws->over && ws->phase == WATCH_INITIAL_END) {
+	if (!ws->over && ws->phase == WATCH_INITIAL_END && !ws->conversion) {
 		ws->phase = WATCH_LIVE;
 		if (ws->initial_bookmark)
 			watch_bookmark(ws, ws->list_rev, true);
 	}
 	if (!ws->over && ws->phase == WATCH_LIVE && !watch_must_wait(ws))
-		watch_take(ws);
+		(ws->asks ? watch_take_late : watch_take)(ws);
 	ws->taking = false;
 }
 
@@ -411,7 +613,7 @@ static void
 watch_bookmark_timer(struct loop_timer *t)
 {
 	struct watch_state *ws = t->arg;
-	if (ws->phase == WATCH_LIVE && !ws->blocked)
+	if (ws->phase == WATCH_LIVE && !ws->blocked && !ws->conversion)
 		watch_bookmark(ws, store_watch_cursor(ws->sw), false);
 	if (ws->over)
 		return;
@@ -471,6 +673,7 @@ watch_new(struct request *r)
 	if (!ws)
 		return NULL;
 	ws->r = r;
+	ws->asks = convert_hooked(r->res);
 	ws->work = (struct loop_work){.fn = watch_work, .arg = ws};
 	ws->end = (struct loop_timer){.fn = watch_end_timer, .arg = ws};
 	ws->bookmark = (struct loop_timer){.fn = watch_bookmark_timer, .arg = ws};

@@ -17,15 +17,18 @@ enum place_kind {
 	PLACE_STRUCT,
 	PLACE_MAP,
 	PLACE_LIST,
+	PLACE_NODE,    /* an object of a custom resource's schema: members it names, and others */
 	PLACE_DEDUCED, /* no schema: maps by members, the rest as a whole */
 	PLACE_NONE     /* the schema has no such member */
 };
 struct place {
 	enum place_kind kind;
-	bool atomic;                  /* STRUCT, MAP, LIST: owned as a whole */
-	bool inner;                   /* MAP, LIST: of a field that is one of lists */
+	bool atomic; /* STRUCT, MAP, LIST, NODE: owned as a whole */
+	bool loose;  /* NODE, LIST of nodes: what the schema does not know may be there */
+	bool inner;  /* MAP, LIST: of a field that is one of lists */
 	const struct schema_field *f; /* MAP, LIST, SCALAR */
 	const struct schema_type *t;  /* STRUCT */
+	const struct structural *n;   /* NODE, LIST of nodes */
 };
 struct place place_of_type(const struct schema_type *t);
 struct place place_of_field(const struct schema_field *f);

@@ -2,8 +2,10 @@
  *
  * place: what the schema says of a value as far as ownership goes: is it a leaf, a struct whose members are
  * owned one by one, a list whose items are known by keys? And the members and items in the order of
- * their steps, so that two values can be gone through side by side.
- * Source: kube-openapi schemaconv (what list types, merge keys and map types mean). */
+ * their steps, so that two values can be gone through side by side. Values of custom resources are what their
+ * definition's schema says: nodes instead of fields.
+ * Source: kube-openapi schemaconv (what list types, merge keys and map types mean); apiextensions-apiserver
+ * controller/openapi/builder (what a definition's schema becomes for it). */
 #include "orchestrator/fields/fields_int.h"
 
 #include <stdlib.h>
@@ -68,6 +70,108 @@ list_keys(const struct schema_field *f, const char *one[2])
 	return one;
 }
 
+/* ---- custom resources ------------------------------------------------------------------------------ */
+
+#define SCALAR(f)                                                                                  \
+	{                                                                                          \
+		.form = (f), .shape = SCHEMA_ONE                                                   \
+	}
+static const struct schema_field node_string = SCALAR(SCHEMA_STRING);
+static const struct schema_field node_int = SCALAR(SCHEMA_INT64);
+static const struct schema_field node_number = SCALAR(SCHEMA_DOUBLE);
+static const struct schema_field node_bool = SCALAR(SCHEMA_BOOL);
+
+static struct place
+place_scalar(const struct schema_field *f)
+{
+	return (struct place){.kind = PLACE_SCALAR, .f = f};
+}
+
+static struct place
+place_of_node(const struct structural *n, bool loose)
+{
+	if (!n)
+		return (struct place){.kind = PLACE_LEAF};
+	loose |= n->preserve;
+	switch (n->types) {
+	case STRUCTURAL_STRING:
+		return place_scalar(&node_string);
+	case STRUCTURAL_INTEGER:
+		return place_scalar(&node_int);
+	case STRUCTURAL_NUMBER:
+		return place_scalar(&node_number);
+	case STRUCTURAL_BOOLEAN:
+		return place_scalar(&node_bool);
+	case STRUCTURAL_ARRAY:
+		return (struct place){.kind = PLACE_LIST,
+			.n = n,
+			.loose = loose,
+			.atomic = n->list == STRUCTURAL_LIST_ATOMIC};
+	case STRUCTURAL_OBJECT:
+		return (struct place){.kind = PLACE_NODE,
+			.n = n,
+			.loose = loose,
+			.atomic = str_eq(doc_get_str(n->source, STR("x-kubernetes-map-type")),
+				STR("atomic"))};
+	}
+	if (n->n_props)
+		return (struct place){.kind = PLACE_NODE, .n = n, .loose = loose};
+	return (struct place){.kind = n->int_or_string ? PLACE_LEAF : PLACE_DEDUCED};
+}
+
+/* What any object of a kind has, embedded ones too. */
+static bool
+node_head(struct str name, struct place *ret)
+{
+	const struct schema_type *t = NULL;
+	if (str_eq(name, STR("kind")) || str_eq(name, STR("apiVersion"))) {
+		*ret = place_scalar(&node_string);
+		return true;
+	}
+	if (!str_eq(name, STR("metadata")))
+		return false;
+	t = schema_type_find(schema_builtin(), STR(""), STR("v1"), STR("ConfigMap"));
+	*ret = place_of_field(schema_field_find(t, STR("metadata")));
+	return true;
+}
+
+static struct place
+node_member(const struct place *p, struct str name)
+{
+	const struct structural *n = p->n, *prop = NULL;
+	struct place head;
+	if (n->embedded && node_head(name, &head))
+		return head;
+	prop = structural_prop_find(n, name);
+	if (prop)
+		return place_of_node(prop, p->loose);
+	if (n->additional)
+		return place_of_node(n->additional, p->loose);
+	if (n->any_additional || (!n->closed && (p->loose || (!n->n_props && !n->embedded))))
+		return (struct place){.kind = PLACE_DEDUCED};
+	return (struct place){.kind = PLACE_NONE};
+}
+
+/* The members of the object itself: metadata is the type's own field. */
+static struct place
+root_member(const struct schema_type *t, struct str name)
+{
+	struct place root = {.kind = PLACE_NODE,
+			     .n = t->structural,
+			     .loose = t->structural->preserve},
+		     head;
+	return node_head(name, &head) ? head : node_member(&root, name);
+}
+
+static bool
+node_known(const struct structural *n, struct str name, bool root)
+{
+	struct place head;
+	return ((root || n->embedded) && node_head(name, &head)) || structural_prop_find(n, name);
+}
+
+/* ---- what a place is, by its type ------------------------------------------------------------------ */
+
 struct place
 place_of_type(const struct schema_type *t)
 {
@@ -98,7 +202,7 @@ place_item(const struct place *p)
 		return (struct place){.kind = PLACE_LEAF};
 	if (p->kind != PLACE_LIST)
 		return (struct place){.kind = PLACE_NONE};
-	return place_one(p->f);
+	return p->n ? place_of_node(p->n->items, p->loose) : place_one(p->f);
 }
 
 struct place
@@ -110,7 +214,11 @@ place_member(const struct place *p, struct str name)
 		f = schema_field_find(p->t, name);
 		if (f)
 			return place_of_field(f);
+		if (p->t->structural)
+			return root_member(p->t, name);
 		return (struct place){.kind = p->t->preserve_unknown ? PLACE_DEDUCED : PLACE_NONE};
+	case PLACE_NODE:
+		return node_member(p, name);
 	case PLACE_MAP:
 		if (p->f->shape == SCHEMA_MAP_OF_LISTS)
 			return (struct place){
@@ -130,7 +238,12 @@ place_member(const struct place *p, struct str name)
 bool
 place_known(const struct place *p, struct str name)
 {
-	return p->kind == PLACE_STRUCT && schema_field_find(p->t, name) != NULL;
+	if (p->kind == PLACE_NODE)
+		return node_known(p->n, name, false);
+	if (p->kind != PLACE_STRUCT)
+		return false;
+	return schema_field_find(p->t, name) ||
+		(p->t->structural && node_known(p->t->structural, name, true));
 }
 
 bool
@@ -139,6 +252,7 @@ place_whole(const struct place *p, const struct doc *d)
 	switch (p->kind) {
 	case PLACE_STRUCT:
 	case PLACE_MAP:
+	case PLACE_NODE:
 		return p->atomic || (d && d->type != DOC_MAP && d->type != DOC_NULL);
 	case PLACE_LIST:
 		return p->atomic || (d && d->type != DOC_LIST && d->type != DOC_NULL);
@@ -177,11 +291,52 @@ elem_of_set(const struct doc *item, struct field_elem *ret, struct str *why)
 	return 0;
 }
 
+/* The keys of a list's items, of a field or of a node. */
+struct keys {
+	const char *const *v; /* of a field */
+	const char *one[2];
+	const struct doc *list; /* of a node */
+	size_t n;
+	bool none; /* owned as a whole */
+};
+
+static struct keys
+keys_of(const struct place *p)
+{
+	struct keys k = {0};
+	if (p->n) {
+		k.none = p->n->list == STRUCTURAL_LIST_ATOMIC;
+		k.list = p->n->list == STRUCTURAL_LIST_MAP ? p->n->map_keys : NULL;
+		k.n = k.list ? doc_len(k.list) : 0;
+		return k;
+	}
+	const char *const *v = list_keys(p->f, k.one);
+	k.none = !v;
+	while (v && v[k.n])
+		k.n++;
+	k.v = v == k.one ? NULL : v; /* the struct moves */
+	return k;
+}
+
+static struct str
+key_at(const struct keys *k, size_t i)
+{
+	if (k->list)
+		return doc_as_str(doc_index(k->list, i));
+	return str_c(k->v ? k->v[i] : k->one[i]);
+}
+
 /* The value of a key that the item leaves out. */
 static const struct doc *
-key_default(struct arena *a, const struct schema_type *t, const char *key)
+key_default(struct arena *a, const struct place *p, struct str key)
 {
-	const struct schema_field *f = t ? schema_field_find(t, str_c(key)) : NULL;
+	if (p->n) {
+		const struct structural *n = p->n->items ? structural_prop_find(p->n->items, key)
+							 : NULL;
+		return n ? n->dflt : NULL;
+	}
+	const struct schema_type *t = p->f->type;
+	const struct schema_field *f = t ? schema_field_find(t, key) : NULL;
 	struct doc *d = NULL;
 	if (f && f->rules && f->rules->dflt &&
 		doc_parse_json(a, str_c(f->rules->dflt), NULL, &d, NULL) < 0)
@@ -190,13 +345,13 @@ key_default(struct arena *a, const struct schema_type *t, const char *key)
 }
 
 static int
-no_keys(struct arena *a, const char *const *keys, struct str *why)
+no_keys(struct arena *a, const struct keys *k, struct str *why)
 {
 	struct buf b;
 	buf_init_arena(&b, a);
 	buf_cstr(&b, "associative list with keys has an element that omits all key fields [");
-	for (size_t i = 0; keys[i]; i++)
-		buf_fmt(&b, "%s\"%s\"", i ? " " : "", keys[i]);
+	for (size_t i = 0; i < k->n; i++)
+		buf_fmt(&b, "%s\"" STR_FMT "\"", i ? " " : "", STR_ARG(key_at(k, i)));
 	buf_cstr(&b, "] (and doesn't have default values for any key fields)");
 	return fault(why, buf_view(&b));
 }
@@ -205,33 +360,31 @@ int
 place_elem(struct arena *a, const struct place *p, const struct doc *item, struct field_elem *ret,
 	struct str *why)
 {
-	const char *one[2];
-	const char *const *keys = list_keys(p->f, one);
-	size_t n = 0, have = 0;
-	if (!keys)
+	struct keys keys = keys_of(p);
+	size_t have = 0;
+	if (keys.none)
 		return fault(why, STR("invalid indexing of non-associative list"));
-	if (!keys[0])
+	if (!keys.n)
 		return elem_of_set(item, ret, why);
 	if (item->type == DOC_NULL)
 		return fault(why, STR("associative list with keys may not have a null element"));
 	if (item->type != DOC_MAP)
 		return fault(why, STR("associative list with keys may not have non-map elements"));
-	while (keys[n])
-		n++;
-	struct field_key *v = ARENA_ARRAY(a, struct field_key, n);
-	for (size_t i = 0; v && i < n; i++) {
-		const struct doc *d = doc_get(item, str_c(keys[i]));
+	struct field_key *v = ARENA_ARRAY(a, struct field_key, keys.n);
+	for (size_t i = 0; v && i < keys.n; i++) {
+		struct str key = key_at(&keys, i);
+		const struct doc *d = doc_get(item, key);
 		if (!d)
-			d = key_default(a, p->f->type, keys[i]);
+			d = key_default(a, p, key);
 		if (!d)
 			continue;
 		size_t at = have++;
-		for (; at > 0 && str_cmp(str_c(keys[i]), v[at - 1].name) < 0; at--)
+		for (; at > 0 && str_cmp(key, v[at - 1].name) < 0; at--)
 			v[at] = v[at - 1];
-		v[at] = (struct field_key){str_c(keys[i]), d};
+		v[at] = (struct field_key){key, d};
 	}
 	if (v && have == 0)
-		return no_keys(a, keys, why);
+		return no_keys(a, &keys, why);
 	*ret = (struct field_elem){.kind = FIELD_KEY, .n_keys = (uint32_t)have, .keys = v};
 	return v ? 0 : -ENOMEM;
 }

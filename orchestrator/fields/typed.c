@@ -423,6 +423,7 @@ check_at(struct check *c, const struct place *p, const struct doc *d, const stru
 		return;
 	case PLACE_STRUCT:
 	case PLACE_MAP:
+	case PLACE_NODE:
 		if (d->type != DOC_MAP)
 			fault_add(c, w, "expected map, got &{" STR_FMT "}",
 				STR_ARG(go_value(c->a, d)));

@@ -22,8 +22,9 @@ SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_cor
 	orchestrator/schema/defaults_groups.c orchestrator/schema/discovery.c \
 	orchestrator/schema/errors.c orchestrator/schema/fields.c orchestrator/schema/format.c \
 	orchestrator/schema/formats.c orchestrator/schema/json_out.c orchestrator/schema/json_path.c orchestrator/schema/members.c \
-	orchestrator/schema/openapi.c orchestrator/schema/openapi_paths.c \
-	orchestrator/schema/openapi_v2.c orchestrator/schema/openapi_v2_custom.c orchestrator/schema/order.c orchestrator/schema/patch.c \
+	orchestrator/schema/openapi.c orchestrator/schema/openapi_custom.c orchestrator/schema/openapi_paths.c \
+	orchestrator/schema/openapi_v2.c orchestrator/schema/openapi_v2_custom.c \
+	orchestrator/schema/openapi_v2_schema.c orchestrator/schema/order.c orchestrator/schema/patch.c \
 	orchestrator/schema/path.c orchestrator/schema/proto.c orchestrator/schema/quantity.c orchestrator/schema/quota.c orchestrator/schema/resource_list.c \
 	orchestrator/schema/schema.c orchestrator/schema/select.c orchestrator/schema/strategic.c \
 	orchestrator/schema/structs.c orchestrator/schema/structural.c \

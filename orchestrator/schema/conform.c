@@ -615,6 +615,57 @@ conform_struct(struct conform *c, const struct step *at, const struct schema_typ
 	return 0;
 }
 
+/* ---- embedded resources ---- */
+
+static const struct schema_type *
+meta_type(void)
+{
+	const struct schema_type *t = schema_type_find(
+		schema_builtin(), STR(""), STR("v1"), STR("ConfigMap"));
+	const struct schema_field *f = t ? schema_field_find(t, STR("metadata")) : NULL;
+
+	return f ? f->type : NULL;
+}
+
+/* embedded_meta: metadata of an embedded resource is an ObjectMeta; one that cannot be read as such stays: validation
+ * says why. */
+static void
+embedded_meta(struct conform *c, const struct step *at, struct doc *d)
+{
+	const struct schema_type *t = meta_type();
+	struct doc *m = d->type == DOC_MAP ? doc_get(d, STR("metadata")) : NULL;
+	struct doc *copy = m && m->type == DOC_MAP && t ? doc_copy(c->a, m) : NULL;
+	struct step s = {at, STEP_NAME, STR("metadata"), 0, t};
+	struct conform quiet = {c->a, c->strict, NULL};
+
+	if (copy && conform_struct(&quiet, &s, t, copy) == 0)
+		doc_replace(m, copy);
+}
+
+static void
+embedded(struct conform *c, const struct step *at, const struct structural *n, struct doc *d,
+	size_t depth)
+{
+	size_t i = 0;
+
+	if (depth > SCHEMA_MAX_WALK)
+		return;
+	if (depth && n->embedded)
+		embedded_meta(c, at, d);
+	if (d->type != DOC_MAP && d->type != DOC_LIST)
+		return;
+	DOC_EACH (m, d) {
+		bool list = d->type == DOC_LIST;
+		struct step s = {at, list ? STEP_INDEX : STEP_NAME, m->key, i++, NULL};
+		const struct structural *child = list ? n->items : structural_prop_find(n, m->key);
+
+		if (!list && child == NULL)
+			child = n->additional;
+		if (child)
+			embedded(c, &s, child, m, depth + 1);
+	}
+}
+
 int
 schema_conform(struct arena *a, const struct schema_type *t, struct doc *d,
 	struct schema_strict *strict, struct err *e)
@@ -634,6 +685,7 @@ schema_conform(struct arena *a, const struct schema_type *t, struct doc *d,
 	if (r == 0 && t->structural) {
 		structural_drop_nulls(t->structural, d);
 		r = structural_prune(a, t->structural, d, true, strict);
+		embedded(&c, NULL, t->structural, d, 0);
 	}
 	return r == 0 && arena_failed(a) ? -ENOMEM : r;
 }

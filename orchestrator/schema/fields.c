@@ -2,6 +2,7 @@
  *
  * fields: field selectors, and the attributes of stored values they are matched against.
  * Source: k8s.io/apimachinery fields/selector.go; field label conversions of the kinds. */
+#include "orchestrator/schema/attrs.h"
 #include "orchestrator/schema/schema_int.h"
 #include "storage/store/store.h"
 
@@ -207,20 +208,23 @@ indexed_before(const struct schema_kind *k, size_t i)
 	return false;
 }
 
-void
-schema_attrs(const struct schema_kind *k, const struct doc *obj, struct buf *out)
+static bool
+indexed_by(const struct schema_kind *k, const char *attr)
 {
-	const struct doc *meta = doc_get(obj, STR("metadata"));
+	for (size_t i = 0; k && i < k->n_selectables; i++)
+		if (strcmp(k->selectables[i].attr, attr) == 0)
+			return true;
+	return false;
+}
+
+void
+schema_attrs_more(const struct schema_kind *k, const struct schema_kind *had, const struct doc *obj,
+	struct buf *out)
+{
 	struct buf text = BUF_INIT;
 
-	DOC_EACH (l, doc_get(meta, STR("labels")))
-		store_attr_put(out, 'l', l->key, doc_as_str(l));
-	store_attr_put(out, 'f', STR("metadata.name"), doc_get_str(meta, STR("name")));
-	if (k->namespaced)
-		store_attr_put(
-			out, 'f', STR("metadata.namespace"), doc_get_str(meta, STR("namespace")));
 	for (size_t i = 0; i < k->n_selectables; i++) {
-		if (indexed_before(k, i))
+		if (indexed_before(k, i) || indexed_by(had, k->selectables[i].attr))
 			continue;
 		buf_clear(&text);
 		field_text(k, &k->selectables[i], obj, &text);
@@ -229,4 +233,18 @@ schema_attrs(const struct schema_kind *k, const struct doc *obj, struct buf *out
 		store_attr_put(out, 'f', str_c(k->selectables[i].attr), buf_view(&text));
 	}
 	buf_release(&text);
+}
+
+void
+schema_attrs(const struct schema_kind *k, const struct doc *obj, struct buf *out)
+{
+	const struct doc *meta = doc_get(obj, STR("metadata"));
+
+	DOC_EACH (l, doc_get(meta, STR("labels")))
+		store_attr_put(out, 'l', l->key, doc_as_str(l));
+	store_attr_put(out, 'f', STR("metadata.name"), doc_get_str(meta, STR("name")));
+	if (k->namespaced)
+		store_attr_put(
+			out, 'f', STR("metadata.namespace"), doc_get_str(meta, STR("namespace")));
+	schema_attrs_more(k, NULL, obj, out);
 }

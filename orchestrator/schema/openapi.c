@@ -69,6 +69,7 @@ static const struct {
 	[SCHEMA_OBJECT] = {"io.k8s.apimachinery.pkg.runtime.RawExtension",
 		"{\"description\":\"an object of any kind\",\"type\":\"object\"}"},
 };
+static const char fields_json[] = "{\"description\":\"a set of fields\",\"type\":\"object\"}";
 static const char patch_name[] = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
 /* JSON schema of scalars that are written in place. */
@@ -106,7 +107,28 @@ openapi_list_type(const struct schema *s, const struct schema_kind *k)
 	return schema_type_find(s, str_c(k->group), str_c(k->version), str_c(k->list_kind));
 }
 
+struct str
+openapi_list_name(struct arena *a, const struct schema *s, const struct schema_kind *k)
+{
+	const struct schema_type *t = openapi_list_type(s, k);
+	struct schema_type list = *k->type;
+
+	if (t)
+		return schema_openapi_name(a, t);
+	list.name = k->list_kind;
+	return schema_openapi_name(a, &list);
+}
+
 /* ---- schemas ---- */
+
+static const char fields_name[] = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1";
+
+/* The one object of any kind that has a name of its own. */
+static bool
+is_fields(const struct schema_field *f)
+{
+	return f->form == SCHEMA_OBJECT && strcmp(f->name, "fieldsV1") == 0;
+}
 
 /* put_form: the schema of one value into the open object. */
 static void
@@ -115,7 +137,9 @@ put_form(struct json_out *j, struct arena *a, const struct schema_field *f)
 	if (f->form == SCHEMA_STRUCT) {
 		openapi_ref(j, a, f->type);
 	} else if (shared[f->form].name) {
-		json_text(j, "$ref", arena_fmt(a, "#/components/schemas/%s", shared[f->form].name));
+		json_text(j, "$ref",
+			arena_fmt(a, "#/components/schemas/%s",
+				is_fields(f) ? fields_name : shared[f->form].name));
 	} else if (plain[f->form].type) {
 		json_str(j, "type", plain[f->form].type);
 		if (plain[f->form].format)
@@ -239,84 +263,42 @@ put_field(struct json_out *j, struct arena *a, const struct schema_field *f)
 	json_end_object(j);
 }
 
-/* put_gvks: roots are named by their kind; DeleteOptions and WatchEvent belong to every version. */
 static void
-put_gvks(struct json_out *j, const struct schema *s, const struct schema_type *t)
+put_gvk(struct json_out *j, const char *group, const char *version, const char *kind)
+{
+	json_object(j, NULL);
+	openapi_gvk(j, group, version, kind);
+	json_end_object(j);
+}
+
+/* openapi_gvks: roots are named by their kind; DeleteOptions and WatchEvent belong to every version: in its own
+ * document (g) to that one and the first. */
+void
+openapi_gvks(struct json_out *j, const struct schema *s, const struct schema_group_version *g,
+	const struct schema_type *t)
 {
 	bool meta = strcmp(t->group, "meta") == 0;
 	bool all = meta &&
 		(strcmp(t->name, "DeleteOptions") == 0 || strcmp(t->name, "WatchEvent") == 0);
 
 	json_list(j, "x-kubernetes-group-version-kind");
-	for (size_t i = 0; all && i < s->n_groups; i++) {
-		json_object(j, NULL);
-		openapi_gvk(j, s->groups[i].group, s->groups[i].version, t->name);
-		json_end_object(j);
-	}
-	if (!all) {
-		json_object(j, NULL);
-		openapi_gvk(j, meta ? "" : t->group, t->version, t->name);
-		json_end_object(j);
-	}
+	for (size_t i = 0; all && !g && i < s->n_groups; i++)
+		put_gvk(j, s->groups[i].group, s->groups[i].version, t->name);
+	if (g || !all)
+		put_gvk(j, meta ? "" : t->group, t->version, t->name);
+	if (all && g && g->group[0])
+		put_gvk(j, g->group, g->version, t->name);
 	json_end_list(j);
 }
 
-/* put_custom: the schema as the definition has it, with what every object has. */
 static void
-put_custom(struct json_out *j, struct arena *a, const struct schema *s, const struct schema_type *t)
-{
-	static const struct {
-		const char *name, *json;
-	} own[] = {
-		{"apiVersion",
-			"{\"description\":\"APIVersion defines group and version of this form of the object\",\"type\":\"string\"}"},
-		{"kind", "{\"description\":\"kind of the object\",\"type\":\"string\"}"},
-		{"metadata",
-			"{\"allOf\":[{\"$ref\":\"#/components/schemas/"
-			"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta\"}],\"default\":{},"
-			"\"description\":\"name, namespace, labels and what the server keeps about the "
-			"object\"}"},
-	};
-	const struct doc *src = t->structural->source;
-
-	json_object(j, schema_openapi_name(a, t).p);
-	DOC_EACH (m, src) {
-		struct buf b;
-
-		if (str_eq_c(m->key, "properties") || m->dup)
-			continue;
-		buf_init_arena(&b, a);
-		doc_write_json(&b, m);
-		buf_char(&b, 0);
-		json_raw(j, arena_cstr(a, m->key), b.failed ? "null" : b.data);
-	}
-	json_object(j, "properties");
-	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		json_raw(j, own[i].name, own[i].json);
-	for (size_t i = 0; i < t->structural->n_props; i++) {
-		const struct structural_prop *p = &t->structural->props[i];
-		struct buf b;
-
-		if (str_eq_c(p->name, "apiVersion") || str_eq_c(p->name, "kind") ||
-			str_eq_c(p->name, "metadata"))
-			continue;
-		buf_init_arena(&b, a);
-		doc_write_json(&b, p->node->source);
-		buf_char(&b, 0);
-		json_raw(j, arena_cstr(a, p->name), b.failed ? "null" : b.data);
-	}
-	json_end_object(j);
-	put_gvks(j, s, t);
-	json_end_object(j);
-}
-
-static void
-put_type(struct json_out *j, struct arena *a, const struct schema *s, const struct schema_type *t)
+put_type(struct json_out *j, struct arena *a, const struct schema *s,
+	const struct schema_group_version *g, const struct schema_type *t)
 {
 	bool required = false;
 
 	if (t->structural) {
-		put_custom(j, a, s, t);
+		openapi_custom(j, a, s, g, t);
 		return;
 	}
 
@@ -337,7 +319,7 @@ put_type(struct json_out *j, struct arena *a, const struct schema *s, const stru
 		json_end_list(j);
 	}
 	if (t->root || strcmp(t->name, "WatchEvent") == 0)
-		put_gvks(j, s, t);
+		openapi_gvks(j, s, g, t);
 	if (t->map_atomic)
 		json_str(j, "x-kubernetes-map-type", "atomic");
 	json_end_object(j);
@@ -349,20 +331,26 @@ struct reach {
 	struct arena *a;
 	const struct schema_type **types;
 	size_t n;
-	bool forms[SCHEMA_FORM__COUNT];
+	bool forms[SCHEMA_FORM__COUNT], fields; /* those with a schema of their own; FieldsV1 */
 	bool failed;
 };
+
+static bool
+reached(const struct reach *r, const struct schema_type *t)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->types[i] == t)
+			return true;
+	return false;
+}
 
 static void
 reach_add(struct reach *r, const struct schema_type *t)
 {
 	const struct schema_type **at = NULL;
 
-	if (t == NULL)
+	if (t == NULL || reached(r, t))
 		return;
-	for (size_t i = 0; i < r->n; i++)
-		if (r->types[i] == t)
-			return;
 	at = ARENA_PUSH(r->a, r->types, r->n);
 	if (at)
 		*at = t;
@@ -378,7 +366,10 @@ reach_all(struct reach *r)
 		const struct schema_type *t = r->types[i];
 
 		for (size_t k = 0; k < t->n_fields; k++) {
-			r->forms[t->fields[k].form] = true;
+			if (is_fields(&t->fields[k]))
+				r->fields = true;
+			else
+				r->forms[t->fields[k].form] = true;
 			if (t->fields[k].form == SCHEMA_STRUCT)
 				reach_add(r, t->fields[k].type);
 		}
@@ -398,8 +389,11 @@ reach_version(struct reach *r, const struct schema *s, const struct schema_group
 			continue;
 		reach_add(r, k->type);
 		reach_add(r, openapi_list_type(s, k));
+		if (k->custom)
+			reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), STR("ListMeta")));
 		for (size_t j = 0; j < k->n_subs; j++)
-			reach_add(r, k->subs[j].type);
+			if (!openapi_is_stream(&k->subs[j])) /* its options are parameters */
+				reach_add(r, k->subs[j].type);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
 		reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), str_c(always[i])));
@@ -419,18 +413,25 @@ by_name(const void *x, const void *y)
 }
 
 static void
-put_components(struct json_out *j, struct arena *a, const struct schema *s, struct reach *r)
+put_components(struct json_out *j, struct arena *a, const struct schema *s,
+	const struct schema_group_version *g, struct reach *r)
 {
 	json_object(j, "components");
 	json_object(j, "schemas");
 	qsort(r->types, r->n, sizeof(*r->types), by_name);
 	for (size_t i = 0; i < r->n; i++)
-		put_type(j, a, s, r->types[i]);
+		put_type(j, a, s, g, r->types[i]);
+	for (size_t i = 0; i < s->n_kinds; i++)
+		if (s->kinds[i]->custom && reached(r, s->kinds[i]->type))
+			openapi_custom_list(j, a, s, s->kinds[i]);
 	for (size_t i = 0; i < SCHEMA_FORM__COUNT; i++)
 		if (r->forms[i] && shared[i].name)
 			json_raw(j, shared[i].name, shared[i].json);
-	json_raw(j, patch_name,
-		"{\"description\":\"a patch: what it means is up to its content type\",\"type\":\"object\"}");
+	if (r->fields)
+		json_raw(j, fields_name, fields_json);
+	if (g)
+		json_raw(j, patch_name,
+			"{\"description\":\"a patch: what it means is up to its content type\",\"type\":\"object\"}");
 	json_end_object(j);
 	json_object(j, "securitySchemes");
 	json_raw(j, "BearerToken",
@@ -438,6 +439,61 @@ put_components(struct json_out *j, struct arena *a, const struct schema *s, stru
 		"\"type\":\"apiKey\"}");
 	json_end_object(j);
 	json_end_object(j);
+}
+
+/* each_one: a schema that was written as the only member of an object. */
+static int
+each_one(struct arena *a, struct buf *b,
+	void (*fn)(void *arg, struct arena *a, struct str name, struct doc *d), void *arg)
+{
+	struct doc *d = NULL;
+
+	if (b->failed || doc_parse_json(a, buf_view(b), NULL, &d, NULL) < 0 || !d->first)
+		return -ENOMEM;
+	fn(arg, a, d->first->key, d->first);
+	buf_clear(b);
+	arena_clear(a);
+	return 0;
+}
+
+int
+openapi_each(const struct schema *s,
+	void (*fn)(void *arg, struct arena *a, struct str name, struct doc *d), void *arg)
+{
+	struct arena *own = arena_new(16u << 20), *a = arena_new(16u << 20);
+	struct reach r = {.a = own};
+	struct buf b = BUF_INIT;
+	int rc = own && a ? 0 : -ENOMEM;
+
+	for (size_t i = 0; rc == 0 && i < s->n_groups; i++)
+		if (schema_version_served(s, &s->groups[i]))
+			reach_version(&r, s, &s->groups[i]);
+	if (r.n)
+		qsort(r.types, r.n, sizeof(*r.types), by_name);
+	for (size_t i = 0; rc == 0 && i < r.n; i++) {
+		struct json_out j = {.b = &b};
+
+		if (r.types[i]->structural)
+			continue;
+		json_object(&j, NULL);
+		put_type(&j, a, s, NULL, r.types[i]);
+		json_end_object(&j);
+		rc = each_one(a, &b, fn, arg);
+	}
+	for (size_t i = 0; rc == 0 && i < SCHEMA_FORM__COUNT; i++) {
+		if (!r.forms[i] || !shared[i].name)
+			continue;
+		buf_fmt(&b, "{\"%s\":%s}", shared[i].name, shared[i].json);
+		rc = each_one(a, &b, fn, arg);
+	}
+	if (rc == 0 && r.fields) {
+		buf_fmt(&b, "{\"%s\":%s}", fields_name, fields_json);
+		rc = each_one(a, &b, fn, arg);
+	}
+	buf_release(&b);
+	arena_free(a);
+	arena_free(own);
+	return rc;
 }
 
 /* ---- documents ---- */
@@ -449,13 +505,82 @@ path_of(struct arena *a, const struct schema_group_version *g)
 			   : arena_fmt(a, "api/%s", g->version);
 }
 
+/* first_of: is this the first version of a group that is not made of custom resources only? */
+static bool
+first_of(const struct schema *s, size_t g)
+{
+	const char *group = s->groups[g].group;
+
+	for (size_t i = 0; i < g; i++)
+		if (strcmp(s->groups[i].group, group) == 0)
+			return false;
+	for (size_t i = 0; i < s->n_kinds; i++)
+		if (!s->kinds[i]->custom && (s->kinds[i]->flags & SCHEMA_KIND_SERVED) &&
+			strcmp(s->kinds[i]->group, group) == 0)
+			return true;
+	return false;
+}
+
+/* The versions; then what is above them. */
 struct str
 schema_openapi_v3_path(struct arena *a, const struct schema *s, size_t i)
 {
 	for (size_t g = 0; g < s->n_groups; g++)
 		if (schema_version_served(s, &s->groups[g]) && i-- == 0)
 			return path_of(a, &s->groups[g]);
-	return STR_NONE;
+	for (size_t g = 0; g < s->n_groups; g++)
+		if (s->groups[g].group[0] && first_of(s, g) && i-- == 0)
+			return arena_fmt(a, "apis/%s", s->groups[g].group);
+	return i == 0 ? STR("api") : i == 1 ? STR("apis") : STR_NONE;
+}
+
+static bool
+is_root(struct arena *a, const struct schema *s, struct str path)
+{
+	struct str one = STR_NONE;
+
+	for (size_t i = 0; str_is_set(one = schema_openapi_v3_path(a, s, i)); i++)
+		if (str_eq(one, path))
+			return true;
+	return false;
+}
+
+static void
+put_info(struct json_out *j, bool custom)
+{
+	json_str(j, "openapi", "3.0.0");
+	json_object(j, "info");
+	json_str(j, "title", custom ? "Kubernetes CRD Swagger" : "Kubernetes");
+	json_str(j, "version", custom ? "v0.1.0" : "1.37");
+	json_end_object(j);
+}
+
+static void
+put_version(struct json_out *j, struct arena *a, const struct schema *s,
+	const struct schema_group_version *g, struct reach *r)
+{
+	bool custom = false;
+
+	reach_version(r, s, g);
+	for (size_t i = 0; i < r->n; i++)
+		custom = custom || r->types[i]->structural;
+	put_info(j, custom);
+	openapi_paths(j, a, s, g);
+	put_components(j, a, s, g, r);
+}
+
+static void
+put_root(struct json_out *j, struct arena *a, const struct schema *s, struct str path,
+	struct reach *r)
+{
+	put_info(j, false);
+	json_object(j, "paths");
+	reach_add(r,
+		schema_type_find(
+			s, STR("meta"), STR("v1"), str_c(openapi_root_path(j, a, s, path))));
+	json_end_object(j);
+	reach_all(r);
+	put_components(j, a, s, NULL, r);
 }
 
 int
@@ -473,16 +598,12 @@ schema_openapi_v3(const struct schema *s, struct str path, struct buf *out)
 		if (schema_version_served(s, &s->groups[i]) &&
 			str_eq(path_of(a, &s->groups[i]), path))
 			g = &s->groups[i];
-	if (g) {
-		reach_version(&r, s, g);
+	if (g || is_root(a, s, path)) {
 		json_object(&j, NULL);
-		json_str(&j, "openapi", "3.0.0");
-		json_object(&j, "info");
-		json_str(&j, "title", "Kubernetes");
-		json_str(&j, "version", "v1.37.2");
-		json_end_object(&j);
-		openapi_paths(&j, a, s, g);
-		put_components(&j, a, s, &r);
+		if (g)
+			put_version(&j, a, s, g, &r);
+		else
+			put_root(&j, a, s, path, &r);
 		json_end_object(&j);
 		rc = r.failed || arena_failed(a) || out->failed ? -ENOMEM : 0;
 	}

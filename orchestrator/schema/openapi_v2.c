@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * openapi_v2: the least OpenAPI 2.0 old clients need: for each kind a PATCH path that says its kind and knows
- * dryRun, and definitions of custom resources only (incomplete ones break kubectl 1.20). Newer clients read version 3.
+ * openapi_v2: what of OpenAPI 2.0 clients use: the definitions of all kinds (openapi_v2_schema.c), and for each kind a
+ * PATCH path that says its kind and knows dryRun. Newer clients read version 3.
  * Source: Swagger 2.0; protobuf numbers of gnostic openapi.v2. */
 #include "orchestrator/schema/publish_int.h"
 
@@ -63,7 +63,7 @@ schema_openapi_v2_proto(const struct schema *s, struct buf *out)
 
 	proto_put_bytes(out, 1, STR("2.0"));
 	proto_put_bytes(&x, 1, STR("Kubernetes"));
-	proto_put_bytes(&x, 2, STR("v1.37.2"));
+	proto_put_bytes(&x, 2, STR("1.37"));
 	put_message(out, 2, &x);
 	for (size_t i = 0; i < s->n_kinds; i++)
 		if (patched(s->kinds[i]))
@@ -81,7 +81,7 @@ schema_openapi_v2_json(const struct schema *s, struct buf *out)
 
 	json_object(&j, NULL);
 	json_str(&j, "swagger", "2.0");
-	json_raw(&j, "info", "{\"title\":\"Kubernetes\",\"version\":\"v1.37.2\"}");
+	json_raw(&j, "info", "{\"title\":\"Kubernetes\",\"version\":\"1.37\"}");
 	json_object(&j, "paths");
 	for (size_t i = 0; i < s->n_kinds; i++) {
 		const struct schema_kind *k = s->kinds[i];

@@ -78,6 +78,41 @@ hooks() {
 }
 unhook() { $k delete validatingwebhookconfigurations,mutatingwebhookconfigurations --all >/dev/null 2>&1; }
 
+conversions() {
+	give <<-X
+		{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"hosts.conv.example.com"},
+		 "spec":{"group":"conv.example.com","scope":"Namespaced","names":{"plural":"hosts","kind":"Host","shortNames":["ho"]},
+		 "conversion":{"strategy":"Webhook","webhook":{"conversionReviewVersions":["v1"],"clientConfig":{
+		 "url":"https://127.0.0.1:$hookport/convert","caBundle":"$hookca"}}},
+		 "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{
+		 "hostPort":{"type":"string"},"ports":{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}}}}}},
+		 {"name":"v2","served":true,"storage":false,
+		 "additionalPrinterColumns":[{"name":"Port","type":"string","jsonPath":".port"}],"schema":{"openAPIV3Schema":{"type":"object",
+		 "description":"where to knock","properties":{"host":{"type":"string"},"port":{"type":"string"},
+		 "ports":{"type":"array","x-kubernetes-list-type":"set","items":{"type":"string"}}}}}}]}}
+	X
+	say "converting definition" 'created' $k create -f "$tmp/in"
+	say "it is established" 'condition met' $k wait --for condition=established crd/hosts.conv.example.com --timeout=30s
+	give <<-X
+		{"apiVersion":"conv.example.com/v1","kind":"Host","metadata":{"name":"a","namespace":"t"},"hostPort":"localhost:80"}
+	X
+	say "stored version" 'host.conv.example.com/a created' $k create -f "$tmp/in"
+	say "read in another" '^localhost 80$' $k get hosts.v2.conv.example.com a -n t -o 'jsonpath={.host} {.port}'
+	say "its table" 'NAME +PORT a +80 ' $k get hosts.v2.conv.example.com -n t
+	say "patched in another" 'patched' $k patch hosts.v2.conv.example.com a -n t --type merge -p '{"port":"8080"}'
+	say "and read as stored" '^localhost:8080$' $k get hosts.v1.conv.example.com a -n t -o 'jsonpath={.hostPort}'
+	give <<-X
+		{"apiVersion":"conv.example.com/v1","kind":"Host","metadata":{"name":"a","namespace":"t"},"ports":["x"]}
+	X
+	$k apply --server-side --field-manager one -f "$tmp/in" >/dev/null 2>&1
+	sed 's/"x"/"y"/' "$tmp/in" >"$tmp/in2"
+	say "sets are owned item by item" '^\["x","y"\]$' sh -c "$k apply --server-side --field-manager two -f '$tmp/in2' >/dev/null &&
+		$k get ho a -n t -o 'jsonpath={.ports}'"
+	say "explain" 'DESCRIPTION:.*where to knock.*FIELDS:.*host' $k explain hosts --api-version=conv.example.com/v2
+	say "explain metadata" "DESCRIPTION:.*Standard object's metadata.*creationTimestamp" $k explain hosts.metadata
+	say "definition with its objects" 'deleted' $k delete crd hosts.conv.example.com
+}
+
 webhooks() {
 	cm='"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["*"],"resources":["configmaps"]}]'
 	conditions='"matchConditions":[{"name":"c","expression":"object.metadata.name != '"'skip-me'"'"}]'
@@ -352,6 +387,7 @@ suite() {
 	webhooks
 	policies
 	aggregation
+	conversions
 	say "service" 'created' $k create service clusterip s -n t --tcp=80:80
 	say "service address" '^10\.96\.' $k get svc s -n t -o 'jsonpath={.spec.clusterIP}'
 	say "conflict" 'Conflict.*the object has been modified' sh -c "$k get cm a -n t -o json |

@@ -54,7 +54,7 @@ hook_body(struct http_req *r, int error, struct str body)
 		http_drop(r);
 		return;
 	}
-	if (!str_eq(r->path, STR("/hold")) || x->n_held == HELD_MAX) {
+	if (!str_ends(r->path, STR("hold")) || x->n_held == HELD_MAX) {
 		hook_reply(r, body);
 		return;
 	}

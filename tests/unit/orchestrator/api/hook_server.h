@@ -1,6 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * hook_server: how the admission webhooks of tests answer: the path says it. */
+ * hook_server: how the webhooks of tests answer, of admission and of conversion: the path says it. */
 #ifndef TEST_HOOK_SERVER_H
 #define TEST_HOOK_SERVER_H
 
@@ -37,6 +37,78 @@ static const struct {
 	{"/nowhere", "\"allowed\":true", "[{\"op\":\"remove\",\"path\":\"/spec/none\"}]"},
 };
 
+/* ---- conversion ---- */
+
+/* One object between v1 (hostPort) and v2 (host, port). */
+static inline void
+hook_convert_one(struct arena *a, struct doc *o, struct str version)
+{
+	struct str host = STR(""), port = STR("");
+	doc_set_str(a, o, STR("apiVersion"), version);
+	if (str_ends(version, STR("/v1"))) {
+		doc_set_str(a, o, STR("hostPort"),
+			arena_fmt(a, STR_FMT ":" STR_FMT, STR_ARG(doc_get_str(o, STR("host"))),
+				STR_ARG(doc_get_str(o, STR("port")))));
+		doc_set(o, STR("host"), NULL);
+		doc_set(o, STR("port"), NULL);
+		return;
+	}
+	str_cut(doc_get_str(o, STR("hostPort")), ':', &host, &port);
+	doc_set_str(a, o, STR("host"), host);
+	doc_set_str(a, o, STR("port"), port);
+	doc_set(o, STR("hostPort"), NULL);
+}
+
+/* What a path does besides. */
+static const struct {
+	const char *path, *result;
+	const char *member, *value; /* of each object's metadata */
+	bool lose;                  /* one object too few */
+} hook_converts[] = {
+	{"/convert", "Success", NULL, NULL, false},
+	{"/convert-hold", "Success", NULL, NULL, false},
+	{"/convert-fail", "Failure", NULL, NULL, false},
+	{"/convert-rename", "Success", "name", "other", false},
+	{"/convert-uid", "Success", "resourceVersion", "9999", false},
+	{"/convert-lose", "Success", NULL, NULL, true},
+};
+
+static inline bool
+hook_convert(struct http_req *r, const struct doc *request)
+{
+	struct arena *a = r->arena;
+	struct doc *list = doc_get(request, STR("objects"));
+	size_t i = 0;
+	struct buf b;
+	while (i < ARRAY_LEN(hook_converts) && !str_eq_c(r->path, hook_converts[i].path))
+		i++;
+	if (i == ARRAY_LEN(hook_converts))
+		return false;
+	DOC_EACH (o, list) {
+		struct doc *meta = doc_get(o, STR("metadata"));
+		hook_convert_one(a, o, doc_get_str(request, STR("desiredAPIVersion")));
+		if (hook_converts[i].member)
+			doc_set_str(a, meta, str_c(hook_converts[i].member),
+				str_c(hook_converts[i].value));
+		struct doc *notes = doc_ensure_map(a, meta, STR("annotations"));
+		if (notes)
+			doc_set_str(a, notes, STR("converted"), STR("yes"));
+	}
+	if (hook_converts[i].lose && list->first)
+		doc_remove(list, list->first);
+	buf_init_arena(&b, a);
+	buf_fmt(&b,
+		"{\"kind\":\"ConversionReview\",\"apiVersion\":\"apiextensions.k8s.io/v1\","
+		"\"response\":{\"uid\":\"" STR_FMT "\",\"result\":{\"status\":\"%s\"%s},"
+		"\"convertedObjects\":",
+		STR_ARG(doc_get_str(request, STR("uid"))), hook_converts[i].result,
+		hook_converts[i].result[0] == 'F' ? ",\"message\":\"not today\"" : "");
+	doc_write_json(&b, list);
+	buf_cstr(&b, "}}");
+	http_reply(r, 200, STR("application/json"), buf_view(&b));
+	return true;
+}
+
 static inline void
 hook_reply(struct http_req *r, struct str review)
 {
@@ -47,6 +119,8 @@ hook_reply(struct http_req *r, struct str review)
 	}
 	struct str uid = doc_get_str(doc_get(d, STR("request")), STR("uid"));
 	struct buf b;
+	if (hook_convert(r, doc_get(d, STR("request"))))
+		return;
 	buf_init_arena(&b, r->arena);
 	if (str_eq(r->path, STR("/error"))) {
 		http_reply(r, 500, STR("text/plain"), STR("boom"));

@@ -8,11 +8,14 @@
 #include "orchestrator/fields/fields.h"
 
 static struct arena *a;
+static const struct schema_type *custom; /* the objects are of this type; NULL = ConfigMaps */
 
 static const struct schema_type *
 config_map(void)
 {
-	return schema_kind_find(schema_builtin(), STR(""), STR("v1"), STR("ConfigMap"))->type;
+	return custom
+		? custom
+		: schema_kind_find(schema_builtin(), STR(""), STR("v1"), STR("ConfigMap"))->type;
 }
 
 static struct doc *
@@ -159,6 +162,89 @@ TEST(who_owns_what)
 		CHECK_STR(json(doc_get(w.obj, STR("data"))),
 			arena_cstr(a, str_sub(str_c(rows[i].obj), 7, SIZE_MAX)));
 	}
+}
+
+#define S(x) "\"spec\":{" x "}"
+#define FS(x) "{\"f:spec\":{" x "}}"
+
+TEST(lists_and_maps_of_custom_resources_are_owned_as_their_schema_says)
+{
+	static const char schema[] =
+		"{\"type\":\"object\",\"properties\":{\"spec\":{\"type\":\"object\",\"properties\":{"
+		"\"set\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"set\",\"items\":{\"type\":"
+		"\"string\"}},"
+		"\"map\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\","
+		"\"x-kubernetes-list-map-keys\":[\"name\",\"proto\"],\"items\":{\"type\":\"object\","
+		"\"properties\":{\"name\":{\"type\":\"string\"},\"proto\":{\"type\":\"string\",\"default\":"
+		"\"TCP\"},\"n\":{\"type\":\"integer\"}}}},"
+		"\"whole\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+		"\"atom\":{\"type\":\"object\",\"x-kubernetes-map-type\":\"atomic\",\"properties\":{\"a\":"
+		"{\"type\":\"string\"},\"b\":{\"type\":\"string\"}}},"
+		"\"free\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}"
+		"}}}}";
+	static const struct {
+		const char *writes, *obj, *entries;
+	} rows[] = {
+		{"apply a " S("\"set\":[\"x\"]") "\napply b " S("\"set\":[\"y\"]"),
+			S("\"set\":[\"x\",\"y\"]"),
+			"a/Apply: " FS("\"f:set\":{\"v:\\\"x\\\"\":{}}") "\nb/Apply: " FS(
+				"\"f:set\":{\"v:\\\"y\\\"\":{}}") "\n"},
+		/* a key that is left out has its default */
+		{"apply a " S("\"map\":[{\"name\":\"x\",\"n\":1}]") "\napply b " S(
+			 "\"map\":[{\"name\":\"y\",\"proto\":\"UDP\",\"n\":2}]"),
+			S("\"map\":[{\"n\":1,\"name\":\"x\"},{\"n\":2,\"name\":\"y\",\"proto\":\"UDP\"}]"),
+			"a/Apply: " FS(
+				"\"f:map\":{\"k:{\\\"name\\\":\\\"x\\\",\\\"proto\\\":"
+				"\\\"TCP\\\"}\":{\".\":{},\"f:n\":{},\"f:name\":{}}}") "\n"
+										       "b/Apply: " FS(
+											       "\"f:map\":{\"k:{\\\"name\\\":\\\"y\\\",\\\"proto\\\":"
+											       "\\\"UDP\\\"}\":{\".\":{},\"f:n\":{},\"f:name\":{},"
+											       "\"f:proto\":{}}}") "\n"},
+		{"apply a " S("\"whole\":[\"x\"]") "\nforce b " S("\"whole\":[\"y\"]"),
+			S("\"whole\":[\"y\"]"), "b/Apply: " FS("\"f:whole\":{}") "\n"},
+		{"apply a " S("\"atom\":{\"a\":\"1\"}") "\nforce b " S("\"atom\":{\"b\":\"1\"}"),
+			S("\"atom\":{\"b\":\"1\"}"), "b/Apply: " FS("\"f:atom\":{}") "\n"},
+		{"update a " S("\"free\":{\"x\":\"1\"}") "\nupdate b " S(
+			 "\"free\":{\"x\":\"1\",\"y\":\"1\"}"),
+			S("\"free\":{\"x\":\"1\",\"y\":\"1\"}"),
+			"a/Update: " FS(
+				"\".\":{},\"f:free\":{\".\":{},\"f:x\":{}}") "\n"
+									     "b/Update: " FS(
+										     "\"f:free\":{\"f:y\":{}}") "\n"},
+		{"apply a " S("\"map\":[{\"name\":\"x\",\"n\":1}]") "\napply b " S(
+			 "\"map\":[{\"name\":\"x\",\"n\":2}]"),
+			"",
+			"Apply failed with 1 conflict: conflict with \"a\": "
+			".spec.map[name=\"x\",proto=\"TCP\"].n"},
+	};
+	struct arena *own = arena_new(0);
+	struct doc *d = NULL;
+	struct schema_type t = *config_map();
+	static const uint16_t first[] = {0};
+	CHECK_INT(doc_parse_json(own, str_c(schema), NULL, &d, NULL), 0);
+	CHECK_INT(structural_compile(own, d, &t.structural), 0);
+	t.fields = schema_field_find(config_map(), STR("metadata"));
+	t.by_name = first;
+	t.n_fields = 1;
+	t.preserve_unknown = true;
+	custom = &t;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		arena_free(a);
+		a = arena_new(0);
+		struct world w = {0};
+		struct str rest = str_c(rows[i].writes), line;
+		while (str_next(&rest, '\n', &line))
+			write_one(&w, line);
+		if (str_is_set(w.failure)) {
+			CHECK_STR(w.failure, rows[i].entries);
+			continue;
+		}
+		CHECK_STR(entries_text(&w), rows[i].entries);
+		CHECK_STR(json(doc_get(w.obj, STR("spec"))),
+			arena_cstr(a, str_sub(str_c(rows[i].obj), 7, SIZE_MAX)));
+	}
+	custom = NULL;
+	arena_free(own);
 }
 
 TEST(a_time_changes_only_when_something_does)

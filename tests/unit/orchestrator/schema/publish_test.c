@@ -101,20 +101,18 @@ TEST(legacy_discovery)
 
 /* refs: every $ref below d names a schema that is there. */
 static bool
-refs(const struct doc *d, const struct doc *schemas)
+refs(const struct doc *d, const char *prefix, const struct doc *schemas)
 {
-	static const char prefix[] = "#/components/schemas/";
-
 	DOC_EACH (m, d) {
 		if (str_eq_c(m->key, "$ref") &&
 			m->type == DOC_STR && /* there is a member of this name */
 			(!str_starts(doc_as_str(m), str_c(prefix)) ||
 				!doc_get(schemas,
-					str_sub(doc_as_str(m), sizeof(prefix) - 1, SIZE_MAX)))) {
+					str_sub(doc_as_str(m), strlen(prefix), SIZE_MAX)))) {
 			printf("     " STR_FMT "\n", STR_ARG(doc_as_str(m)));
 			return false;
 		}
-		if (!refs(m, schemas))
+		if (!refs(m, prefix, schemas))
 			return false;
 	}
 	return true;
@@ -133,7 +131,7 @@ TEST(openapi_documents_are_whole)
 		CHECK_INT(schema_openapi_v3(schema_builtin(), path, &out), 0);
 		d = parsed();
 		CHECK(d != NULL);
-		CHECK(refs(d, doc_at(d, "components.schemas")));
+		CHECK(refs(d, "#/components/schemas/", doc_at(d, "components.schemas")));
 		CHECK(out.len < 3000000);
 	}
 	CHECK(n >= 18);
@@ -196,8 +194,33 @@ TEST(openapi_index_and_version_two)
 	while ((got = proto_next(&r, &f)) == 1)
 		n++;
 	CHECK_INT(got, 0);
-	CHECK_INT(n, 3);
+	CHECK_INT(n, 4);
+	CHECK(out.len < 3000000);
 	fresh();
 	schema_openapi_v2_json(schema_builtin(), &out);
 	CHECK_STR(doc_get_str(parsed(), STR("swagger")), "2.0");
+	CHECK(out.len < 3000000);
+}
+
+TEST(openapi_version_two_defines_all_kinds)
+{
+	const struct doc *d = NULL, *x = NULL;
+
+	fresh();
+	schema_openapi_v2_json(schema_builtin(), &out);
+	d = doc_get(parsed(), STR("definitions"));
+	CHECK(refs(d, "#/definitions/", d));
+	x = doc_get(d, STR("io.k8s.api.authentication.v1.TokenReview"));
+	CHECK_STR(doc_as_str(doc_at(x, "[\"x-kubernetes-group-version-kind\"][0].kind")),
+		"TokenReview");
+	CHECK_STR(doc_as_str(doc_at(x, "properties.metadata[\"$ref\"]")),
+		"#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+	CHECK(doc_at(x, "properties.metadata.allOf") == NULL);
+	x = doc_get(d, STR("io.k8s.apimachinery.pkg.util.intstr.IntOrString"));
+	CHECK_STR(doc_get_str(x, STR("type")), "string");
+	/* members of a schema that are called like keywords of one stay */
+	x = doc_get(
+		d, STR("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"));
+	CHECK(doc_at(x, "properties.default") != NULL);
+	CHECK(doc_at(x, "properties.allOf.type") != NULL);
 }

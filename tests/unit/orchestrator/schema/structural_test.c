@@ -249,6 +249,40 @@ TEST(unknown_members_are_pruned)
 	arena_free(a);
 }
 
+TEST(metadata_of_embedded_resources_is_pruned)
+{
+	static const uint16_t first[] = {0};
+	struct schema_type t = {.name = "Foo",
+		.group = "example.com",
+		.version = "v1",
+		.description = "",
+		.fields = schema_field_find(
+			schema_type_find(schema_builtin(), STR(""), STR("v1"), STR("ConfigMap")),
+			STR("metadata")),
+		.by_name = first,
+		.n_fields = 1,
+		.preserve_unknown = true,
+		.root = true};
+	struct schema_strict strict = {0};
+	struct doc *d = NULL;
+
+	a = arena_new(0);
+	t.structural = schema(
+		"{\"type\":\"object\",\"properties\":{\"l\":{\"type\":\"array\",\"items\":{\"type\":"
+		"\"object\",\"x-kubernetes-embedded-resource\":true,"
+		"\"x-kubernetes-preserve-unknown-fields\":true}}}}");
+	d = parse(
+		"{\"l\":[{\"kind\":\"K\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"n\",\"odd\":1,"
+		"\"labels\":{\"a\":\"b\"}},\"odd\":1},{\"metadata\":{\"name\":7}}]}");
+	CHECK_INT(schema_conform(a, &t, d, &strict, NULL), 0);
+	CHECK_STR(written(d),
+		"{\"l\":[{\"kind\":\"K\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"n\",\"labels\":{"
+		"\"a\":\"b\"}},\"odd\":1},{\"metadata\":{\"name\":7}}]}");
+	CHECK_STR(schema_strict_join(a, &strict),
+		"strict decoding error: unknown field \"l[0].metadata.odd\"");
+	arena_free(a);
+}
+
 TEST(defaults_are_filled_in)
 {
 	static const char text[] =
