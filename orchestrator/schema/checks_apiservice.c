@@ -16,8 +16,8 @@ check_name(const struct schema_spot *s, const struct doc *d, struct str group, s
 	struct str name = text(get(d, "metadata"), "name");
 	struct str wanted = arena_fmt(a, STR_FMT "." STR_FMT, STR_ARG(version), STR_ARG(group));
 
-	/* a name that cannot be one has its cause already */
-	if (format_check(a, FORMAT_PATH_SEGMENT, name) || str_eq(name, wanted))
+	/* none, and one that cannot be a name, have their cause already */
+	if (!name.n || format_check(a, FORMAT_PATH_SEGMENT, name) || str_eq(name, wanted))
 		return;
 	INVALID(name,
 		arena_fmt(a, "must be `spec.version+\".\"+spec.group`: \"" STR_FMT "\"",
