@@ -9,21 +9,24 @@
 #define GROUP_PRIORITY_MAX 20000
 #define VERSION_PRIORITY_MAX 1000
 
+/* check_name: what is not there, and what cannot be a name, has its cause already. */
 static void
-check_name(const struct schema_spot *s, const struct doc *d, struct str group, struct str version)
+check_name(const struct schema_spot *s, const struct doc *d, struct str wanted)
 {
+	static const char *const members[] = {"generateName", "name"};
 	struct arena *a = s->errs->a;
-	struct str name = text(get(d, "metadata"), "name");
-	struct str wanted = arena_fmt(a, STR_FMT "." STR_FMT, STR_ARG(version), STR_ARG(group));
 
-	/* a name that cannot be one has its cause already */
-	if (format_check(a, FORMAT_PATH_SEGMENT, name) || str_eq(name, wanted))
-		return;
-	INVALID(name,
-		arena_fmt(a, "must be `spec.version+\".\"+spec.group`: \"" STR_FMT "\"",
-			STR_ARG(wanted))
-			.p,
-		"metadata.name");
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		struct str name = text(get(d, "metadata"), members[i]);
+
+		if (!name.n || format_check(a, FORMAT_PATH_SEGMENT, name) || str_eq(name, wanted))
+			continue;
+		INVALID(name,
+			arena_fmt(a, "must be `spec.version+\".\"+spec.group`: \"" STR_FMT "\"",
+				STR_ARG(wanted))
+				.p,
+			"metadata.%s", members[i]);
+	}
 }
 
 static void
@@ -67,7 +70,8 @@ CHECK(apiregistration_v1_api_service)
 	int64_t of_version = number(spec, "versionPriority");
 
 	(void)old;
-	check_name(s, d, group, version);
+	check_name(
+		s, d, arena_fmt(s->errs->a, STR_FMT "." STR_FMT, STR_ARG(version), STR_ARG(group)));
 	if (!group.n && !str_eq_c(version, "v1"))
 		REQUIRED("only v1 may have an empty group and it better be legacy kube",
 			"spec.group");
