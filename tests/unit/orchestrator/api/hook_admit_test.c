@@ -569,7 +569,7 @@ TEST(match_conditions_must_compile)
 			  CONDITION("... [] bad expression") "," ON_CM("\"CREATE\"")),
 		422);
 	CHECK(says(&x.f, "webhooks[0].matchConditions[0].expression: Invalid value: "));
-	CHECK(says(&x.f, "compilation failed: ERROR: <input>:1:1: Syntax error: "));
+	CHECK(says(&x.f, "compilation failed: ERROR: <input>:1:2: Syntax error: "));
 	CHECK_INT(hook(&x, true, "a", "/allow", CONDITION("1") "," ON_CM("\"CREATE\"")), 422);
 	CHECK(says(&x.f, "Invalid value: \\\"1\\\": must evaluate to bool but got int"));
 	CHECK_INT(hook(&x, true, "a", "/allow",

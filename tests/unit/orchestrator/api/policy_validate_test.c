@@ -48,7 +48,7 @@ TEST(a_refusal_has_the_policys_words_and_reason)
 		{"`message`:` too small `", "denied request: too small\"", "Invalid", 422},
 		{"`message`:`m`,`messageExpression`:`'size ' + object.data.size`",
 			"denied request: size small\"", "Invalid", 422},
-		{"`message`:`m`,`messageExpression`:`object.data.none`", "denied request: m\"",
+		{"`message`:`m`,`messageExpression`:`'size ' + object.data.none`", "denied request: m\"",
 			"Invalid", 422},
 		{"`message`:`m`,`messageExpression`:`'two\\\\nlines'`", "denied request: m\"",
 			"Invalid", 422},

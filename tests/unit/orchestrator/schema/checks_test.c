@@ -56,16 +56,17 @@ TEST(good_objects_have_no_causes)
 }
 
 #define ADMISSION "admissionregistration.k8s.io"
+#define CLUSTER "metadata: {name: x}\n"
 #define MATCH                                                                                      \
 	"matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], " \
 	"resources: [pods]}]}, "
-#define POLICY(spec) META "spec: {" MATCH spec "}"
+#define POLICY(spec) CLUSTER "spec: {" MATCH spec "}"
 
 TEST(admission_policies_are_checked_in_upstreams_order)
 {
 	const char *kind = "ValidatingAdmissionPolicy";
 	CHECK_STR(causes(ADMISSION, kind, POLICY("validations: [{expression: 'true'}]"), NULL), "");
-	CHECK_STR(causes(ADMISSION, kind, META, NULL),
+	CHECK_STR(causes(ADMISSION, kind, CLUSTER, NULL),
 		"[spec.matchConstraints: Required value, spec.validations: Required value: validations "
 		"or auditAnnotations must contain at least one item, spec.auditAnnotations: Required "
 		"value: validations or auditAnnotations must contain at least one item]");
@@ -87,7 +88,7 @@ TEST(admission_policies_are_checked_in_upstreams_order)
 		"spec.validations[0].reason: Unsupported value: \"Gone\": supported values: "
 		"\"Forbidden\", \"Invalid\", \"RequestEntityTooLarge\"]");
 	CHECK_STR(causes(ADMISSION, kind,
-			  META "spec: {matchConstraints: {objectSelector: {matchLabels: {'-': b}}, "
+			  CLUSTER "spec: {matchConstraints: {objectSelector: {matchLabels: {'-': b}}, "
 			       "resourceRules: [{resourceNames: [a, a/b, a]}]}, validations: "
 			       "[{expression: 'true'}]}",
 			  NULL),
@@ -106,10 +107,10 @@ TEST(admission_policies_are_checked_in_upstreams_order)
 TEST(bindings_of_policies_name_what_they_need)
 {
 	const char *kind = "ValidatingAdmissionPolicyBinding";
-	CHECK_STR(causes(ADMISSION, kind, META, NULL),
+	CHECK_STR(causes(ADMISSION, kind, CLUSTER, NULL),
 		"[spec.policyName: Required value, spec.validationActions: Required value]");
 	CHECK_STR(causes(ADMISSION, kind,
-			  META "spec: {policyName: p, validationActions: [Deny, Warn], paramRef: {name: a, "
+			  CLUSTER "spec: {policyName: p, validationActions: [Deny, Warn], paramRef: {name: a, "
 			       "selector: {}, parameterNotFoundAction: Maybe}}",
 			  NULL),
 		"[spec.paramRef.name: Forbidden: name and selector are mutually exclusive, "
@@ -119,7 +120,7 @@ TEST(bindings_of_policies_name_what_they_need)
 		"not contain both Deny and Warn (repeating the same validation failure information in "
 		"the API response and headers serves no purpose)]");
 	CHECK_STR(causes(ADMISSION, "MutatingAdmissionPolicyBinding",
-			  META "spec: {policyName: p, matchResources: {resourceRules: [{apiGroups: [''], "
+			  CLUSTER "spec: {policyName: p, matchResources: {resourceRules: [{apiGroups: [''], "
 			       "apiVersions: [v1], operations: [DELETE], resources: [pods]}]}}",
 			  NULL),
 		"spec.matchResources.resourceRules.operations: Unsupported value: \"DELETE\": supported "
