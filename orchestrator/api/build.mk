@@ -19,7 +19,7 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/scale.c orchestrator/api/server.c orchestrator/api/server_main.c \
 	orchestrator/api/server_parts.c orchestrator/api/status.c orchestrator/api/token.c \
 	orchestrator/api/token_request.c orchestrator/api/watch.c
-DEPS_orchestrator/api := orchestrator/fields orchestrator/kinds orchestrator/machine orchestrator/client \
+DEPS_orchestrator/api := orchestrator/cel orchestrator/fields orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
 UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c custom_test.c docs_test.c hook_admit_test.c hook_review_test.c \
 	http_sink_test.c managed_test.c proxy_test.c reviews_test.c route_test.c)

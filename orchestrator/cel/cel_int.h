@@ -245,8 +245,11 @@ struct cel_program {
 	size_t n_locals;
 	uint64_t cost_min, cost_max;
 	bool *uses;
-	bool slots_lazy;
+	unsigned depth;
 };
+/* cel_deep: fn on a stack that is deep enough for CEL_MAX_WALK levels. 0, -EAGAIN there is no thread for it. */
+int cel_deep(void (*fn)(void *arg), void *arg);
+#define CEL_SHALLOW 48 /* levels that any stack has room for */
 void cel_check(struct cel_compiler *c, struct cel_node *root);
 /* cel_assignable: of unify.c, without variables. */
 bool cel_assignable(struct arena *a, const struct cel_type *to, const struct cel_type *from);

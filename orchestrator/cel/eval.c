@@ -633,6 +633,19 @@ cel_run(struct cel_eval *e, const struct cel_node *n)
 	return v;
 }
 
+struct evaluation {
+	struct cel_eval *e;
+	const struct cel_node *root;
+	struct cel_value v;
+};
+
+static void
+evaluate(void *arg)
+{
+	struct evaluation *ev = arg;
+	ev->v = cel_run(ev->e, ev->root);
+}
+
 int
 cel_eval_cost(struct arena *a, const struct cel_program *p, struct cel_world *w,
 	struct cel_value *ret, uint64_t *cost, struct err *err)
@@ -641,7 +654,12 @@ cel_eval_cost(struct arena *a, const struct cel_program *p, struct cel_world *w,
 	e.locals = ARENA_ARRAY(a, struct cel_value, p->n_locals);
 	if (!e.locals)
 		return err_set(err, -ENOMEM, R_INTERNAL_ERROR, "out of memory");
-	struct cel_value v = cel_run(&e, p->root);
+	struct evaluation ev = {&e, p->root, cel_null()};
+	if (p->depth <= CEL_SHALLOW)
+		evaluate(&ev);
+	else if (cel_deep(evaluate, &ev) < 0)
+		e.stop = -ENOMEM;
+	struct cel_value v = ev.v;
 	*cost = e.cost;
 	if (e.stop == -EDQUOT)
 		return err_set(err, e.stop, R_INVALID, "operation cancelled: actual cost limit exceeded");
