@@ -197,8 +197,10 @@ validate(struct cel_compiler *c, const struct cel_node *n, bool free, unsigned d
 		if (!str_eq_c(n->name, literals[i].fn) || n->n <= literals[i].arg)
 			continue;
 		const struct cel_node *arg = n->args[literals[i].arg];
-		if (arg->kind == NODE_CONST && arg->value.kind == CEL_STRING &&
-			!literals[i].good(c, arg->value.s))
+		bool late = arg->kind == NODE_CONST && arg->value.kind == CEL_INT && literals[i].good == good_time &&
+			(arg->value.i < -62135596800 || arg->value.i > 253402300799);
+		if (late || (arg->kind == NODE_CONST && arg->value.kind == CEL_STRING &&
+				    !literals[i].good(c, arg->value.s)))
 			cel_issue(c, arg->at, "invalid %s argument", literals[i].fn);
 	}
 }

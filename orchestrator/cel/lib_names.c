@@ -195,9 +195,10 @@ cel_opaque_equal(const struct cel_value *x, const struct cel_value *y)
 {
 	const struct cel_url *u = x->own, *w = y->own;
 	const struct ip_prefix *p = x->own, *q = y->own;
+	const struct cel_quantity *n = x->own, *m = y->own;
 	switch ((enum cel_opaque)x->type->number) {
 	case OPAQUE_QUANTITY:
-		return quantity_cmp(x->own, y->own) == 0;
+		return quantity_cmp(&n->q, &m->q) == 0;
 	case OPAQUE_URL:
 		return str_eq(u->text, w->text);
 	case OPAQUE_IP:

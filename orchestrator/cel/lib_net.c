@@ -24,40 +24,46 @@ quoted(struct cel_eval *e, struct str s)
 }
 
 /* Why netip would not have four decimal parts. */
-static const char *
-why_no_v4(struct str s)
+static struct str
+why_no_v4(struct arena *a, struct str s)
 {
 	struct str rest = s, part = STR_NONE;
 	size_t parts = 0;
 	while (str_next(&rest, '.', &part)) {
 		uint64_t v = 0;
 		if (++parts > 4)
-			return "IPv4 address too long";
+			return STR("IPv4 address too long");
 		for (size_t i = 0; i < part.n; i++)
-			if (part.p[i] < '0' || part.p[i] > '9')
-				return "unexpected character";
-		if (part.n == 0)
-			return "IPv4 field must have at least one digit";
+			if (part.p[i] < '0' || part.p[i] > '9') {
+				struct str from = str_sub(s, (size_t)(part.p - s.p) + i, SIZE_MAX);
+				return arena_fmt(a, "unexpected character (at \"%.*s\")", STR_ARG(from));
+			}
+		if (part.n == 0 && !str_is_set(rest))
+			return STR("IPv4 field must have at least one digit (at \".\")");
+		if (part.n == 0) {
+			struct str from = str_sub(s, (size_t)(part.p - s.p), SIZE_MAX);
+			return arena_fmt(a, "IPv4 field must have at least one digit (at \"%.*s\")", STR_ARG(from));
+		}
 		if (part.n > 1 && part.p[0] == '0')
-			return "IPv4 field has octet with leading zero";
+			return STR("IPv4 field has octet with leading zero");
 		if (str_to_u64(part, &v) < 0 || v > 255)
-			return "IPv4 field has value >255";
+			return STR("IPv4 field has value >255");
 	}
-	return parts < 4 ? "IPv4 address too short" : "unexpected character";
+	return parts < 4 ? STR("IPv4 address too short") : STR("unexpected character");
 }
 
-static const char *
-why_no_ip(struct str s)
+static struct str
+why_no_ip(struct arena *a, struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '.')
-			return why_no_v4(s);
+			return why_no_v4(a, s);
 		if (s.p[i] == ':')
-			return "unexpected character";
+			return STR("unexpected character");
 		if (s.p[i] == '%')
-			return "missing IPv6 address";
+			return STR("missing IPv6 address");
 	}
-	return "unable to parse IP";
+	return STR("unable to parse IP");
 }
 
 /* true, or a fault in *ret. */
@@ -67,9 +73,10 @@ parse_ip(struct cel_eval *e, struct str s, struct ip_addr *ip, struct cel_value 
 	struct str q = quoted(e, s), zone = STR_NONE, head = s;
 	bool zoned = str_find_char(s, ':') >= 0 && str_cut(s, '%', &head, &zone) && zone.n;
 	if (ip_parse(zoned ? head : s, ip) < 0) {
+		struct str why = why_no_ip(e->a, s);
 		*ret = cel_fault(e,
-			"IP Address %.*s parse error during conversion from string: ParseAddr(%.*s): %s",
-			STR_ARG(q), STR_ARG(q), why_no_ip(s));
+			"IP Address %.*s parse error during conversion from string: ParseAddr(%.*s): %.*s",
+			STR_ARG(q), STR_ARG(q), STR_ARG(why));
 		return false;
 	}
 	if (zoned) {
@@ -196,8 +203,10 @@ why_no_cidr(struct arena *a, struct str s)
 	uint64_t v = 0;
 	if (!str_rcut(s, '/', &address, &bits))
 		return STR("no '/'");
-	if (ip_parse(address, &ip) < 0)
-		return arena_fmt(a, "ParseAddr(\"%.*s\"): %s", STR_ARG(address), why_no_ip(address));
+	if (ip_parse(address, &ip) < 0) {
+		struct str why = why_no_ip(a, address);
+		return arena_fmt(a, "ParseAddr(\"%.*s\"): %.*s", STR_ARG(address), STR_ARG(why));
+	}
 	if (str_to_u64(bits, &v) < 0 || (bits.n > 1 && bits.p[0] == '0'))
 		return arena_fmt(a, "bad bits after slash: \"%.*s\"", STR_ARG(bits));
 	return STR("prefix length out of range");

@@ -163,7 +163,7 @@ cel_url_parse(struct arena *a, struct str text, struct cel_url *u)
 	}
 	if (!str_starts(s, STR("/")))
 		return u->scheme.n ? STR_NONE : STR("invalid URI for request");
-	if (u->scheme.n && str_starts(s, STR("//"))) {
+	if (str_starts(s, STR("//")) && (u->scheme.n || !str_starts(s, STR("///")))) {
 		struct str host = str_sub(s, 2, SIZE_MAX);
 		ptrdiff_t slash = str_find_char(host, '/');
 		s = slash < 0 ? STR("") : str_sub(host, (size_t)slash, SIZE_MAX);

@@ -115,7 +115,7 @@ FN(subtract)
 	if (y->kind == CEL_DURATION)
 		return y->ns == INT64_MIN ? overflow(e, "timestamp") : add_ns(e, x, -y->ns);
 	__int128 ns = ((__int128)x->time.sec - y->time.sec) * SECOND + x->time.nsec - y->time.nsec;
-	return ns > INT64_MAX || ns < INT64_MIN ? overflow(e, "duration") : cel_of_ns((int64_t)ns);
+	return ns > INT64_MAX || ns < INT64_MIN ? overflow(e, "integer") : cel_of_ns((int64_t)ns);
 }
 
 FN(multiply)
