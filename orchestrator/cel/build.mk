@@ -5,4 +5,5 @@ SRC_orchestrator/cel := $(addprefix orchestrator/cel/,check.c compile.c cost.c c
 	lib_semver.c lib_strings.c lib_url.c macro.c parse.c rules.c rules_run.c std.c std_compare.c text.c time.c types.c value.c \
 	value_doc.c)
 DEPS_orchestrator/cel := orchestrator/schema base
-UNIT_orchestrator/cel := tests/unit/orchestrator/cel/cel_test.c
+UNIT_orchestrator/cel := $(addprefix tests/unit/orchestrator/cel/,cel_test.c rules_test.c)
+FUZZ_orchestrator/cel := tests/fuzz/cel_fuzz.c

@@ -293,8 +293,6 @@ cost_traverse(const struct call *k)
 		}
 		return product(lib_size(t), each);
 	}
-	if (str_eq_c(k->n->name, "includes"))
-		return product(lib_size(t), fixed(1));
 	return scale(lib_size(t), 0.1);
 }
 
@@ -802,7 +800,10 @@ cost_node(struct coster *c, struct cel_node *n, unsigned depth)
 	}
 	switch (n->kind) {
 	case NODE_CONST:
-		return fixed(str_is_set(n->name)); /* a name of a type is a name */
+		if (!str_is_set(n->name))
+			return fixed(0);
+		of(c, n)->path = (struct path){true, c->root}; /* the name of a type is a name like others */
+		return fixed(1);
 	case NODE_IDENT:
 		l = find_local(c, n->name);
 		of(c, n)->path = l ? l->path : (struct path){true, c->root};

@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * lib_lists: functions over lists, and lists as sets. Source: cel-go ext/lists.go (version 3), ext/sets.go;
- * k8s.io/apiserver pkg/cel/library/lists.go. */
+ * k8s.io/apiserver pkg/cel/library/lists.go (version 0: includes is for what was stored by a later server). */
 #include "orchestrator/cel/cel_int.h"
 
 #define MAX_LEVELS 64
@@ -117,13 +117,6 @@ has(struct cel_eval *e, const struct cel_value *list, const struct cel_value *it
 		if (cel_equal(e, &v, item))
 			return true;
 	return false;
-}
-
-FN(includes)
-{
-	if (args[0].kind == CEL_LIST)
-		return cel_of_bool(has(e, &args[0], &args[1]));
-	return cel_of_bool(cel_equal(e, &args[0], &args[1]));
 }
 
 /* ---- new lists ---- */
@@ -305,7 +298,6 @@ static const struct cel_fn_row rows[] = {
 	{"sum", "list_duration_sum_duration", ".duration(list(duration))", sum_duration, COST_TRAVERSE},
 	{"indexOf", "list_a_index_of_int", ".int(list(A), A)", index_of, COST_TRAVERSE},
 	{"lastIndexOf", "list_a_last_index_of_int", ".int(list(A), A)", last_index_of, COST_TRAVERSE},
-	{"includes", "list_includes_dyn_dyn", ".bool(dyn, dyn)", includes, COST_TRAVERSE},
 	{"lists.range", "lists_range", "list(int)(int)", range, COST_RANGE},
 	{"slice", "list_slice", ".list(T)(list(T), int, int)", slice, COST_SLICE},
 	{"reverse", "list_reverse", ".list(T)(list(T))", reverse, COST_REVERSE},

@@ -369,7 +369,7 @@ call(struct parser *p, uint32_t at, struct str name, struct cel_node *target)
 			if (p->c->stop || !push(p, n, arg))
 				return n;
 		} while (accept(p, ","));
-	if (!expect(p, ")", ahead(p, ")") ? "')'" : "{')', ','}"))
+	if (!expect(p, ")", ahead(p, ")") || follows(p, ")") ? "')'" : "{')', ','}"))
 		return n;
 	struct cel_node *m = cel_macro(
 		p->c, at, name, target, n->args + (target != NULL), n->n - (target != NULL));

@@ -112,9 +112,9 @@ object_type(struct arena *a, const struct structural *n, bool root, struct str n
 		uint64_t most = limit(v ? v->max_properties : NULL, 1,
 			(CEL_REQUEST_MAX - 2) / (item->min_size + 6));
 		struct cel_type *t = simple(a, CEL_MAP, most, 2);
-		if (t) {
+		if (t) { /* params[0] NULL = the arena failed, which its owner asks for */
 			t->n_params = 2;
-			t->params[0] = cel_type_basic(CEL_STRING);
+			t->params[0] = simple(a, CEL_STRING, 0, 2); /* keys count for nothing upstream */
 			t->params[1] = item;
 			t->node = n;
 		}
