@@ -80,8 +80,10 @@ sort_issues(struct cel_compiler *c)
 	for (size_t i = 1; i < c->n_issues; i++) {
 		struct cel_issue x = c->issues[i];
 		size_t k = i;
-		while (k && ((int32_t)c->issues[k - 1].line > (int32_t)x.line ||
-				    (c->issues[k - 1].line == x.line && c->issues[k - 1].column > x.column))) {
+		while (k &&
+			((int32_t)c->issues[k - 1].line > (int32_t)x.line ||
+				(c->issues[k - 1].line == x.line &&
+					c->issues[k - 1].column > x.column))) {
 			c->issues[k] = c->issues[k - 1];
 			k--;
 		}
@@ -163,8 +165,11 @@ make(struct cel_compiler *c, struct cel_node *root, const struct cel_program **r
 	bool *uses = ARENA_ARRAY(c->a, bool, c->env->n_vars);
 	if (!p || !uses)
 		return -ENOMEM;
-	*p = (struct cel_program){
-		.env = c->env, .root = root, .type = root->type, .n_locals = c->n_locals, .uses = uses};
+	*p = (struct cel_program){.env = c->env,
+		.root = root,
+		.type = root->type,
+		.n_locals = c->n_locals,
+		.uses = uses};
 	note_uses(root, p, 0);
 	int rc = cel_estimate(c->a, p, root);
 	if (rc == 0)
@@ -210,7 +215,8 @@ compile(struct cel_compiler *c, const struct cel_type *want, const struct cel_pr
 	int rc = make(c, root, ret, &why);
 	if (rc == -EDOM)
 		*text = arena_fmt(c->a, "%s", why.msg);
-	return rc < 0 ? err_set(e, rc, R_INVALID, "%s", rc == -EDOM ? why.msg : "expression is too complex")
+	return rc < 0 ? err_set(e, rc, R_INVALID, "%s",
+				rc == -EDOM ? why.msg : "expression is too complex")
 		      : 0;
 }
 
@@ -232,7 +238,8 @@ job_run(void *arg)
 
 int
 cel_compile_text(struct arena *a, const struct cel_env *env, struct str source,
-	const struct cel_type *want, const struct cel_program **ret, struct str *text, struct err *e)
+	const struct cel_type *want, const struct cel_program **ret, struct str *text,
+	struct err *e)
 {
 	struct job j = {.c = {.a = a, .env = env, .source = source},
 		.want = want,
@@ -241,7 +248,7 @@ cel_compile_text(struct arena *a, const struct cel_env *env, struct str source,
 		.e = e};
 	if (source.n <= CEL_SHALLOW)
 		job_run(&j);
-	else if (cel_deep(job_run, &j) < 0)
+	else if (loop_call_deep(CEL_STACK, job_run, &j) < 0)
 		return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "out of memory");
 	if (text && j.rc < 0)
 		*text = j.text.n ? j.text : STR("expression is too complex");

@@ -10,7 +10,11 @@ cel_rune_next(struct str s, size_t at, uint32_t *ret)
 	const uint8_t *p = (const uint8_t *)s.p + at;
 	size_t left = s.n - at;
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+	size_t n = p[0] < 0x80          ? 1
+		: (p[0] & 0xe0) == 0xc0 ? 2
+		: (p[0] & 0xf0) == 0xe0 ? 3
+		: (p[0] & 0xf8) == 0xf0 ? 4
+					: 0;
 	*ret = 0xfffd;
 	if (n == 0 || n > left)
 		return 1;
@@ -235,7 +239,8 @@ skip_bad(struct cel_lexer *l, size_t good)
 		else
 			buf_char(&b, text.p[i]);
 	struct str shown = buf_view(&b);
-	cel_issue(l->c, l->point, "Syntax error: token recognition error at: '%.*s'", STR_ARG(shown));
+	cel_issue(
+		l->c, l->point, "Syntax error: token recognition error at: '%.*s'", STR_ARG(shown));
 	l->pos += n;
 	l->point += (uint32_t)cel_runes(text);
 }

@@ -6,8 +6,8 @@
 #define NANO 1000000000
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 static const struct quantity *
 quantity_of_value(const struct cel_value *v)
@@ -56,7 +56,8 @@ written_whole(struct str s)
 FN(to_quantity)
 {
 	struct cel_quantity q = {{0, QUANTITY_SI}, written_whole(args[0].s)};
-	return quantity_parse(args[0].s, &q.q) == 0 ? own(e, q) : cel_fault(e, "%s", quantity_error_text);
+	return quantity_parse(args[0].s, &q.q) == 0 ? own(e, q)
+						    : cel_fault(e, "%s", quantity_error_text);
 }
 
 FN(is_quantity)

@@ -104,11 +104,12 @@ ahead(const struct parser *p, const char *op)
 static bool
 follows(const struct parser *p, const char *op)
 {
-	static const char *const behind[] = {")", "]", "}", ",", ":", "?", ".", "[", "==", "!=", "<", "<=",
-		">", ">=", "&&", "||", "+", "-", "*", "/", "%", "in"};
+	static const char *const behind[] = {")", "]", "}", ",", ":", "?", ".", "[",
+		"==", "!=", "<", "<=", ">", ">=", "&&", "||", "+", "-", "*", "/", "%", "in"};
 	bool operand = p->l.token != TOKEN_OP && p->l.token != TOKEN_END;
 	if (op[0] == ':')
-		return operand || is_op(p, "[") || is_op(p, "{") || is_op(p, "(") || is_op(p, "-") || is_op(p, "!");
+		return operand || is_op(p, "[") || is_op(p, "{") || is_op(p, "(") ||
+			is_op(p, "-") || is_op(p, "!");
 	if (p->l.token == TOKEN_END)
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(behind); i++)
@@ -126,7 +127,8 @@ expect(struct parser *p, const char *op, const char *wanted)
 		cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s",
 			STR_ARG(shown(p)), wanted);
 	else if (!p->c->stop && wanted[0] != '{' && follows(p, op))
-		cel_issue(p->c, p->l.at, "Syntax error: missing '%s' at '%.*s'", op, STR_ARG(shown(p)));
+		cel_issue(p->c, p->l.at, "Syntax error: missing '%s' at '%.*s'", op,
+			STR_ARG(shown(p)));
 	else
 		unexpected(p, wanted);
 	p->c->stop = true;
@@ -139,8 +141,8 @@ unexpected_before(struct parser *p, const char *close, const char *wanted)
 {
 	if (p->c->stop || p->l.token == TOKEN_END || !ahead(p, close))
 		return unexpected(p, wanted);
-	cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s", STR_ARG(shown(p)),
-		wanted);
+	cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s",
+		STR_ARG(shown(p)), wanted);
 	p->c->stop = true;
 	return bad_node(p);
 }
@@ -319,7 +321,8 @@ message(struct parser *p, struct str name)
 	cel_lex(&p->l);
 	while (!p->c->stop && !is_op(p, "}")) {
 		bool optional = accept(p, "?");
-		if (n->n == 0 && !optional && p->l.token != TOKEN_IDENT && p->l.token != TOKEN_ESCAPED)
+		if (n->n == 0 && !optional && p->l.token != TOKEN_IDENT &&
+			p->l.token != TOKEN_ESCAPED)
 			return unexpected(p, "{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}");
 		struct str field = field_name(p);
 		uint32_t at = p->l.at;
@@ -516,8 +519,8 @@ primary(struct parser *p)
 	if (p->c->stop || !starts(&after) || p->c->n_issues >= CEL_MAX_ISSUES)
 		return unexpected(p, operand_wanted);
 	/* one token too many: it is passed over */
-	cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s", STR_ARG(shown(p)),
-		operand_wanted);
+	cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s",
+		STR_ARG(shown(p)), operand_wanted);
 	cel_lex(&p->l);
 	return deeper(p) ? primary(p) : bad_node(p);
 }
@@ -530,7 +533,8 @@ deeper(struct parser *p)
 	if (p->depth++ < CEL_MAX_DEPTH)
 		return true;
 	if (!p->c->stop)
-		cel_issue(p->c, UINT32_MAX, "expression recursion limit exceeded: %d", CEL_MAX_DEPTH);
+		cel_issue(
+			p->c, UINT32_MAX, "expression recursion limit exceeded: %d", CEL_MAX_DEPTH);
 	p->c->stop = true;
 	return false;
 }
@@ -622,17 +626,20 @@ unary(struct parser *p)
 		n = 0;
 	} else if (op[0] == '-' && is_op(p, "!")) {
 		if (!p->c->stop)
-			cel_issue(p->c, p->l.at, "Syntax error: no viable alternative at input '-!'");
+			cel_issue(
+				p->c, p->l.at, "Syntax error: no viable alternative at input '-!'");
 		p->c->stop = true;
 		of = bad_node(p);
 	} else if (op[0] == '!' && p->l.token == TOKEN_END) {
-		cel_issue(p->c, p->l.at, "Syntax error: extraneous input '<EOF>' expecting %s", operand_wanted);
+		cel_issue(p->c, p->l.at, "Syntax error: extraneous input '<EOF>' expecting %s",
+			operand_wanted);
 		p->c->stop = true;
 		of = bad_node(p);
 	} else if (op[0] == '!' && is_op(p, "-")) {
 		uint32_t sign = p->l.at;
 		cel_lex(&p->l);
-		of = is_number(p) ? member(p, number(p, true, sign)) : unexpected(p, "{NUM_FLOAT, NUM_INT}");
+		of = is_number(p) ? member(p, number(p, true, sign))
+				  : unexpected(p, "{NUM_FLOAT, NUM_INT}");
 	} else {
 		of = member(p, primary(p));
 	}

@@ -43,12 +43,13 @@ why_of(struct arena *a, int rc, const char *invalid, const char *planned, struct
 static int
 compile_rule(struct arena *a, const struct cel_type *self, const struct doc *d, struct cel_rule *r)
 {
-	struct str rule = doc_get_str(d, STR("rule")), message = doc_get_str(d, STR("messageExpression"));
+	struct str rule = doc_get_str(d, STR("rule")),
+		   message = doc_get_str(d, STR("messageExpression"));
 	struct str text = STR("");
 	r->source = d;
 	r->optional_old = doc_get_bool(d, STR("optionalOldSelf"), false);
-	const struct cel_variable vars[] = {
-		{STR("self"), self}, {STR("oldSelf"), r->optional_old ? cel_type_optional(a, self) : self}};
+	const struct cel_variable vars[] = {{STR("self"), self},
+		{STR("oldSelf"), r->optional_old ? cel_type_optional(a, self) : self}};
 	const struct cel_env *env = vars[1].type ? cel_env_new(a, vars, 2) : NULL;
 	if (!env)
 		return -ENOMEM;
@@ -58,7 +59,8 @@ compile_rule(struct arena *a, const struct cel_type *self, const struct doc *d, 
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc < 0) {
-		r->error = why_of(a, rc, "compilation failed: ", "program instantiation failed: ", text);
+		r->error = why_of(
+			a, rc, "compilation failed: ", "program instantiation failed: ", text);
 		return 0;
 	}
 	if (cel_result_type(r->program)->kind != CEL_BOOL) {
@@ -137,18 +139,18 @@ compile_node(struct arena *a, const struct structural *n, const struct cel_type 
 	out->rules = ARENA_ARRAY(a, struct cel_rule, doc_len(list));
 	if (!out->rules)
 		return -ENOMEM;
-	DOC_EACH(d, list)
-	{
+	DOC_EACH (d, list) {
 		if (rc == 0 && t)
 			rc = compile_rule(a, t, d, &out->rules[out->n_rules++]);
 	}
 	if (rc == 0)
 		rc = compile_props(a, n, t, depth, out);
 	if (rc == 0 && has_rules(n->items, depth))
-		rc = compile_node(a, n->items, item_type(a, n->items, t, CEL_LIST), depth + 1, &out->items);
-	if (rc == 0 && has_rules(n->additional, depth))
 		rc = compile_node(
-			a, n->additional, item_type(a, n->additional, t, CEL_MAP), depth + 1, &out->additional);
+			a, n->items, item_type(a, n->items, t, CEL_LIST), depth + 1, &out->items);
+	if (rc == 0 && has_rules(n->additional, depth))
+		rc = compile_node(a, n->additional, item_type(a, n->additional, t, CEL_MAP),
+			depth + 1, &out->additional);
 	*ret = out;
 	return rc;
 }
@@ -311,7 +313,9 @@ rule_shown(struct arena *a, const struct doc *d)
 	buf_init_arena(&b, a);
 	for (size_t i = 0; map && i < ARRAY_LEN(members); i++) {
 		const struct doc *m = doc_get(d, str_c(members[i].name));
-		struct doc *v = m ? doc_copy(a, m) : members[i].text ? doc_str(a, STR("")) : doc_null(a);
+		struct doc *v = m         ? doc_copy(a, m)
+			: members[i].text ? doc_str(a, STR(""))
+					  : doc_null(a);
 		if (v)
 			doc_set(map, str_c(members[i].shown), v);
 	}
@@ -325,10 +329,11 @@ rule_shown(struct arena *a, const struct doc *d)
 }
 
 static void
-check_rule(struct check *c, const struct cel_rules *n, const struct cel_rule *r, const struct place *at,
-	size_t i)
+check_rule(struct check *c, const struct cel_rules *n, const struct cel_rule *r,
+	const struct place *at, size_t i)
 {
-	struct str base = arena_fmt(c->a, "%.*s.x-kubernetes-validations[%zu]", STR_ARG(at->path), i);
+	struct str base = arena_fmt(
+		c->a, "%.*s.x-kubernetes-validations[%zu]", STR_ARG(at->path), i);
 	struct str rule = schema_path_child(c->errs, base, STR("rule"));
 	struct str message = schema_path_child(c->errs, base, STR("messageExpression"));
 	uint64_t most = CEL_REQUEST_MAX / (n->type->min_size + 1);
@@ -338,19 +343,22 @@ check_rule(struct check *c, const struct cel_rules *n, const struct cel_rule *r,
 		over_budget(c, rule, "estimated rule cost", cost, CEL_COST_EXPRESSION_MAX);
 	observe(c, rule, cost);
 	if (str_is_set(r->error))
-		schema_error_add(c->errs, SCHEMA_CAUSE_INVALID, rule, rule_shown(c->a, r->source), r->error);
+		schema_error_add(
+			c->errs, SCHEMA_CAUSE_INVALID, rule, rule_shown(c->a, r->source), r->error);
 	if (str_is_set(r->message_error)) {
-		schema_error_add(c->errs, SCHEMA_CAUSE_INVALID, message, rule_shown(c->a, r->source),
-			r->message_error);
+		schema_error_add(c->errs, SCHEMA_CAUSE_INVALID, message,
+			rule_shown(c->a, r->source), r->message_error);
 	} else if (r->message) {
 		cost = cel_cost_max(r->message);
 		if (cost > CEL_COST_EXPRESSION_MAX)
-			over_budget(c, message, "estimated messageExpression cost", cost, CEL_COST_EXPRESSION_MAX);
+			over_budget(c, message, "estimated messageExpression cost", cost,
+				CEL_COST_EXPRESSION_MAX);
 		observe(c, message, cost);
 	}
 	const struct doc *optional = doc_get(r->source, STR("optionalOldSelf"));
 	if (r->uses_old && str_is_set(at->uncorrelated))
-		schema_error_fmt(c->errs, SCHEMA_CAUSE_INVALID, rule, doc_get(r->source, STR("rule")),
+		schema_error_fmt(c->errs, SCHEMA_CAUSE_INVALID, rule,
+			doc_get(r->source, STR("rule")),
 			"oldSelf cannot be used on the uncorrelatable portion of the schema within %.*s",
 			STR_ARG(at->uncorrelated));
 	else if (!r->uses_old && optional && optional->type == DOC_BOOL)
@@ -359,8 +367,8 @@ check_rule(struct check *c, const struct cel_rules *n, const struct cel_rule *r,
 			STR("may not be set if oldSelf is not used in rule"));
 	struct str path = doc_get_str(r->source, STR("fieldPath"));
 	if (path.n && !str_is_set(cel_rule_path(c->a, n->node, path)))
-		schema_err_invalid(c->errs, schema_path_child(c->errs, base, STR("fieldPath")), path,
-			"must be a valid path");
+		schema_err_invalid(c->errs, schema_path_child(c->errs, base, STR("fieldPath")),
+			path, "must be a valid path");
 }
 
 /* The place one level down: `max` bounds how many there are of it. */
@@ -372,7 +380,8 @@ below(const struct place *at, struct str path, bool many, const struct doc *max)
 	if (many && !max)
 		p.bounded = false;
 	else if (many)
-		p.times = times(at->times, (uint64_t)(doc_as_int(max, 0) > 0 ? doc_as_int(max, 0) : 0));
+		p.times = times(
+			at->times, (uint64_t)(doc_as_int(max, 0) > 0 ? doc_as_int(max, 0) : 0));
 	return p;
 }
 
@@ -383,13 +392,15 @@ check_node(struct check *c, const struct cel_rules *n, const struct place *at)
 	for (size_t i = 0; n->type && i < n->n_rules; i++)
 		check_rule(c, n, &n->rules[i], at, i);
 	if (n->additional) {
-		struct place p = below(at, schema_path_child(c->errs, at->path, STR("additionalProperties")),
-			true, v ? v->max_properties : NULL);
+		struct place p = below(at,
+			schema_path_child(c->errs, at->path, STR("additionalProperties")), true,
+			v ? v->max_properties : NULL);
 		check_node(c, n->additional, &p);
 	}
 	for (size_t i = 0; i < n->n_props; i++) {
 		struct str props = schema_path_child(c->errs, at->path, STR("properties"));
-		struct place p = below(at, schema_path_key(c->errs, props, n->props[i].name), false, NULL);
+		struct place p = below(
+			at, schema_path_key(c->errs, props, n->props[i].name), false, NULL);
 		check_node(c, n->props[i].rules, &p);
 	}
 	if (n->items) {
@@ -415,7 +426,8 @@ check(const struct structural *root, struct str path, struct schema_errors *errs
 	for (size_t i = 0; i < c.n_most; i++)
 		schema_err_forbidden(errs, c.most[i].path,
 			"contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema");
-	over_budget(&c, path, "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema",
+	over_budget(&c, path,
+		"x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema",
 		c.total, COST_OF_ALL);
 }
 

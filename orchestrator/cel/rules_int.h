@@ -9,10 +9,10 @@
 #include "orchestrator/schema/schema_structural.h"
 
 struct cel_rule {
-	const struct doc *source;           /* ValidationRule */
-	const struct cel_program *program;  /* NULL = empty, or error */
-	const struct cel_program *message;  /* NULL = none, or message_error */
-	struct str error, message_error;    /* STR_NONE = none */
+	const struct doc *source;          /* ValidationRule */
+	const struct cel_program *program; /* NULL = empty, or error */
+	const struct cel_program *message; /* NULL = none, or message_error */
+	struct str error, message_error;   /* STR_NONE = none */
 	bool uses_old, optional_old;
 };
 struct cel_rules;
@@ -32,7 +32,7 @@ struct cel_rules {
 /* cel_rule_path: a fieldPath of a rule as causes write paths, "" = the value itself; STR_NONE = the schema has no such
  * place. arena. */
 struct str cel_rule_path(struct arena *a, const struct structural *n, struct str path);
-void cel_rules_validate(const void *rules, const struct doc *d, const struct doc *old,
-	struct schema_errors *errs);
+void cel_rules_validate(
+	const void *rules, const struct doc *d, const struct doc *old, struct schema_errors *errs);
 
 #endif

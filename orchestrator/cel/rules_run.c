@@ -55,9 +55,8 @@ rule_shown(const struct cel_rule *r)
 	return str_trim(message.n ? message : doc_get_str(r->source, STR("rule")));
 }
 
-static void
-broken(struct run *r, const struct cel_rules *n, const struct spot *at, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+static void broken(struct run *r, const struct cel_rules *n, const struct spot *at, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
 static void
 broken(struct run *r, const struct cel_rules *n, const struct spot *at, const char *fmt, ...)
 {
@@ -85,8 +84,9 @@ message_of(struct run *r, const struct cel_rule *rule, struct cel_world *w)
 	int rc = cel_eval_cost(r->scratch, rule->message, w, &v, &cost, &e);
 	if (cost > r->budget) {
 		r->stop = true;
-		return STR("messageExpression evaluation failed due to running out of cost budget, no further "
-			   "validation rules will be run");
+		return STR(
+			"messageExpression evaluation failed due to running out of cost budget, no further "
+			"validation rules will be run");
 	}
 	if (rc == -EDQUOT) {
 		r->stop = true;
@@ -132,10 +132,12 @@ failed(struct run *r, const struct cel_rules *n, const struct cel_rule *rule, co
 	if (pass)
 		return;
 	if (field.n)
-		path = field.p[0] == '[' || path.n == 0 ? arena_fmt(a, "%.*s%.*s", STR_ARG(path), STR_ARG(field))
-							: schema_path_child(r->errs, path, field);
+		path = field.p[0] == '[' || path.n == 0
+			? arena_fmt(a, "%.*s%.*s", STR_ARG(path), STR_ARG(field))
+			: schema_path_child(r->errs, path, field);
 	if (r->stop) {
-		schema_error_add(r->errs, SCHEMA_CAUSE_INVALID, shown(path), doc_str(a, type), text);
+		schema_error_add(
+			r->errs, SCHEMA_CAUSE_INVALID, shown(path), doc_str(a, type), text);
 		return;
 	}
 	if (!str_is_set(text) && doc_get_str(rule->source, STR("message")).n)
@@ -150,7 +152,8 @@ failed(struct run *r, const struct cel_rules *n, const struct cel_rule *rule, co
 /* ---- rules ---- */
 
 static void
-run_rule(struct run *r, const struct cel_rules *n, const struct cel_rule *rule, const struct spot *at)
+run_rule(struct run *r, const struct cel_rules *n, const struct cel_rule *rule,
+	const struct spot *at)
 {
 	struct cel_value slots[2], v;
 	struct cel_world w = {.slots = slots};
@@ -214,8 +217,7 @@ change_below(const struct change *c, const struct doc *now, const struct doc *wa
 static void
 run_map(struct run *r, const struct cel_rules *n, const struct spot *at)
 {
-	DOC_EACH(m, at->d)
-	{
+	DOC_EACH (m, at->d) {
 		if (r->stop)
 			return;
 		const struct cel_rules *child = n->additional;
@@ -227,13 +229,15 @@ run_map(struct run *r, const struct cel_rules *n, const struct spot *at)
 			}
 		if (!child)
 			continue;
-		const struct doc *old = doc_get(at->old, m->key), *was = doc_get(at->change.was, m->key);
+		const struct doc *old = doc_get(at->old, m->key),
+				 *was = doc_get(at->change.was, m->key);
 		struct spot s = {.d = m, .old = old && old->type != DOC_NULL ? old : NULL};
 		s.path = prop ? schema_path_child(r->errs, at->path, m->key)
 			      : schema_path_key(r->errs, at->path, m->key);
 		bool matched = at->change.was && at->change.was->type == DOC_MAP;
 		s.change = change_below(&at->change, m, was, matched);
-		if (!at->change.around && (str_eq_c(m->key, "apiVersion") || str_eq_c(m->key, "kind")))
+		if (!at->change.around &&
+			(str_eq_c(m->key, "apiVersion") || str_eq_c(m->key, "kind")))
 			s.change = (struct change){.known = false};
 		run_node(r, child, &s);
 	}
@@ -243,14 +247,14 @@ run_map(struct run *r, const struct cel_rules *n, const struct spot *at)
 static const struct doc *
 same_item(const struct structural *n, const struct doc *list, const struct doc *item)
 {
-	if (n->list != STRUCTURAL_LIST_MAP || !list || list->type != DOC_LIST || item->type != DOC_MAP)
+	if (n->list != STRUCTURAL_LIST_MAP || !list || list->type != DOC_LIST ||
+		item->type != DOC_MAP)
 		return NULL;
-	DOC_EACH(old, list)
-	{
+	DOC_EACH (old, list) {
 		bool same = old->type == DOC_MAP;
-		DOC_EACH(key, n->map_keys)
-		{
-			const struct doc *x = doc_get(old, doc_as_str(key)), *y = doc_get(item, doc_as_str(key));
+		DOC_EACH (key, n->map_keys) {
+			const struct doc *x = doc_get(old, doc_as_str(key)),
+					 *y = doc_get(item, doc_as_str(key));
 			same = same && (x || y ? x && y && doc_equal(x, y) : true);
 		}
 		if (same)
@@ -263,8 +267,7 @@ static void
 run_list(struct run *r, const struct cel_rules *n, const struct spot *at)
 {
 	size_t i = 0;
-	DOC_EACH(item, at->d)
-	{
+	DOC_EACH (item, at->d) {
 		if (r->stop)
 			return;
 		const struct doc *was = same_item(n->node, at->change.was, item);
@@ -296,14 +299,16 @@ run_node(struct run *r, const struct cel_rules *n, const struct spot *at)
 }
 
 void
-cel_rules_validate(const void *rules, const struct doc *d, const struct doc *old,
-	struct schema_errors *errs)
+cel_rules_validate(
+	const void *rules, const struct doc *d, const struct doc *old, struct schema_errors *errs)
 {
-	struct run r = {.errs = errs, .scratch = arena_new(SCRATCH), .budget = CEL_COST_PER_REQUEST};
+	struct run r = {
+		.errs = errs, .scratch = arena_new(SCRATCH), .budget = CEL_COST_PER_REQUEST};
 	struct spot at = {.path = STR(""), .d = d, .old = old};
 	at.change = (struct change){.known = old != NULL, .now = d, .was = old};
 	if (!r.scratch) {
-		schema_error_add(errs, SCHEMA_CAUSE_INTERNAL, STR("<nil>"), NULL, STR("out of memory"));
+		schema_error_add(
+			errs, SCHEMA_CAUSE_INTERNAL, STR("<nil>"), NULL, STR("out of memory"));
 		return;
 	}
 	run_node(&r, rules, &at);

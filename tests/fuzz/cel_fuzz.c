@@ -21,7 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err e = {0};
 	if (env && doc_parse_json(a, str_c(json), NULL, &d, &e) == 0 &&
 		cel_compile(a, env, str_from((const char *)data, size), NULL, &p, &e) == 0) {
-		struct cel_value slots[] = {cel_of_doc(NULL, d), cel_of_doc(NULL, doc_int(a, 7))}, v;
+		struct cel_value slots[] = {cel_of_doc(NULL, d), cel_of_doc(NULL, doc_int(a, 7))},
+				 v;
 		struct cel_world w = {.slots = slots};
 		if (cel_eval(a, p, &w, &v, &e) == 0)
 			cel_to_doc(a, &v, &d, &e);

@@ -134,8 +134,10 @@ TEST(error_in_the_second_line_points_there)
 	const struct cel_program *p = NULL;
 	struct str text = STR("");
 	bench_init(&b);
-	CHECK_INT(cel_compile_text(b.a, b.env, STR("i > 0 &&\n  x == 1"), NULL, &p, &text, NULL), -EINVAL);
-	CHECK_STR(text, "ERROR: <input>:2:3: undeclared reference to 'x' (in container '')\n |   x == 1\n | ..^");
+	CHECK_INT(cel_compile_text(b.a, b.env, STR("i > 0 &&\n  x == 1"), NULL, &p, &text, NULL),
+		-EINVAL);
+	CHECK_STR(text,
+		"ERROR: <input>:2:3: undeclared reference to 'x' (in container '')\n |   x == 1\n | ..^");
 	arena_free(b.a);
 }
 
@@ -184,7 +186,9 @@ TEST(cost_limit_stops_what_would_run_for_long)
 	uint64_t budget = 100;
 	bench_init(&b);
 	struct cel_world w = {.slots = b.slots};
-	CHECK_INT(run(&b, "lists.range(9999).all(x, lists.range(9999).all(y, x + y >= 0))", &w, &v, &e), -EDQUOT);
+	CHECK_INT(run(&b, "lists.range(9999).all(x, lists.range(9999).all(y, x + y >= 0))", &w, &v,
+			  &e),
+		-EDQUOT);
 	CHECK_STR(e.msg, "operation cancelled: actual cost limit exceeded");
 	w.budget = &budget;
 	CHECK_INT(run(&b, "l.all(x, x > 0)", &w, &v, &e), 0);
@@ -239,7 +243,9 @@ TEST(messages_are_made_of_declared_types)
 	struct cel_value v;
 	struct err e = {0};
 	struct doc *d = NULL;
-	CHECK_INT(cel_compile(a, env, STR("[JSONPatch{op: 'add', path: '/a', value: {'x': 1}}]"), NULL, &p, &e), 0);
+	CHECK_INT(cel_compile(a, env, STR("[JSONPatch{op: 'add', path: '/a', value: {'x': 1}}]"),
+			  NULL, &p, &e),
+		0);
 	CHECK_STR(cel_type_name(a, cel_result_type(p)), "list(JSONPatch)");
 	CHECK_INT(cel_eval(a, p, &w, &v, &e), 0);
 	CHECK_INT(cel_to_doc(a, &v, &d, &e), 0);
@@ -252,7 +258,8 @@ TEST(messages_are_made_of_declared_types)
 		"ERROR: <input>:1:13: expected type of field 'op' is 'string' but provided type is 'int'\n"
 		" | JSONPatch{op: 1}\n | ............^");
 	CHECK_INT(cel_compile(a, env, STR("JSONPatch{no: 1}"), NULL, &p, &e), -EINVAL);
-	CHECK_STR(e.msg, "ERROR: <input>:1:13: undefined field 'no'\n | JSONPatch{no: 1}\n | ............^");
+	CHECK_STR(e.msg,
+		"ERROR: <input>:1:13: undefined field 'no'\n | JSONPatch{no: 1}\n | ............^");
 	arena_free(a);
 }
 

@@ -38,7 +38,8 @@ lines(struct schema_errors *errs)
 #define RULE(text) "{\"rule\":\"" text "\"}"
 #define INTS "\"x\":{\"type\":\"integer\"},\"y\":{\"type\":\"integer\"}"
 #define SHOWN(text)                                                                                \
-	"{\"Rule\":\"" text "\",\"Message\":\"\",\"MessageExpression\":\"\",\"Reason\":null,\"FieldPath\":\"\","    \
+	"{\"Rule\":\"" text                                                                        \
+	"\",\"Message\":\"\",\"MessageExpression\":\"\",\"Reason\":null,\"FieldPath\":\"\","       \
 	"\"OptionalOldSelf\":null}"
 
 TEST(definitions_are_refused_for_their_rules)
@@ -50,7 +51,7 @@ TEST(definitions_are_refused_for_their_rules)
 		{SPEC(RULE("self.x + self.z > 0"), INTS),
 			"s.properties[spec].x-kubernetes-validations[0].rule: Invalid value: " SHOWN(
 				"self.x + self.z \\u003e 0") ": compilation failed: ERROR: <input>:1:14: undefined field 'z'\n"
-							 " | self.x + self.z > 0\n | .............^"},
+							     " | self.x + self.z > 0\n | .............^"},
 		{SPEC(RULE("self = 42"), INTS),
 			"s.properties[spec].x-kubernetes-validations[0].rule: Invalid value: " SHOWN(
 				"self = 42") ": compilation failed: ERROR: <input>:1:6: Syntax error: token recognition error "
@@ -75,8 +76,9 @@ TEST(definitions_are_refused_for_their_rules)
 		{SPEC(RULE("self.l.all(x, x > 0 && has(oldSelf.l))"),
 			 "\"l\":{\"type\":\"array\",\"maxItems\":10,\"items\":{\"type\":\"integer\"}}"),
 			""},
-		{SPEC("", "\"l\":{\"type\":\"array\",\"maxItems\":10,\"items\":{\"type\":\"integer\",\"x-kubernetes-"
-			  "validations\":[" RULE("self == oldSelf") "]}}"),
+		{SPEC("",
+			 "\"l\":{\"type\":\"array\",\"maxItems\":10,\"items\":{\"type\":\"integer\",\"x-kubernetes-"
+			 "validations\":[" RULE("self == oldSelf") "]}}"),
 			"s.properties[spec].properties[l].items.x-kubernetes-validations[0].rule: Invalid value: \"self == "
 			"oldSelf\": oldSelf cannot be used on the uncorrelatable portion of the schema within "
 			"s.properties[spec].properties[l]"},
@@ -116,35 +118,46 @@ TEST(objects_are_told_which_rule_they_break)
 			"spec: Invalid value: failed rule: self.x + self.y > 0"},
 		{SPEC(RULE("self.x + self.y > 0"), INTS), "{\"spec\":{\"x\":1}}", NULL,
 			"spec: Invalid value: \"object\": no such key: y evaluating rule: self.x + self.y > 0"},
-		{SPEC("{\"rule\":\"self.x > 0\",\"message\":\"x is small\"}", INTS), "{\"spec\":{\"x\":0}}", NULL,
-			"spec: Invalid value: x is small"},
-		{SPEC("{\"rule\":\"self.x > 0\",\"messageExpression\":\"'x is ' + string(self.x)\"}", INTS),
+		{SPEC("{\"rule\":\"self.x > 0\",\"message\":\"x is small\"}", INTS),
+			"{\"spec\":{\"x\":0}}", NULL, "spec: Invalid value: x is small"},
+		{SPEC("{\"rule\":\"self.x > 0\",\"messageExpression\":\"'x is ' + string(self.x)\"}",
+			 INTS),
 			"{\"spec\":{\"x\":0}}", NULL, "spec: Invalid value: x is 0"},
-		{SPEC("{\"rule\":\"self.x > 0\",\"messageExpression\":\"string(1 / self.x)\",\"message\":\"plain\"}", INTS),
+		{SPEC("{\"rule\":\"self.x > 0\",\"messageExpression\":\"string(1 / self.x)\",\"message\":\"plain\"}",
+			 INTS),
 			"{\"spec\":{\"x\":0}}", NULL, "spec: Invalid value: plain"},
-		{SPEC("{\"rule\":\"self.x > 0\",\"reason\":\"FieldValueForbidden\",\"fieldPath\":\".x\"}", INTS),
+		{SPEC("{\"rule\":\"self.x > 0\",\"reason\":\"FieldValueForbidden\",\"fieldPath\":\".x\"}",
+			 INTS),
 			"{\"spec\":{\"x\":0}}", NULL, "spec.x: Forbidden: failed rule: self.x > 0"},
-		{SPEC("", "\"x\":{\"type\":\"integer\",\"x-kubernetes-validations\":[" RULE("self > 3") "]}"),
-			"{\"spec\":{\"x\":2}}", NULL, "spec.x: Invalid value: 2: failed rule: self > 3"},
-		{SPEC("", "\"l\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"x-kubernetes-validations\":[" RULE(
-				  "self.startsWith('a')") "]}}"),
+		{SPEC("",
+			 "\"x\":{\"type\":\"integer\",\"x-kubernetes-validations\":[" RULE(
+				 "self > 3") "]}"),
+			"{\"spec\":{\"x\":2}}", NULL,
+			"spec.x: Invalid value: 2: failed rule: self > 3"},
+		{SPEC("",
+			 "\"l\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"x-kubernetes-validations\":[" RULE(
+				 "self.startsWith('a')") "]}}"),
 			"{\"spec\":{\"l\":[\"ab\",\"b\"]}}", NULL,
 			"spec.l[1]: Invalid value: \"b\": failed rule: self.startsWith('a')"},
 		{SPEC(RULE("self.x == oldSelf.x"), INTS), "{\"spec\":{\"x\":1}}", NULL, ""},
-		{SPEC(RULE("self.x == oldSelf.x"), INTS), "{\"spec\":{\"x\":1}}", "{\"spec\":{\"x\":2}}",
+		{SPEC(RULE("self.x == oldSelf.x"), INTS), "{\"spec\":{\"x\":1}}",
+			"{\"spec\":{\"x\":2}}",
 			"spec: Invalid value: failed rule: self.x == oldSelf.x"},
 		{SPEC("{\"rule\":\"oldSelf.hasValue() ? self.x >= oldSelf.value().x : self.x == 0\",\"optionalOldSelf\":true}",
 			 INTS),
 			"{\"spec\":{\"x\":1}}", NULL,
 			"spec: Invalid value: failed rule: oldSelf.hasValue() ? self.x >= oldSelf.value().x : self.x == 0"},
 		/* what was wrong before and did not change is let pass */
-		{SPEC(RULE("self.x > 0"), INTS), "{\"spec\":{\"x\":0},\"z\":1}", "{\"spec\":{\"x\":0}}", ""},
-		{SPEC(RULE("self.x > 0"), INTS), "{\"spec\":{\"x\":0,\"y\":1}}", "{\"spec\":{\"x\":0}}",
-			"spec: Invalid value: failed rule: self.x > 0"},
+		{SPEC(RULE("self.x > 0"), INTS), "{\"spec\":{\"x\":0},\"z\":1}",
+			"{\"spec\":{\"x\":0}}", ""},
+		{SPEC(RULE("self.x > 0"), INTS), "{\"spec\":{\"x\":0,\"y\":1}}",
+			"{\"spec\":{\"x\":0}}", "spec: Invalid value: failed rule: self.x > 0"},
 		/* items are matched by their keys */
-		{SPEC("", "\"l\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"k\"],"
-			  "\"items\":{\"type\":\"object\",\"required\":[\"k\"],\"properties\":{\"k\":{\"type\":\"string\"},"
-			  "\"v\":{\"type\":\"integer\",\"x-kubernetes-validations\":[" RULE("self >= oldSelf") "]}}}}"),
+		{SPEC("",
+			 "\"l\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\",\"x-kubernetes-list-map-keys\":[\"k\"],"
+			 "\"items\":{\"type\":\"object\",\"required\":[\"k\"],\"properties\":{\"k\":{\"type\":\"string\"},"
+			 "\"v\":{\"type\":\"integer\",\"x-kubernetes-validations\":[" RULE(
+				 "self >= oldSelf") "]}}}}"),
 			"{\"spec\":{\"l\":[{\"k\":\"b\",\"v\":1},{\"k\":\"a\",\"v\":1}]}}",
 			"{\"spec\":{\"l\":[{\"k\":\"a\",\"v\":2},{\"k\":\"b\",\"v\":1}]}}",
 			"spec.l[1].v: Invalid value: 1: failed rule: self >= oldSelf"},
@@ -170,7 +183,8 @@ TEST(objects_are_told_which_rule_they_break)
 		const struct structural *n = NULL;
 		CHECK_INT(structural_compile(a, json(a, cases[i].schema), &n), 0);
 		CHECK(n->rules != NULL);
-		structural_rules->validate(n->rules, json(a, cases[i].obj), json(a, cases[i].old), &errs);
+		structural_rules->validate(
+			n->rules, json(a, cases[i].obj), json(a, cases[i].old), &errs);
 		CHECK_STR(lines(&errs), cases[i].why);
 		arena_free(a);
 	}
@@ -185,10 +199,13 @@ TEST(a_rule_that_costs_too_much_ends_it)
 	for (int64_t i = 0; i < 800; i++)
 		doc_append(list, doc_int(a, i));
 	cel_rules_install();
-	CHECK_INT(structural_compile(a,
-			  json(a, SPEC(RULE("self.l.all(x, self.l.all(y, x + y >= 0))") "," RULE("false"),
-					  "\"l\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}")),
-			  &n),
+	CHECK_INT(
+		structural_compile(a,
+			json(a,
+				SPEC(RULE("self.l.all(x, self.l.all(y, x + y >= 0))") "," RULE(
+					     "false"),
+					"\"l\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}")),
+			&n),
 		0);
 	structural_rules->validate(n->rules, obj, NULL, &errs);
 	CHECK_STR(lines(&errs),
