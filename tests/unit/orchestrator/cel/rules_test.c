@@ -5,6 +5,7 @@
 
 #include "orchestrator/cel/rules.c"
 
+#include "base/disk.h"
 #include "orchestrator/schema/schema_object.h"
 
 /* of checks_crd_int.h, whose macros are not for here */
@@ -211,5 +212,36 @@ TEST(a_rule_that_costs_too_much_ends_it)
 	CHECK_STR(lines(&errs),
 		"spec: Invalid value: \"object\": 'operation cancelled: actual cost limit exceeded': no further validation "
 		"rules will be run due to call cost exceeds limit for rule: self.l.all(x, self.l.all(y, x + y >= 0))");
+	arena_free(a);
+}
+
+/* costs.tsv: a schema, then rules and what upstream says each costs at worst. The numbers decide what is accepted. */
+TEST(estimates_are_upstreams_numbers)
+{
+	_cleanup_buf_ struct buf file = BUF_INIT;
+	size_t n = 0;
+	CHECK_INT(disk_read_file("tests/unit/orchestrator/cel/costs.tsv", 1u << 20, &file), 0);
+	struct str rest = buf_view(&file), line = STR_NONE;
+	struct arena *a = arena_new(0);
+	const struct structural *node = NULL;
+	struct doc *schema = NULL;
+	CHECK(str_next(&rest, '\n', &line));
+	CHECK_INT(doc_parse_json(a, line, NULL, &schema, NULL), 0);
+	CHECK_INT(structural_compile(a, schema, &node), 0);
+	const struct cel_type *self = cel_type_structural(a, node, true);
+	const struct cel_variable vars[] = {{STR("self"), self}, {STR("oldSelf"), self}};
+	const struct cel_env *env = cel_env_new(a, vars, 2);
+	while (str_next(&rest, '\n', &line)) {
+		const struct cel_program *p = NULL;
+		struct str rule = line, cost = STR_NONE;
+		if (!str_cut(line, '\t', &rule, &cost))
+			continue;
+		CHECK_INT(cel_compile(a, env, rule, NULL, &p, NULL), 0);
+		CHECK_STR(arena_fmt(a, "%.*s\t%llu", STR_ARG(rule),
+				  (unsigned long long)cel_cost_max(p)),
+			line);
+		n++;
+	}
+	CHECK(n > 90);
 	arena_free(a);
 }
