@@ -75,7 +75,7 @@ read_type(struct signature *s)
 		if (skip(s, ','))
 			y = read_type(s);
 		skip(s, ')');
-		return y ? cel_type_map(s->a, x, y, 0)
+		return y                      ? cel_type_map(s->a, x, y, 0)
 			: str_eq_c(w, "list") ? cel_type_list(s->a, x, 0)
 			: str_eq_c(w, "type") ? cel_type_of_type(s->a, x)
 					      : cel_type_optional(s->a, x);
