@@ -175,11 +175,12 @@ struct cel_world {
 int cel_eval(struct arena *a, const struct cel_program *p, struct cel_world *w,
 	struct cel_value *ret, struct err *e);
 
-#include "orchestrator/cel/cel_admission.h"
 /* ---- rules of custom resources ---- */
 
 /* cel_rules_install: from here on x-kubernetes-validations are compiled, checked and evaluated where schemas of custom
  * resources are (structural_rules of schema_structural.h). Once, before there are threads. */
 void cel_rules_install(void);
+
+#include "orchestrator/cel/cel_admission.h"
 
 #endif

@@ -70,6 +70,8 @@ static const struct {
 		"{\"description\":\"an object of any kind\",\"type\":\"object\"}"},
 };
 static const char fields_json[] = "{\"description\":\"a set of fields\",\"type\":\"object\"}";
+static const char patch_json[] =
+	"{\"description\":\"a patch: what it means is up to its content type\",\"type\":\"object\"}";
 static const char patch_name[] = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
 /* JSON schema of scalars that are written in place. */
@@ -332,6 +334,7 @@ struct reach {
 	const struct schema_type **types;
 	size_t n;
 	bool forms[SCHEMA_FORM__COUNT], fields; /* those with a schema of their own; FieldsV1 */
+	bool patches;
 	bool failed;
 };
 
@@ -376,7 +379,29 @@ reach_all(struct reach *r)
 	}
 }
 
-static const char *const always[] = {"APIResourceList", "DeleteOptions", "Status", "WatchEvent"};
+/* What the operations of kinds take and give besides. */
+static const struct {
+	uint32_t verbs; /* 0: always */
+	bool custom;    /* of custom resources too */
+	const char *type;
+} besides[] = {
+	{0, true, "APIResourceList"},
+	{SCHEMA_DELETE | SCHEMA_DELETECOLLECTION, true, "DeleteOptions"},
+	{SCHEMA_DELETE | SCHEMA_DELETECOLLECTION, true, "Status"},
+	{SCHEMA_WATCH, false, "WatchEvent"},
+};
+
+static void
+reach_besides(struct reach *r, const struct schema *s, const struct schema_kind *k)
+{
+	for (size_t i = 0; i < ARRAY_LEN(besides); i++)
+		if ((!besides[i].verbs || (k->verbs & besides[i].verbs)) &&
+			(besides[i].custom || !k->custom))
+			reach_add(r,
+				schema_type_find(
+					s, STR("meta"), STR("v1"), str_c(besides[i].type)));
+	r->patches |= (k->verbs & SCHEMA_PATCH) != 0;
+}
 
 static void
 reach_version(struct reach *r, const struct schema *s, const struct schema_group_version *g)
@@ -389,14 +414,13 @@ reach_version(struct reach *r, const struct schema *s, const struct schema_group
 			continue;
 		reach_add(r, k->type);
 		reach_add(r, openapi_list_type(s, k));
+		reach_besides(r, s, k);
 		if (k->custom)
 			reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), STR("ListMeta")));
 		for (size_t j = 0; j < k->n_subs; j++)
 			if (!openapi_is_stream(&k->subs[j])) /* its options are parameters */
 				reach_add(r, k->subs[j].type);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(always); i++)
-		reach_add(r, schema_type_find(s, STR("meta"), STR("v1"), str_c(always[i])));
 	reach_all(r);
 }
 
@@ -429,9 +453,8 @@ put_components(struct json_out *j, struct arena *a, const struct schema *s,
 			json_raw(j, shared[i].name, shared[i].json);
 	if (r->fields)
 		json_raw(j, fields_name, fields_json);
-	if (g)
-		json_raw(j, patch_name,
-			"{\"description\":\"a patch: what it means is up to its content type\",\"type\":\"object\"}");
+	if (r->patches)
+		json_raw(j, patch_name, patch_json);
 	json_end_object(j);
 	json_object(j, "securitySchemes");
 	json_raw(j, "BearerToken",
@@ -456,6 +479,9 @@ each_one(struct arena *a, struct buf *b,
 	return 0;
 }
 
+/* What is answered above the versions. */
+static const char *const above[] = {"APIGroup", "APIGroupList", "APIVersions"};
+
 int
 openapi_each(const struct schema *s,
 	void (*fn)(void *arg, struct arena *a, struct str name, struct doc *d), void *arg)
@@ -468,6 +494,11 @@ openapi_each(const struct schema *s,
 	for (size_t i = 0; rc == 0 && i < s->n_groups; i++)
 		if (schema_version_served(s, &s->groups[i]))
 			reach_version(&r, s, &s->groups[i]);
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(above); i++)
+		reach_add(&r, schema_type_find(s, STR("meta"), STR("v1"), str_c(above[i])));
+	reach_all(&r);
+	if (r.failed)
+		rc = -ENOMEM;
 	if (r.n)
 		qsort(r.types, r.n, sizeof(*r.types), by_name);
 	for (size_t i = 0; rc == 0 && i < r.n; i++) {
@@ -488,6 +519,10 @@ openapi_each(const struct schema *s,
 	}
 	if (rc == 0 && r.fields) {
 		buf_fmt(&b, "{\"%s\":%s}", fields_name, fields_json);
+		rc = each_one(a, &b, fn, arg);
+	}
+	if (rc == 0 && r.patches) {
+		buf_fmt(&b, "{\"%s\":%s}", patch_name, patch_json);
 		rc = each_one(a, &b, fn, arg);
 	}
 	buf_release(&b);

@@ -402,7 +402,11 @@ param_type(const struct schema_field *f)
 static void
 put_stream_params(struct out *o, const struct schema_subresource *u, bool ns, bool path)
 {
-	const struct schema_type *t = u->type;
+	bool log = strcmp(u->name, "log") == 0;
+	const struct schema_type *options = log
+		? schema_type_find(o->s, STR(""), STR("v1"), STR("PodLogOptions"))
+		: NULL;
+	const struct schema_type *t = options ? options : u->type;
 	struct param *v = ARENA_ARRAY(o->a, struct param, t->n_fields + 4u);
 	size_t n = 0;
 
@@ -418,7 +422,7 @@ put_stream_params(struct out *o, const struct schema_subresource *u, bool ns, bo
 		v[n++] = params[P_NAMESPACE];
 	if (path)
 		v[n++] = (struct param){"path", "path", "string", "what is asked of it"};
-	if (strcmp(u->name, "log") == 0)
+	if (log)
 		v[n++] = params[P_PRETTY];
 	qsort(v, n, sizeof(*v), by_name);
 	json_list(o->j, "parameters");
