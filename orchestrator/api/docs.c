@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum doc_kind {
 	DOC_API_LEGACY,
@@ -31,7 +32,8 @@ enum doc_kind {
 };
 
 struct doc_bytes {
-	char etag[129]; /* upper-case SHA-512 */
+	char etag[129];    /* upper-case SHA-512 */
+	char modified[32]; /* when it was made, as HTTP writes dates */
 	struct buf body;
 };
 struct doc_row {
@@ -165,6 +167,10 @@ doc_get_made(struct api_docs *d, struct doc_row *row)
 		bytes_free(b);
 		return NULL;
 	}
+	time_t now = (time_t)(clock_wall_ns() / NS_PER_SEC);
+	struct tm at;
+	if (gmtime_r(&now, &at))
+		strftime(b->modified, sizeof(b->modified), "%a, %d %b %Y %H:%M:%S GMT", &at);
 	uint8_t sum[64];
 	sha512_of(buf_view(&b->body), sum);
 	for (size_t i = 0; i < sizeof(sum); i++)
@@ -503,6 +509,8 @@ row_reply(struct request *r, struct api_docs *d, struct doc_row *row, const char
 		ops->header(r, STR("ETag"), etag);
 		ops->header(r, STR("Vary"), STR("Accept"));
 	}
+	if (row->kind == DOC_V3)
+		ops->header(r, STR("Last-Modified"), str_c(b->modified));
 	if (row->kind == DOC_V3 && hash.n)
 		ops->header(r, STR("Cache-Control"), STR("public, immutable"));
 	struct str match = r->sink->http
