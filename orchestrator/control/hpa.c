@@ -695,8 +695,12 @@ on_hpa(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	const struct autoscaling_v2_horizontal_pod_autoscaler *was = old ? old->obj : NULL;
 	const struct autoscaling_v2_horizontal_pod_autoscaler *is = new_ ? new_->obj : NULL;
 	/* What is written of the status is no reason to look again at once. */
-	if (!was || !is || was->metadata.generation != is->metadata.generation)
-		queue_add(h->q, (new_ ? new_ : old)->key);
+	if (was && is && was->metadata.generation == is->metadata.generation)
+		return;
+	if (new_)
+		queue_add(h->q, new_->key);
+	else if (old)
+		queue_add(h->q, old->key);
 }
 
 static void
