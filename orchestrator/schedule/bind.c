@@ -15,8 +15,8 @@ bind_failed(struct sched_pod *p, const char *why)
 	client_event(
 		p->s->c, &ref, "Warning", "FailedScheduling", SCHED_COMPONENT, STR(""), "%s", why);
 	p->since_ns = loop_now_ns(p->s->c->loop);
-	queue_backoff(p);
-	queue_changed(p->s, CHANGE_POD_DELETED);
+	sched_queue_backoff(p);
+	sched_queue_changed(p->s, CHANGE_POD_DELETED);
 }
 
 static void

@@ -34,9 +34,9 @@ settle(struct sched_pod *p, bool failed)
 	if (--p->evicting || p->state != POD_HOPELESS)
 		return;
 	if (p->evict_failed)
-		queue_add(p);
+		sched_queue_add(p);
 	else if (p->woken)
-		queue_backoff(p);
+		sched_queue_backoff(p);
 }
 
 /* over: the pod it was for is told, if it is still the same. */
@@ -182,7 +182,7 @@ others_leave(const struct sched_pod *p, struct sched_node *n)
 		client_call_start(p->s->c, &req, on_cleared, NULL, NULL);
 		cache_nominate(q, STR(""));
 		if (q->state == POD_HOPELESS)
-			queue_backoff(q);
+			sched_queue_backoff(q);
 	}
 }
 

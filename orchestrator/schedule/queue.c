@@ -52,7 +52,7 @@ heap_down(struct scheduler *s, size_t at)
 }
 
 void
-queue_remove(struct sched_pod *p)
+sched_queue_remove(struct sched_pod *p)
 {
 	struct scheduler *s = p->s;
 	if (!p->heap_pos)
@@ -68,7 +68,7 @@ queue_remove(struct sched_pod *p)
 }
 
 void
-queue_add(struct sched_pod *p)
+sched_queue_add(struct sched_pod *p)
 {
 	struct scheduler *s = p->s;
 	if (p->evicting)
@@ -90,24 +90,24 @@ queue_add(struct sched_pod *p)
 }
 
 struct sched_pod *
-queue_take(struct scheduler *s)
+sched_queue_take(struct scheduler *s)
 {
 	struct sched_pod *p = s->n_heap ? s->heap[0] : NULL;
 	if (p)
-		queue_remove(p);
+		sched_queue_remove(p);
 	return p;
 }
 
 void
-queue_on_backoff(struct loop_timer *t)
+sched_queue_on_backoff(struct loop_timer *t)
 {
 	struct sched_pod *p = t->arg;
 	if (p->state == POD_BACKOFF)
-		queue_add(p);
+		sched_queue_add(p);
 }
 
 void
-queue_backoff(struct sched_pod *p)
+sched_queue_backoff(struct sched_pod *p)
 {
 	int64_t delay = BACKOFF_MIN_NS;
 	for (unsigned i = 1; i < p->attempts && delay < BACKOFF_MAX_NS; i++)
@@ -119,11 +119,11 @@ queue_backoff(struct sched_pod *p)
 	if (delay > 0)
 		loop_timer_after(p->s->c->loop, &p->timer, delay);
 	else
-		queue_add(p);
+		sched_queue_add(p);
 }
 
 void
-queue_changed(struct scheduler *s, uint32_t what)
+sched_queue_changed(struct scheduler *s, uint32_t what)
 {
 	struct str key;
 	void *v;
@@ -134,12 +134,12 @@ queue_changed(struct scheduler *s, uint32_t what)
 		if (p->evicting)
 			p->woken = true;
 		else
-			queue_backoff(p);
+			sched_queue_backoff(p);
 	}
 }
 
 void
-queue_on_flush(struct loop_timer *t)
+sched_queue_on_flush(struct loop_timer *t)
 {
 	struct scheduler *s = t->arg;
 	struct str key;
@@ -148,7 +148,7 @@ queue_on_flush(struct loop_timer *t)
 	for (size_t pos = 0; map_next(&s->pods, &pos, &key, &v);) {
 		struct sched_pod *p = v;
 		if (p->state == POD_HOPELESS && now - p->since_ns > HOPELESS_NS)
-			queue_add(p);
+			sched_queue_add(p);
 	}
 	loop_timer_after(s->c->loop, t, FLUSH_NS);
 }

@@ -193,7 +193,7 @@ on_turn(struct loop_work *w)
 	if (!ready(s))
 		return;
 	for (int i = 0; i < CYCLES_PER_TURN && s->n_heap; i++)
-		schedule_one(s, queue_take(s));
+		schedule_one(s, sched_queue_take(s));
 	if (s->n_heap)
 		loop_defer(s->c->loop, &s->turn);
 }
@@ -203,7 +203,7 @@ on_turn(struct loop_work *w)
 static void
 pod_forget(struct scheduler *s, struct sched_pod *p)
 {
-	queue_remove(p);
+	sched_queue_remove(p);
 	loop_timer_cancel(&p->timer);
 	client_call_cancel(p->call);
 	cache_pod_take(p);
@@ -230,7 +230,7 @@ pod_make(struct scheduler *s, const struct informer_obj *o)
 	}
 	p->s = s;
 	p->seq = ++s->seq;
-	p->timer = (struct loop_timer){.fn = queue_on_backoff, .arg = p};
+	p->timer = (struct loop_timer){.fn = sched_queue_on_backoff, .arg = p};
 	return p;
 }
 
@@ -248,15 +248,15 @@ pod_place(struct sched_pod *p, bool wake)
 {
 	const struct core_v1_pod *pod = pod_of(p);
 	if (pod->spec.node_name.n) {
-		queue_remove(p);
+		sched_queue_remove(p);
 		loop_timer_cancel(&p->timer);
 		if (p->state != POD_BINDING)
 			p->state = POD_BOUND;
 	} else if (pod->spec.n_scheduling_gates) {
-		queue_remove(p);
+		sched_queue_remove(p);
 		p->state = POD_GATED;
 	} else if (wake || p->state == POD_GATED) {
-		queue_add(p);
+		sched_queue_add(p);
 	}
 }
 
@@ -305,7 +305,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 		if (p) {
 			bool had_node = p->node != NULL;
 			pod_forget(s, p);
-			queue_changed(s, had_node ? CHANGE_POD_DELETED : 0);
+			sched_queue_changed(s, had_node ? CHANGE_POD_DELETED : 0);
 		}
 		return;
 	}
@@ -318,7 +318,7 @@ on_pod(void *arg, const struct informer_obj *old, const struct informer_obj *new
 	pod_take_state(s, p, new_);
 	pod_place(p, wake);
 	if (fresh && pod->spec.node_name.n)
-		queue_changed(s, CHANGE_POD_ADDED);
+		sched_queue_changed(s, CHANGE_POD_ADDED);
 }
 
 static void
@@ -330,7 +330,7 @@ on_node(void *arg, const struct informer_obj *old, const struct informer_obj *ne
 	else
 		cache_node_gone(s, old->name);
 	if (new_)
-		queue_changed(s, old ? CHANGE_NODE_UPDATED : CHANGE_NODE_ADDED);
+		sched_queue_changed(s, old ? CHANGE_NODE_UPDATED : CHANGE_NODE_ADDED);
 }
 
 static void
@@ -339,7 +339,7 @@ on_claim(void *arg, const struct informer_obj *old, const struct informer_obj *n
 	(void)old;
 	(void)new_;
 	bind_claims_changed(arg);
-	queue_changed(arg, CHANGE_CLAIM);
+	sched_queue_changed(arg, CHANGE_CLAIM);
 }
 
 static void
@@ -347,7 +347,7 @@ on_volume(void *arg, const struct informer_obj *old, const struct informer_obj *
 {
 	(void)old;
 	(void)new_;
-	queue_changed(arg, CHANGE_VOLUME);
+	sched_queue_changed(arg, CHANGE_VOLUME);
 }
 
 static void
@@ -355,7 +355,7 @@ on_class(void *arg, const struct informer_obj *old, const struct informer_obj *n
 {
 	(void)old;
 	(void)new_;
-	queue_changed(arg, CHANGE_CLASS);
+	sched_queue_changed(arg, CHANGE_CLASS);
 }
 
 static void
@@ -392,7 +392,7 @@ scheduler_new(const struct scheduler_config *cfg, struct scheduler **ret)
 	}
 	s->name = arena_str(s->a, cfg->name.n ? cfg->name : SCHED_COMPONENT);
 	s->turn = (struct loop_work){.fn = on_turn, .arg = s};
-	s->flush = (struct loop_timer){.fn = queue_on_flush, .arg = s};
+	s->flush = (struct loop_timer){.fn = sched_queue_on_flush, .arg = s};
 	const struct {
 		struct informer **at;
 		struct informer_spec spec;

@@ -170,15 +170,15 @@ void cache_nominate(struct sched_pod *p, struct str name);
 void cache_release(struct scheduler *s);
 
 /* ---- queue.c ---- */
-void queue_add(struct sched_pod *p);               /* its turn comes as soon as may be */
-void queue_remove(struct sched_pod *p);            /* from the heap, if it is there */
-struct sched_pod *queue_take(struct scheduler *s); /* whose turn it is; NULL = nobody waits */
-/* queue_backoff: its turn comes when its back-off since the last attempt is over. */
-void queue_backoff(struct sched_pod *p);
-/* queue_changed: hopeless pods that CHANGE_* bits may help go through their back-off to another attempt. */
-void queue_changed(struct scheduler *s, uint32_t what);
-void queue_on_backoff(struct loop_timer *t); /* of a pod's timer */
-void queue_on_flush(
+void sched_queue_add(struct sched_pod *p);               /* its turn comes as soon as may be */
+void sched_queue_remove(struct sched_pod *p);            /* from the heap, if it is there */
+struct sched_pod *sched_queue_take(struct scheduler *s); /* whose turn it is; NULL = nobody waits */
+/* sched_queue_backoff: its turn comes when its back-off since the last attempt is over. */
+void sched_queue_backoff(struct sched_pod *p);
+/* sched_queue_changed: hopeless pods that CHANGE_* bits may help go through their back-off to another attempt. */
+void sched_queue_changed(struct scheduler *s, uint32_t what);
+void sched_queue_on_backoff(struct loop_timer *t); /* of a pod's timer */
+void sched_queue_on_flush(
 	struct loop_timer *t); /* of the scheduler's: nobody waits for ever; goes on by itself */
 
 /* ---- filter.c ---- */

@@ -55,7 +55,8 @@ TEST(a_more_important_pod_takes_the_place_of_the_least)
 			"preempting 1 victims|!\"nodeName\"",
 			15),
 		POD_GONE("a"), POD_IS("b", "!deletionTimestamp|\"phase\":\"Running\"", 0),
-		POD_IS("c", "\"nodeName\":\"node-1\"|\"phase\":\"Running\"|!nominatedNodeName", 0),
+		POD_IS("c", "\"nodeName\":\"node-1\"|\"phase\":\"Running\"|!\"nominatedNodeName\"",
+			0),
 		EVENTS("1*\"reason\":\"Preempted\"|\"message\":\"Preempted by pod |on node node-1")};
 	PLAY(1, acts);
 }

@@ -114,6 +114,7 @@ TEST(pods_that_are_not_ready_do_not_count_as_load)
 	CHECK_INT(p.replicas, 6);
 	q = ask(a, 3, milli, 3);
 	conditions[2].status = STR("False"); /* was ready once: its load counts */
+	conditions[2].last_transition_time = NOW - 100 * NS_PER_SEC;
 	CHECK_INT(hpa_by_share(&q, 30, &p, &why), 0);
 	CHECK_INT(p.replicas, 9);
 	arena_free(a);

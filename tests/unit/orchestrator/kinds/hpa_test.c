@@ -99,12 +99,12 @@ TEST(a_behavior_stands_in_the_annotation_with_the_names_of_gos_structs)
 TEST(conditions_and_measured_values_are_told_in_annotations)
 {
 	struct arena *a = arena_new(0);
-	struct str text = STR(
-		"{\"metadata\":{},\"status\":{\"currentReplicas\":2,\"desiredReplicas\":2,"
-		"\"currentMetrics\":[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\","
-		"\"current\":{\"averageUtilization\":50,\"averageValue\":\"5m\"}}}],\"conditions\":["
-		"{\"type\":\"AbleToScale\",\"status\":\"True\",\"lastTransitionTime\":"
-		"\"2023-11-14T22:13:20Z\",\"reason\":\"R\",\"message\":\"a<b\"}]}}");
+	struct str text = STR("{\"metadata\":{},\"spec\":{\"metrics\":[" CPU(
+		"1") "]},\"status\":{\"currentReplicas\":2,\"desiredReplicas\":2,"
+		     "\"currentMetrics\":[{\"type\":\"Resource\",\"resource\":{\"name\":\"cpu\","
+		     "\"current\":{\"averageUtilization\":50,\"averageValue\":\"5m\"}}}],\"conditions\":["
+		     "{\"type\":\"AbleToScale\",\"status\":\"True\",\"lastTransitionTime\":"
+		     "\"2023-11-14T22:13:20Z\",\"reason\":\"R\",\"message\":\"a<b\"}]}}");
 	struct str old = turned(a, text, false);
 	CHECK(str_find(old, STR("\"currentCPUUtilizationPercentage\":50")) >= 0);
 	CHECK(str_find(old, STR("a\\\\u003cb")) >= 0);
