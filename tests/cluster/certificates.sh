@@ -120,7 +120,7 @@ requested() { c get podcertificaterequests -o 'jsonpath={range .items[*]}{.spec.
 for type in RSA3072 RSA4096 ECDSAP256 ECDSAP384 ECDSAP521 ED25519; do
 	name=$(echo "$type" | tr A-Z a-z)
 	wanted "$name" $type
-	check "$type: a request" "test.test/who.*$name" eventually 60 requested "$name"
+	check "$type: a request" "test.test/who.*$name" eventually 240 requested "$name"
 	check "$type: is issued" 'patched' answer "test.test/$name" Issued
 	check "$type: the pod runs" 'met' running "pod/$name"
 	check "$type: key and chain fit" 'OK.*Private-Key' fits "$name" key.pem chain.pem
