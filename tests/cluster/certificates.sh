@@ -48,12 +48,13 @@ for a in one two three; do authority $a; done
 } | k apply -f - >"$tmp/out" 2>&1
 check 'bundles' 'plain +<none> .*test.test:s:a +test.test/s' k get clustertrustbundles
 check 'one of the API server' 'kubernetes.io:kube-apiserver-serving:[0-9a-f]{24} +kubernetes.io/kube-apiserver-serving' k get clustertrustbundles
-refuse 'what is no authority is no anchor' 'at least one trust anchor must be provided' k create -f - <<-B
+cat >"$tmp/empty.yaml" <<-B
 	apiVersion: certificates.k8s.io/v1
 	kind: ClusterTrustBundle
 	metadata: {name: empty}
 	spec: {trustBundle: none}
 B
+refuse 'what is no authority is no anchor' 'at least one trust anchor must be provided' k create -f "$tmp/empty.yaml"
 
 # ---- bundles in volumes
 
@@ -119,7 +120,7 @@ requested() { c get podcertificaterequests -o 'jsonpath={range .items[*]}{.spec.
 for type in RSA3072 RSA4096 ECDSAP256 ECDSAP384 ECDSAP521 ED25519; do
 	name=$(echo "$type" | tr A-Z a-z)
 	wanted "$name" $type
-	check "$type: a request" "test.test/who.*$name" eventually 60 requested "$name"
+	check "$type: a request" "test.test/who.*$name" eventually 240 requested "$name"
 	check "$type: is issued" 'patched' answer "test.test/$name" Issued
 	check "$type: the pod runs" 'met' running "pod/$name"
 	check "$type: key and chain fit" 'OK.*Private-Key' fits "$name" key.pem chain.pem
@@ -136,12 +137,13 @@ wanted owner ECDSAP256 'securityContext: {runAsUser: 1000}'
 check 'for one user' 'patched' eventually 30 matches patched answer test.test/owner Issued
 check 'a pod of that user runs' 'met' running pod/owner
 check 'and only it reads the key' '^1000 600 *$' as owner stat -Lc '%u %a' /v/key.pem
-refuse 'nobody asks for longer than the signer may give' 'if provided, maxExpirationSeconds must be <= 7862400' c create -f - <<-P
+cat >"$tmp/long.yaml" <<-P
 	apiVersion: v1
 	kind: Pod
 	metadata: {name: long}
 	spec: {containers: [{name: c, image: i}], volumes: [{name: v, projected: {sources: [
 	  {podCertificate: {signerName: test.test/s, keyType: ED25519, keyPath: k, maxExpirationSeconds: 7862401}}]}}]}
 P
+refuse 'nobody asks for longer than the signer may give' 'if provided, maxExpirationSeconds must be <= 7862400' c create -f "$tmp/long.yaml"
 check 'all goes' 'deleted' k delete namespace certs --timeout=100s
 k delete clustertrustbundle plain test.test:s:a missing nowhere >"$tmp/out" 2>&1
