@@ -187,7 +187,7 @@ others_leave(const struct sched_pod *p, struct sched_node *n)
 }
 
 void
-evict_start(struct sched_pod *p, const struct preemption *what)
+evict_victims_start(struct sched_pod *p, const struct preemption *what)
 {
 	p->woken = p->evict_failed = false;
 	p->evicting++; /* until all are on their way */

@@ -107,7 +107,7 @@ hopeless(struct cycle *c, struct str nodes)
 		cache_nominate(p, nominated);
 	}
 	if (found.node)
-		evict_start(p, &found);
+		evict_victims_start(p, &found);
 	client_event(p->s->c, &ref, "Warning", "FailedScheduling", SCHED_COMPONENT, STR(""),
 		STR_FMT, STR_ARG(why));
 	tell(c, why, nominated);
