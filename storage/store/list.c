@@ -242,26 +242,3 @@ store_list(struct store *s, const struct store_range *r, struct arena *a,
 	*ret_next = more;
 	return 0;
 }
-
-size_t
-store_count(struct store *s, uint32_t res, struct str ns)
-{
-	struct resource *r = resource_get(s, res);
-	struct store_range range = {.res = res, .ns = ns};
-	struct lister l = {.s = s, .range = &range};
-	size_t n = 0;
-	if (!r || key_prefix(res, ns, &l.prefix) < 0)
-		return 0;
-	if (ns.n == 0)
-		return (size_t)atomic_load(&r->count);
-	if (table_read(&s->table, &l.txn) < 0)
-		return 0;
-	if (mdb_cursor_open(l.txn, s->table.objects, &l.cursor) == 0) {
-		int rc = snapshot_first(&l);
-		for (; rc == 0 && l.more; n++)
-			rc = snapshot_next(&l, MDB_NEXT);
-	}
-	mdb_cursor_close(l.cursor);
-	table_read_end(&s->table, l.txn);
-	return n;
-}

@@ -257,10 +257,13 @@ open_all(struct store *s, struct err *e)
 	if (rc < 0)
 		return err_errno(e, rc, "opening the store in '%s'", s->dir);
 	hub_init(&s->hub, &s->cfg, s->rev);
+	counts_init(&s->counts, s->rev);
 	s->next_expiry_ns = 1; /* the first walk finds out */
 	rc = writer_start(s, e);
-	if (rc < 0)
+	if (rc < 0) {
 		hub_release(s);
+		counts_release(&s->counts);
+	}
 	return rc;
 }
 
@@ -298,6 +301,7 @@ store_close(struct store *s)
 		return;
 	writer_stop(s);
 	hub_release(s);
+	counts_release(&s->counts);
 	if (history_sync(&s->history) == 0)
 		write_state(s, STATE_CLEAN);
 	list_del(s);

@@ -164,7 +164,8 @@ struct store_range {
 int store_list(struct store *s, const struct store_range *r, struct arena *a,
 	bool (*fn)(void *arg, struct store_key key, const struct store_value *v), void *arg,
 	uint64_t *ret_rev, struct str *ret_next);
-/* store_count: objects of a resource (in a namespace; "" = all), as of now; O(1) for all. */
+/* store_count: objects of a resource (in a namespace; "" = all), as of now. O(1) for all, and for a namespace
+ * that was asked for before. */
 size_t store_count(struct store *s, uint32_t res, struct str ns);
 
 /* ---- watch ---- */

@@ -5,7 +5,8 @@
  *
  * Flow of a write: writer.c (queue, groups) -> engine (order, durability) -> hub.c (watchers) ->
  * replies. Reads: list.c and store_get over table.c; old revisions and slow watchers over history.c.
- * Lock order: ring.lock, then hub_loop.lock; history.lock, table.lock and res_lock are leaves. */
+ * Lock order: ring.lock, then hub_loop.lock; history.lock, table.lock, counts.lock and res_lock are
+ * leaves. */
 #ifndef STORAGE_STORE_STORE_INT_H
 #define STORAGE_STORE_STORE_INT_H
 
@@ -68,6 +69,17 @@ struct resource {
 	struct hub_ring ring;
 };
 
+/* ---- count.c: objects of a namespace, for store_count ---- */
+struct counts {
+	pthread_mutex_t lock;
+	struct map by_prefix; /* packed resource and namespace -> struct ns_count */
+	uint64_t rev;         /* events up to it were told */
+};
+void counts_init(struct counts *c, uint64_t rev);
+void counts_release(struct counts *c);
+/* counts_add: a group was committed up to rev; before anybody is told of it. */
+void counts_add(struct counts *c, const struct event *events, uint64_t rev);
+
 /* ---- writer.c ---- */
 struct writer {
 	struct loop *loop;
@@ -106,6 +118,7 @@ struct store {
 	struct table table;
 	struct history history;
 	struct hub hub;
+	struct counts counts;
 	struct writer writer;
 	_Atomic uint64_t rev; /* committed */
 	struct resource *_Atomic res[STORE_RES_MAX + 1];

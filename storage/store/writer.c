@@ -180,6 +180,7 @@ writer_finish(struct store *s, struct store_group *g, uint64_t rev)
 	atomic_fetch_add(&s->n_commits, g->n);
 	if (g->events) {
 		int64_t at = history_committed(&s->history, rev, loop_now_ns(w->loop));
+		counts_add(&s->counts, g->events, rev);
 		hub_publish(s, g->events, rev);
 		if (!w->closing) {
 			window_arm(s, at);
