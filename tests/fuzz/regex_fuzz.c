@@ -22,7 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t from = 0, to = 0;
 		text = str_sub(text, 0, 4096);
 		int found = regex_match(re, text);
-		if (found != regex_find(re, text, 0, &from, &to) || (found == 1 && (from > to || to > text.n)))
+		if (found != regex_find(re, text, 0, &from, &to) ||
+			(found == 1 && (from > to || to > text.n)))
 			__builtin_trap();
 	}
 	arena_free(a);

@@ -135,11 +135,24 @@ TEST(find_is_leftmost_and_prefers_as_go_does)
 		const char *pattern, *text;
 		int from, to;
 	} cases[] = {
-		{"a+", "baaab", 1, 4}, {"a+?", "baaab", 1, 2}, {"a*", "baaab", 0, 0}, {"a|ab", "ab", 0, 1},
-		{"ab|a", "ab", 0, 2}, {"a??b", "aab", 1, 3}, {"[0-9]+", "v1.25", 1, 2}, {"x", "abc", -1, 0},
-		{"$", "ab", 2, 2}, {"\\bfoo\\b", "a foo", 2, 5}, {"(a|b)*c", "xabac", 1, 5},
-		{"a{2,3}", "aaaa", 0, 3}, {"a{2,3}?", "aaaa", 0, 2}, {"(?:a|ab)(?:c|bcd)", "abcd", 0, 4},
-		{".", "\xc3\xa9x", 0, 2}, {"", "abc", 0, 0}, {"b", "abab", 1, 2}, {"(?m)^b", "a\nb", 2, 3},
+		{"a+", "baaab", 1, 4},
+		{"a+?", "baaab", 1, 2},
+		{"a*", "baaab", 0, 0},
+		{"a|ab", "ab", 0, 1},
+		{"ab|a", "ab", 0, 2},
+		{"a??b", "aab", 1, 3},
+		{"[0-9]+", "v1.25", 1, 2},
+		{"x", "abc", -1, 0},
+		{"$", "ab", 2, 2},
+		{"\\bfoo\\b", "a foo", 2, 5},
+		{"(a|b)*c", "xabac", 1, 5},
+		{"a{2,3}", "aaaa", 0, 3},
+		{"a{2,3}?", "aaaa", 0, 2},
+		{"(?:a|ab)(?:c|bcd)", "abcd", 0, 4},
+		{".", "\xc3\xa9x", 0, 2},
+		{"", "abc", 0, 0},
+		{"b", "abab", 1, 2},
+		{"(?m)^b", "a\nb", 2, 3},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct arena *a = arena_new(0);
