@@ -10,7 +10,6 @@
 
 #include "base/loop.h"
 #include "orchestrator/cel/cel.h"
-#include "orchestrator/schema/schema_structural.h"
 
 #define CEL_MAX_ISSUES 100
 #define CEL_MAX_NODES 200000
