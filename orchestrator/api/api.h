@@ -83,6 +83,7 @@ struct api_config {
 
 	unsigned max_readonly_inflight; /* 0 = 400 */
 	unsigned max_mutating_inflight; /* 0 = 200 */
+	bool policy_status;             /* type-checks ValidatingAdmissionPolicies */
 	bool anonymous_off;             /* true: a request without credentials is 401 */
 	bool authorize_always;          /* tests of other stages only: everyone may do everything */
 	int64_t event_ttl_ns;           /* 0 = 1 hour */

@@ -120,6 +120,8 @@ struct api_server {
 	struct client *aggregator_client;
 	struct crd_control *crd_control;
 	struct client *crd_client;
+	struct policy_control *policy_control; /* NULL = not wanted */
+	struct client *policy_client;
 	struct custom_pool *customs;
 };
 
@@ -281,6 +283,8 @@ struct status_spec {
 };
 struct str status_json(struct arena *a, const struct status_spec *st);
 enum step request_fail_status(struct request *r, const struct status_spec *st);
+/* request_forbidden_spec: of `pods "x" is forbidden: why`. */
+struct status_spec request_forbidden_spec(struct request *r, struct str why);
 enum step request_not_found_path(struct request *r);
 /* request_success_status: 200 Status Success with details of the request's object. */
 enum step request_success_status(struct request *r, int http, struct str uid);
@@ -322,6 +326,9 @@ struct store_key request_key(const struct request *r);
 /* object_read: as request_read for a resource row. */
 int object_read(struct request *r, const struct api_resource *res, struct str ns, struct str name,
 	struct doc **ret, uint64_t *ret_rev);
+/* resource_each: as request_each for a resource row; NULL = -ENOENT. */
+int resource_each(struct request *r, const struct api_resource *res, struct str ns,
+	bool (*fn)(void *arg, struct doc *obj), void *arg);
 struct doc *meta_of(const struct doc *obj); /* metadata; NULL = none */
 bool doc_list_has(const struct doc *list, struct str s);
 bool is_status_kind(const struct api_resource *res);

@@ -12,6 +12,7 @@
  * pkg/apis/scheduling (system priority classes). */
 #include "orchestrator/api/api_int.h"
 #include "orchestrator/api/crd_control.h"
+#include "orchestrator/api/policy_control.h"
 
 #include "base/ip.h"
 #include "base/log.h"
@@ -370,6 +371,18 @@ crd_control_start(struct api_server *s)
 	return rc < 0 ? rc : crd_control_new(s->crd_client, s->start_loop, &s->crd_control);
 }
 
+static int
+policy_control_start(struct api_server *s)
+{
+	struct api_identity id = {.user = STR("system:serviceaccount:kube-system:"
+					      "validatingadmissionpolicy-status-controller")};
+	int rc = s->cfg.policy_status ? api_client_new(s, s->start_loop, &id, &s->policy_client)
+				      : 0;
+	return rc < 0 || !s->policy_client
+		? rc
+		: policy_control_new(s, s->policy_client, s->start_loop, &s->policy_control);
+}
+
 static void
 serve(struct bootstrap *b)
 {
@@ -405,6 +418,8 @@ bootstrap_next(struct bootstrap *b)
 			log_error("cluster role aggregation does not start: out of memory");
 		if (crd_control_start(s) < 0)
 			log_error("custom resource definitions are not kept: out of memory");
+		if (policy_control_start(s) < 0)
+			log_error("admission policies are not type-checked: out of memory");
 		serve(b);
 		client_free(b->client);
 		arena_free(b->a);
@@ -458,6 +473,10 @@ bootstrap_stop(struct api_server *s)
 	client_free(s->crd_client);
 	s->crd_control = NULL;
 	s->crd_client = NULL;
+	policy_control_free(s->policy_control);
+	client_free(s->policy_client);
+	s->policy_control = NULL;
+	s->policy_client = NULL;
 	if (!b)
 		return;
 	loop_defer_cancel(&b->work);

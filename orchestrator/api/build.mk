@@ -8,11 +8,12 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/crd_status.c orchestrator/api/custom.c \
 	orchestrator/api/custom_make.c orchestrator/api/decode.c orchestrator/api/delete.c \
 	orchestrator/api/docs.c orchestrator/api/escalate.c orchestrator/api/flow.c \
-	orchestrator/api/get.c $(addprefix orchestrator/api/hook_,admit.c call.c config.c match.c review.c) \
+	orchestrator/api/get.c $(addprefix orchestrator/api/hook_,admit.c call.c config.c match.c review.c turns.c) \
 	orchestrator/api/http_sink.c orchestrator/api/impersonate.c \
 	orchestrator/api/list.c orchestrator/api/managed.c orchestrator/api/meta.c orchestrator/api/negotiate.c \
 	orchestrator/api/node_authz.c orchestrator/api/object.c orchestrator/api/options.c \
 	orchestrator/api/paths.c orchestrator/api/pipeline.c orchestrator/api/pki.c \
+	$(addprefix orchestrator/api/policy_,code.c config.c control.c mutate.c params.c patch.c types.c validate.c world.c) \
 	orchestrator/api/eviction.c orchestrator/api/pod_subs.c orchestrator/api/proxy.c orchestrator/api/proxy_target.c \
 	orchestrator/api/rbac.c orchestrator/api/rbac_bootstrap.c orchestrator/api/rbac_defaults.c \
 	orchestrator/api/resources.c orchestrator/api/reviews.c orchestrator/api/route.c \
@@ -22,10 +23,13 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 DEPS_orchestrator/api := orchestrator/cel orchestrator/fields orchestrator/kinds orchestrator/machine orchestrator/client \
 	orchestrator/schema storage/store netstack/http netstack/tls base
 UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c custom_test.c docs_test.c hook_admit_test.c hook_review_test.c \
-	http_sink_test.c managed_test.c proxy_test.c reviews_test.c route_test.c)
+	http_sink_test.c managed_test.c policy_mutate_test.c policy_types_test.c policy_validate_test.c proxy_test.c reviews_test.c route_test.c)
 DEPS_OF_tests/unit/orchestrator/api/custom_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/hook_admit_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
+DEPS_OF_tests/unit/orchestrator/api/policy_mutate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
+DEPS_OF_tests/unit/orchestrator/api/policy_types_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
+DEPS_OF_tests/unit/orchestrator/api/policy_validate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 FUZZ_orchestrator/api := tests/fuzz/admission_fuzz.c tests/fuzz/request_fuzz.c
 
 # Real clients against the program.

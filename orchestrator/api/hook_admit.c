@@ -8,15 +8,7 @@
  * asked before the change and want to be asked again (reinvocationPolicy IfNeeded).
  * Invariant: what the server owns of an object is the server's again after each patch (meta_again).
  * Source: k8s.io/apiserver admission/plugin/webhook/{mutating,validating} (dispatcher), admission/reinvocation. */
-#include "orchestrator/api/hook_int.h"
-
-/* What a request remembers from one run of the mutating plugins to the next. */
-struct hook_memory {
-	bool second, wanted;       /* the second run is under way; a first one wants it */
-	struct doc *last;          /* the object as the webhooks left it */
-	struct str *asked, *again; /* ids of webhooks */
-	size_t n_asked, n_again;
-};
+#include "orchestrator/api/policy_int.h"
 
 /* A plugin's turn. */
 struct hook_run {
@@ -162,48 +154,23 @@ judge(struct request *r, const struct hook_call *c)
 	return request_fail_doc(r, http, status);
 }
 
+/* on_condition: do the webhook's matchConditions hold? REPLY: it cannot be told, and that refuses. */
+static enum step
+on_condition(struct request *r, const struct hook *h, const struct hook_view *v, bool *ret)
+{
+	struct str why = STR("");
+	if (!h->conditions)
+		return STEP_NEXT;
+	int rc = policy_conditions(r, h->conditions, v, NULL, &why);
+	*ret = rc > 0;
+	if (rc == -ENOMEM)
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	if (rc < 0 && !h->ignore_failure)
+		return request_fail_forbidden(r, STR_FMT, STR_ARG(why));
+	return STEP_NEXT;
+}
+
 /* ---- mutating -------------------------------------------------------------------------------------- */
-
-static bool
-in_list(const struct str *v, size_t n, struct str s)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(v[i], s))
-			return true;
-	return false;
-}
-
-static struct hook_memory *
-memory_of(struct request *r)
-{
-	if (!r->hooks)
-		r->hooks = ARENA_NEW(r->a, struct hook_memory);
-	return r->hooks;
-}
-
-/* The object changed: who was asked before is asked again. */
-static void
-memory_changed(struct request *r, struct hook_memory *m)
-{
-	for (size_t i = 0; i < m->n_asked; i++) {
-		struct str *slot = in_list(m->again, m->n_again, m->asked[i])
-			? NULL
-			: ARENA_PUSH(r->a, m->again, m->n_again);
-		if (slot)
-			*slot = m->asked[i];
-	}
-	m->n_asked = 0;
-}
-
-bool
-hooks_again(struct request *r)
-{
-	struct hook_memory *m = r->hooks;
-	if (!m || m->second || !m->wanted)
-		return false;
-	m->second = true;
-	return true;
-}
 
 static enum step
 patch_failed(struct request *r, const char *why)
@@ -248,37 +215,12 @@ patched(struct request *r, const struct hook *h, const struct hook_view *v, stru
 	return STEP_NEXT;
 }
 
-/* put_back: what the webhook made of its view becomes the request's object. */
-static enum step
-put_back(struct request *r, const struct hook_view *v, struct doc *out)
-{
-	struct doc *before = r->obj;
-	bool scale = r->sub && str_eq(r->sub->name, STR("scale"));
-	if (r->sub && !r->sub->main_object) {
-		r->obj = out;
-		return STEP_NEXT;
-	}
-	if (scale) {
-		r->obj = doc_copy(r->a, before);
-		if (r->obj)
-			scale_apply(r, r->obj, out);
-	} else {
-		object_convert(r->a, v->res, out, true);
-		schema_set_gvk(r->a, out, r->res->kind);
-		object_convert(r->a, r->res, out, false);
-		r->obj = out;
-	}
-	if (!r->obj || arena_failed(r->a))
-		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
-	return meta_again(r, before);
-}
-
 static enum step
 mutating_take(struct hook_run *h)
 {
 	struct request *r = h->r;
 	struct hook_call *c = h->call;
-	struct hook_memory *m = memory_of(r);
+	struct hook_memory *m = hook_memory(r);
 	struct doc *out = NULL;
 	h->call = NULL;
 	if (!m)
@@ -289,13 +231,11 @@ mutating_take(struct hook_run *h)
 	if (st != STEP_NEXT)
 		return st;
 	if (out && !doc_equal(h->view.obj, out)) {
-		m->wanted = true;
-		memory_changed(r, m);
-		st = put_back(r, &h->view, out);
+		hook_turns_changed(r, &m->webhooks);
+		st = hook_put_back(r, &h->view, out);
 	}
-	struct str *slot = c->h->may_reinvoke ? ARENA_PUSH(r->a, m->asked, m->n_asked) : NULL;
-	if (slot)
-		*slot = c->h->id;
+	if (c->h->may_reinvoke)
+		hook_turn_taken(r, &m->webhooks, c->h->id);
 	return st;
 }
 
@@ -314,18 +254,22 @@ mutating_next(struct hook_run *h)
 	struct request *r = h->r;
 	struct hook *hook = h->hooks[h->at++];
 	struct hook_memory *m = r->hooks;
-	const struct api_resource *res = hook_wanted(r, hook);
+	const struct api_resource *res = hook_wanted(r, &hook->scope);
 	struct hook_view own;
 	bool yes = false;
 	enum step st = res ? hook_view(r, &own) : STEP_NEXT;
 	if (res && st == STEP_NEXT)
-		st = hook_selects(r, hook, &own, &yes);
+		st = hook_selects(r, &hook->scope, &own, &yes);
+	if (yes && hook_view_as(r, &own, res, &h->view) < 0)
+		st = request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+	if (st == STEP_NEXT && yes)
+		st = on_condition(r, hook, &h->view, &yes);
 	if (st != STEP_NEXT || !yes)
 		return st;
-	if (m && m->second && !in_list(m->again, m->n_again, hook->id))
+	if (m && !hook_turn_due(r, &m->webhooks, hook->id))
 		return STEP_NEXT;
 	h->call = call_new(h, hook, true, mutating_done);
-	if (!h->call || hook_view_as(r, &own, res, &h->view) < 0)
+	if (!h->call)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	hook_call_start(h->call, &h->view);
 	return h->call->over ? mutating_take(h) : run_wait(h);
@@ -336,13 +280,12 @@ admit_mutating_webhooks(struct request *r)
 {
 	struct hook_run *h = r->stage_state;
 	enum step st = STEP_NEXT;
-	struct hook_memory *m = r->hooks;
 	if (!h) {
 		h = run_new(r, true, &st);
 		if (!h)
 			return st;
-		if (m && m->second && m->last && r->obj && !doc_equal(m->last, r->obj))
-			memory_changed(r, m);
+		if (r->hooks)
+			hook_turns_begin(r, &r->hooks->webhooks);
 	}
 	if (h->gone)
 		return fail_timeout(r, " - context canceled");
@@ -350,9 +293,8 @@ admit_mutating_webhooks(struct request *r)
 		st = mutating_take(h);
 	while (st == STEP_NEXT && h->at < h->n)
 		st = mutating_next(h);
-	m = r->hooks;
-	if (st == STEP_NEXT && m && m->wanted && r->obj)
-		m->last = doc_copy(r->a, r->obj);
+	if (st == STEP_NEXT && r->hooks)
+		hook_turns_end(r, &r->hooks->webhooks);
 	return st;
 }
 
@@ -375,18 +317,23 @@ validating_choose(struct hook_run *h)
 	struct hook_view own = {0};
 	enum step st = STEP_NEXT;
 	for (size_t i = 0; st == STEP_NEXT && i < h->n; i++) {
-		const struct api_resource *res = hook_wanted(r, h->hooks[i]);
+		struct hook *hook = h->hooks[i];
+		const struct api_resource *res = hook_wanted(r, &hook->scope);
 		struct hook_view v;
 		bool yes = false;
 		if (res && !own.res)
 			st = hook_view(r, &own);
 		if (res && st == STEP_NEXT)
-			st = hook_selects(r, h->hooks[i], &own, &yes);
+			st = hook_selects(r, &hook->scope, &own, &yes);
+		if (yes && hook_view_as(r, &own, res, &v) < 0)
+			st = request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
+		if (st == STEP_NEXT && yes)
+			st = on_condition(r, hook, &v, &yes);
 		if (st != STEP_NEXT || !yes)
 			continue;
-		struct hook_call *c = call_new(h, h->hooks[i], false, validating_done);
+		struct hook_call *c = call_new(h, hook, false, validating_done);
 		struct hook_call **slot = c ? ARENA_PUSH(r->a, h->calls, h->n_calls) : NULL;
-		if (!slot || hook_view_as(r, &own, res, &v) < 0)
+		if (!slot)
 			return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 		*slot = c;
 		c->view = v;

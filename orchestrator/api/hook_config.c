@@ -1,39 +1,46 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * hook_config: webhook configurations as compact rows, kept by each worker for itself and brought up to the store's
- * present before each use: a configuration holds for the first request after its write was acknowledged.
+ * hook_config: webhook configurations as compact rows, and admission policies (policy_config.c), kept by each worker for
+ * itself and brought up to the store's present before each use: what is configured holds for the first request after
+ * its write was acknowledged.
  *
- * Invariant: a configuration is counted: it lives as long as the cache or a request that took it. All of one worker
+ * Invariant: an object is counted: it lives as long as the cache or a request that took it. All of one worker
  * runs on its loop. */
-#include "orchestrator/api/hook_int.h"
+#include "orchestrator/api/policy_int.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-enum { MUTATING, VALIDATING, N_KINDS };
-
-struct hook_kind {
-	struct hook_cache *hc;
+struct hook_kept {
 	struct cache *cache;
-	bool mutating;
-	struct hook_config **v; /* heap, by name */
+	struct hook_item *(*make)(struct str name, struct str body);
+	struct hook_item **v; /* heap, by name */
 	size_t n;
 };
 struct hook_cache {
 	struct http_client *http;
-	struct hook_kind kinds[N_KINDS];
+	struct hook_kept kinds[HOOK_KIND__COUNT];
 };
 
 /* ---- one configuration ----------------------------------------------------------------------------- */
 
 static void
-config_unref(void *arg)
+item_unref(void *arg)
 {
-	struct hook_config *c = arg;
-	if (--c->refs)
+	struct hook_item *it = arg;
+	if (--it->refs)
 		return;
+	if (it->drop)
+		it->drop(it);
+	arena_free(it->a);
+}
+
+static void
+config_drop(struct hook_item *it)
+{
+	struct hook_config *c = CONTAINER_OF(it, struct hook_config, item);
 	for (size_t i = 0; i < c->n_hooks; i++)
 		tls_ctx_unref(c->hooks[i].tls);
-	arena_free(c->a);
 }
 
 static struct hook_texts
@@ -46,22 +53,35 @@ texts(struct arena *a, const struct doc *list)
 	return t;
 }
 
-static void
-rules(struct arena *a, const struct doc *list, struct hook *h)
+void
+hook_rules_read(struct arena *a, const struct doc *list, struct hook_rule **ret, size_t *ret_n)
 {
-	h->rules = ARENA_ARRAY(a, struct hook_rule, doc_len(list));
+	struct hook_rule *v = ARENA_ARRAY(a, struct hook_rule, doc_len(list));
+	size_t n = 0;
 	DOC_EACH (d, list) {
-		if (!h->rules)
-			return;
 		struct str scope = doc_get_str(d, STR("scope"));
-		h->rules[h->n_rules++] = (struct hook_rule){
-			.operations = texts(a, doc_get(d, STR("operations"))),
+		if (!v)
+			break;
+		v[n++] = (struct hook_rule){.operations = texts(a, doc_get(d, STR("operations"))),
 			.groups = texts(a, doc_get(d, STR("apiGroups"))),
 			.versions = texts(a, doc_get(d, STR("apiVersions"))),
 			.resources = texts(a, doc_get(d, STR("resources"))),
+			.names = texts(a, doc_get(d, STR("resourceNames"))),
 			.cluster_only = str_eq(scope, STR("Cluster")),
 			.namespaced_only = str_eq(scope, STR("Namespaced"))};
 	}
+	*ret = v;
+	*ret_n = n;
+}
+
+void
+hook_scope_selectors(struct arena *a, const struct doc *d, struct hook_scope *sc)
+{
+	if (selector_from_doc(a, doc_get(d, STR("namespaceSelector")), &sc->namespaces) < 0)
+		sc->namespaces = (struct selector){.nothing = true};
+	if (selector_from_doc(a, doc_get(d, STR("objectSelector")), &sc->objects) < 0)
+		sc->objects = (struct selector){.nothing = true};
+	sc->equivalent = !str_eq(doc_get_str(d, STR("matchPolicy")), STR("Exact"));
 }
 
 static void
@@ -83,20 +103,19 @@ static void
 hook_fill(struct hook_config *c, const struct doc *d, size_t i, struct hook *h)
 {
 	struct str effects = doc_get_str(d, STR("sideEffects"));
+	struct arena *a = c->item.a;
 	h->of = c;
 	h->name = doc_get_str(d, STR("name"));
-	h->id = arena_fmt(c->a, STR_FMT "/" STR_FMT "/%zu", STR_ARG(c->name), STR_ARG(h->name), i);
-	rules(c->a, doc_get(d, STR("rules")), h);
-	where(c->a, doc_get(d, STR("clientConfig")), h);
-	if (selector_from_doc(c->a, doc_get(d, STR("namespaceSelector")), &h->namespaces) < 0)
-		h->namespaces = (struct selector){.nothing = true};
-	if (selector_from_doc(c->a, doc_get(d, STR("objectSelector")), &h->objects) < 0)
-		h->objects = (struct selector){.nothing = true};
+	h->id = arena_fmt(
+		a, STR_FMT "/" STR_FMT "/%zu", STR_ARG(c->item.name), STR_ARG(h->name), i);
+	hook_rules_read(a, doc_get(d, STR("rules")), &h->scope.rules, &h->scope.n_rules);
+	where(a, doc_get(d, STR("clientConfig")), h);
+	hook_scope_selectors(a, d, &h->scope);
 	h->ignore_failure = str_eq(doc_get_str(d, STR("failurePolicy")), STR("Ignore"));
-	h->equivalent = !str_eq(doc_get_str(d, STR("matchPolicy")), STR("Exact"));
 	h->may_reinvoke = str_eq(doc_get_str(d, STR("reinvocationPolicy")), STR("IfNeeded"));
 	h->no_side_effects = str_eq(effects, STR("None")) || str_eq(effects, STR("NoneOnDryRun"));
-	h->conditions = doc_len(doc_get(d, STR("matchConditions"))) > 0;
+	if (doc_len(doc_get(d, STR("matchConditions"))))
+		h->conditions = policy_code_new(a, d);
 	h->timeout_ns = doc_get_int(d, STR("timeoutSeconds"), 0) * NS_PER_SEC;
 	DOC_EACH (v, doc_get(d, STR("admissionReviewVersions"))) {
 		if (h->review)
@@ -107,8 +126,8 @@ hook_fill(struct hook_config *c, const struct doc *d, size_t i, struct hook *h)
 	}
 }
 
-static struct hook_config *
-config_new(struct str name, struct str body, bool mutating)
+static struct hook_item *
+config_new(struct str name, struct str body)
 {
 	struct arena *a = arena_new(0);
 	struct hook_config *c = a ? ARENA_NEW(a, struct hook_config) : NULL;
@@ -118,8 +137,12 @@ config_new(struct str name, struct str body, bool mutating)
 		return NULL;
 	}
 	const struct doc *list = doc_get(d, STR("webhooks"));
-	*c = (struct hook_config){
-		.a = a, .refs = 1, .name = arena_str(a, name), .mutating = mutating};
+	*c = (struct hook_config){.item = {
+					  .a = a,
+					  .refs = 1,
+					  .name = arena_str(a, name),
+					  .drop = config_drop,
+				  }};
 	c->hooks = ARENA_ARRAY(a, struct hook, doc_len(list));
 	DOC_EACH (w, list)
 		if (c->hooks) {
@@ -127,7 +150,7 @@ config_new(struct str name, struct str body, bool mutating)
 			c->n_hooks++;
 		}
 	if (!arena_failed(a))
-		return c;
+		return &c->item;
 	arena_free(a);
 	return NULL;
 }
@@ -136,7 +159,7 @@ config_new(struct str name, struct str body, bool mutating)
 
 /* place: where name is, or belongs. */
 static size_t
-place(const struct hook_kind *k, struct str name)
+place(const struct hook_kept *k, struct str name)
 {
 	size_t i = 0;
 	while (i < k->n && str_cmp(k->v[i]->name, name) < 0)
@@ -147,38 +170,38 @@ place(const struct hook_kind *k, struct str name)
 static void
 kind_del(void *arg, struct store_key key)
 {
-	struct hook_kind *k = arg;
+	struct hook_kept *k = arg;
 	size_t i = place(k, key.name);
 	if (i == k->n || !str_eq(k->v[i]->name, key.name))
 		return;
-	config_unref(k->v[i]);
-	memmove(&k->v[i], &k->v[i + 1], (--k->n - i) * sizeof(struct hook_config *));
+	item_unref(k->v[i]);
+	memmove(&k->v[i], &k->v[i + 1], (--k->n - i) * sizeof(struct hook_item *));
 }
 
 static void
 kind_put(void *arg, struct store_key key, struct str body)
 {
-	struct hook_kind *k = arg;
+	struct hook_kept *k = arg;
 	kind_del(arg, key);
-	struct hook_config *c = config_new(key.name, body, k->mutating);
-	struct hook_config **v = c ? realloc(k->v, (k->n + 1) * sizeof(*v)) : NULL;
+	struct hook_item *it = k->make(key.name, body);
+	struct hook_item **v = it ? realloc(k->v, (k->n + 1) * sizeof(*v)) : NULL;
 	if (!v) {
-		if (c)
-			config_unref(c);
+		if (it)
+			item_unref(it);
 		return;
 	}
 	k->v = v;
 	size_t i = place(k, key.name);
-	memmove(&v[i + 1], &v[i], (k->n++ - i) * sizeof(struct hook_config *));
-	v[i] = c;
+	memmove(&v[i + 1], &v[i], (k->n++ - i) * sizeof(struct hook_item *));
+	v[i] = it;
 }
 
 static void
 kind_reset(void *arg)
 {
-	struct hook_kind *k = arg;
+	struct hook_kept *k = arg;
 	for (size_t i = 0; i < k->n; i++)
-		config_unref(k->v[i]);
+		item_unref(k->v[i]);
 	free(k->v);
 	k->v = NULL;
 	k->n = 0;
@@ -193,7 +216,7 @@ hook_cache_free(struct hook_cache *hc)
 		return;
 	if (hc->http)
 		http_client_free(hc->http);
-	for (size_t i = 0; i < N_KINDS; i++) {
+	for (size_t i = 0; i < HOOK_KIND__COUNT; i++) {
 		cache_free(hc->kinds[i].cache);
 		kind_reset(&hc->kinds[i]);
 	}
@@ -203,20 +226,29 @@ hook_cache_free(struct hook_cache *hc)
 static struct hook_cache *
 cache_of(struct api_worker *w)
 {
-	static const struct str resources[N_KINDS] = {
-		[MUTATING] = STR_INIT("mutatingwebhookconfigurations"),
-		[VALIDATING] = STR_INIT("validatingwebhookconfigurations"),
+	static const struct {
+		struct str resource;
+		struct hook_item *(*make)(struct str name, struct str body);
+	} rows[] = {
+		[HOOK_MUTATING] = {STR_INIT("mutatingwebhookconfigurations"), config_new},
+		[HOOK_VALIDATING] = {STR_INIT("validatingwebhookconfigurations"), config_new},
+		[HOOK_MUTATING_POLICY] = {STR_INIT("mutatingadmissionpolicies"), policy_new},
+		[HOOK_MUTATING_BINDING] = {STR_INIT("mutatingadmissionpolicybindings"),
+			policy_binding_new},
+		[HOOK_VALIDATING_POLICY] = {STR_INIT("validatingadmissionpolicies"), policy_new},
+		[HOOK_VALIDATING_BINDING] = {STR_INIT("validatingadmissionpolicybindings"),
+			policy_binding_new},
 	};
+	static_assert(ARRAY_LEN(rows) == HOOK_KIND__COUNT, "a row each");
 	if (w->hooks)
 		return w->hooks;
 	struct hook_cache *hc = calloc(1, sizeof(*hc));
-	for (size_t i = 0; hc && i < N_KINDS; i++) {
-		struct hook_kind *k = &hc->kinds[i];
-		k->hc = hc;
-		k->mutating = i == MUTATING;
+	for (size_t i = 0; hc && i < HOOK_KIND__COUNT; i++) {
+		struct hook_kept *k = &hc->kinds[i];
+		k->make = rows[i].make;
 		k->cache = cache_new(w,
-			api_resource_find(
-				w->s, STR("admissionregistration.k8s.io"), STR("v1"), resources[i]),
+			api_resource_find(w->s, STR("admissionregistration.k8s.io"), STR("v1"),
+				rows[i].resource),
 			&kind_fns, k);
 		if (!k->cache) {
 			hook_cache_free(hc);
@@ -230,23 +262,40 @@ cache_of(struct api_worker *w)
 /* ---- for requests ---------------------------------------------------------------------------------- */
 
 int
-hooks_take(struct request *r, bool mutating, struct hook ***ret, size_t *ret_n)
+hook_items_take(struct request *r, enum hook_kind kind, struct hook_item ***ret, size_t *ret_n)
 {
 	struct hook_cache *hc = cache_of(r->worker);
-	struct hook_kind *k = hc ? &hc->kinds[mutating ? MUTATING : VALIDATING] : NULL;
-	struct hook **out = NULL;
-	size_t n = 0;
+	struct hook_kept *k = hc ? &hc->kinds[kind] : NULL;
 	int rc = k ? cache_sync(k->cache) : -ENOMEM;
+	struct hook_item **out = rc == 0 ? ARENA_ARRAY(r->a, struct hook_item *, k->n) : NULL;
 	for (size_t i = 0; rc == 0 && i < k->n; i++) {
-		rc = arena_on_clear(r->a, config_unref, k->v[i]);
+		rc = out ? arena_on_clear(r->a, item_unref, k->v[i]) : -ENOMEM;
 		if (rc < 0)
 			break;
 		k->v[i]->refs++;
-		for (size_t j = 0; j < k->v[i]->n_hooks; j++) {
+		out[i] = k->v[i];
+	}
+	if (rc < 0)
+		return rc;
+	*ret = out;
+	*ret_n = k->n;
+	return 0;
+}
+
+int
+hooks_take(struct request *r, bool mutating, struct hook ***ret, size_t *ret_n)
+{
+	struct hook_item **items = NULL;
+	struct hook **out = NULL;
+	size_t n_items = 0, n = 0;
+	int rc = hook_items_take(r, mutating ? HOOK_MUTATING : HOOK_VALIDATING, &items, &n_items);
+	for (size_t i = 0; rc == 0 && i < n_items; i++) {
+		struct hook_config *c = CONTAINER_OF(items[i], struct hook_config, item);
+		for (size_t j = 0; j < c->n_hooks; j++) {
 			struct hook **slot = ARENA_PUSH(r->a, out, n);
 			if (!slot)
 				return -ENOMEM;
-			*slot = &k->v[i]->hooks[j];
+			*slot = &c->hooks[j];
 		}
 	}
 	if (rc < 0)

@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * hook_match: what a request is to admission webhooks, and which of them are asked about it: rules by operation,
- * group, version, resource and scope; selectors of namespace and object; resources that are the same under another
+ * group, version, resource, name and scope; selectors of namespace and object; resources that are the same under another
  * group or version.
  *
  * Invariant: changes nothing of the request.
@@ -182,6 +182,15 @@ resource_matches(const struct hook_texts *t, struct str resource, struct str sub
 }
 
 static bool
+name_matches(const struct hook_texts *t, struct str name)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (str_eq(t->v[i], name))
+			return true;
+	return t->n == 0;
+}
+
+static bool
 rule_matches(const struct hook_rule *rule, const struct request *r, const struct api_resource *res)
 {
 	bool cluster = r->res == r->server->namespaces || hook_namespace(r).n == 0;
@@ -189,26 +198,36 @@ rule_matches(const struct hook_rule *rule, const struct request *r, const struct
 		return false;
 	return any_or(&rule->operations, str_c(hook_operation(r))) &&
 		any_or(&rule->groups, res->group) && any_or(&rule->versions, res->version) &&
-		resource_matches(&rule->resources, res->plural, r->sub ? r->sub->name : STR(""));
+		resource_matches(&rule->resources, res->plural, r->sub ? r->sub->name : STR("")) &&
+		name_matches(&rule->names, r->name);
 }
 
-const struct api_resource *
-hook_wanted(struct request *r, const struct hook *h)
+static const struct api_resource *
+rules_find(struct request *r, const struct hook_rule *rules, size_t n, bool equivalent)
 {
 	const struct api_server *s = r->server;
-	for (size_t i = 0; i < h->n_rules; i++)
-		if (rule_matches(&h->rules[i], r, r->res))
+	for (size_t i = 0; i < n; i++)
+		if (rule_matches(&rules[i], r, r->res))
 			return r->res;
 	bool own_body = r->sub && !r->sub->main_object;
-	for (size_t i = 0; h->equivalent && !own_body && i < h->n_rules; i++)
+	for (size_t i = 0; equivalent && !own_body && i < n; i++)
 		for (size_t k = 0; k < s->n_resources; k++) {
 			const struct api_resource *res = &s->resources[k];
 			if (res != r->res && res->stored == r->res->stored &&
-				res->store_res != API_NO_STORE &&
-				rule_matches(&h->rules[i], r, res))
+				res->store_res != API_NO_STORE && rule_matches(&rules[i], r, res))
 				return res;
 		}
 	return NULL;
+}
+
+const struct api_resource *
+hook_wanted(struct request *r, const struct hook_scope *sc)
+{
+	if (rules_find(r, sc->excluded, sc->n_excluded, sc->equivalent))
+		return NULL;
+	if (sc->any && sc->n_rules == 0)
+		return r->res;
+	return rules_find(r, sc->rules, sc->n_rules, sc->equivalent);
 }
 
 /* ---- selectors ------------------------------------------------------------------------------------- */
@@ -227,47 +246,47 @@ labels_of(const struct doc *obj)
 
 /* namespace_matches: < 0: there is no such namespace. */
 static int
-namespace_matches(struct request *r, const struct hook *h, const struct hook_view *v)
+namespace_matches(struct request *r, const struct hook_scope *sc, const struct hook_view *v)
 {
 	struct str name = hook_namespace(r);
 	struct doc *ns = NULL;
 	enum admission_op op = request_op(r);
 	bool itself = r->res == r->server->namespaces && !r->sub &&
 		(op == ADMIT_CREATE || op == ADMIT_UPDATE);
-	if (everything(&h->namespaces) || (name.n == 0 && r->res != r->server->namespaces))
+	if (everything(&sc->namespaces) || (name.n == 0 && r->res != r->server->namespaces))
 		return 1;
 	if (itself)
-		return selector_match_doc(&h->namespaces, labels_of(v->obj));
+		return selector_match_doc(&sc->namespaces, labels_of(v->obj));
 	int rc = object_read(r, r->server->namespaces, STR(""), name, &ns, NULL);
-	return rc < 0 ? rc : selector_match_doc(&h->namespaces, labels_of(ns));
+	return rc < 0 ? rc : selector_match_doc(&sc->namespaces, labels_of(ns));
 }
 
 static bool
-object_matches(const struct hook *h, const struct hook_view *v)
+object_matches(const struct hook_scope *sc, const struct hook_view *v)
 {
-	if (everything(&h->objects))
+	if (everything(&sc->objects))
 		return true;
-	return (meta_of(v->obj) && selector_match_doc(&h->objects, labels_of(v->obj))) ||
-		(meta_of(v->old) && selector_match_doc(&h->objects, labels_of(v->old)));
+	return (meta_of(v->obj) && selector_match_doc(&sc->objects, labels_of(v->obj))) ||
+		(meta_of(v->old) && selector_match_doc(&sc->objects, labels_of(v->old)));
+}
+
+int
+hook_chooses(struct request *r, const struct hook_scope *sc, const struct hook_view *v)
+{
+	int in = namespace_matches(r, sc, v);
+	return in != 0 && object_matches(sc, v) ? in : 0;
 }
 
 enum step
-hook_selects(struct request *r, const struct hook *h, const struct hook_view *v, bool *ret)
+hook_selects(
+	struct request *r, const struct hook_scope *sc, const struct hook_view *v, bool *ret)
 {
-	int in = namespace_matches(r, h, v);
-	*ret = in > 0 && object_matches(h, v);
-	if (in == -ENOENT && object_matches(h, v))
+	int in = hook_chooses(r, sc, v);
+	*ret = in > 0;
+	if (in == -ENOENT)
 		return request_fail_not_found(r, r->server->namespaces, hook_namespace(r));
-	if (in < 0 && in != -ENOENT)
+	if (in < 0)
 		return request_fail_err(
 			r, &(struct err){.code = in, .msg = "reading the store failed"});
-	if (!*ret || !h->conditions)
-		return STEP_NEXT;
-	*ret = false;
-	if (h->ignore_failure)
-		return STEP_NEXT;
-	return request_fail_forbidden(r,
-		"matchConditions of the webhook \"" STR_FMT
-		"\" cannot be evaluated: this server has no CEL",
-		STR_ARG(h->name));
+	return STEP_NEXT;
 }

@@ -118,6 +118,42 @@ or_null(struct request *r, const struct doc *d)
 	return d ? doc_copy(r->a, d) : doc_null(r->a);
 }
 
+/* What stands in front of the objects. */
+static void
+set_request(struct request *r, struct doc *d, const struct hook_view *v,
+	const struct api_resource *as)
+{
+	set_gvr(r, d, "kind", v->group, v->version, "kind", v->kind);
+	set_gvr(r, d, "resource", as->group, as->version, "resource", as->plural);
+	if (r->sub)
+		doc_set_str(r->a, d, STR("subResource"), r->sub->name);
+	set_request_kind(r, d);
+	if (r->name.n)
+		doc_set_str(r->a, d, STR("name"), r->name);
+	if (hook_namespace(r).n)
+		doc_set_str(r->a, d, STR("namespace"), hook_namespace(r));
+	doc_set_str(r->a, d, STR("operation"), str_c(hook_operation(r)));
+	set_user(r, d);
+}
+
+static void
+set_options(struct request *r, struct doc *d)
+{
+	doc_set_bool(r->a, d, STR("dryRun"), r->opt.dry_run);
+	doc_set(d, STR("options"), options_of(r));
+}
+
+struct doc *
+hook_request_doc(struct request *r, const struct hook_view *v, const struct api_resource *as)
+{
+	struct doc *d = doc_map(r->a);
+	if (!d)
+		return NULL;
+	set_request(r, d, v, as);
+	set_options(r, d);
+	return arena_failed(r->a) ? NULL : d;
+}
+
 struct str
 hook_review_write(
 	struct request *r, const struct hook *h, const struct hook_view *v, struct str uid)
@@ -130,21 +166,10 @@ hook_review_write(
 	doc_set_str(r->a, all, STR("apiVersion"), arena_fmt(r->a, REVIEW_GROUP "%s", h->review));
 	doc_set(all, STR("request"), d);
 	doc_set_str(r->a, d, STR("uid"), uid);
-	set_gvr(r, d, "kind", v->group, v->version, "kind", v->kind);
-	set_gvr(r, d, "resource", v->res->group, v->res->version, "resource", v->res->plural);
-	if (r->sub)
-		doc_set_str(r->a, d, STR("subResource"), r->sub->name);
-	set_request_kind(r, d);
-	if (r->name.n)
-		doc_set_str(r->a, d, STR("name"), r->name);
-	if (hook_namespace(r).n)
-		doc_set_str(r->a, d, STR("namespace"), hook_namespace(r));
-	doc_set_str(r->a, d, STR("operation"), str_c(hook_operation(r)));
-	set_user(r, d);
+	set_request(r, d, v, v->res);
 	doc_set(d, STR("object"), or_null(r, v->obj));
 	doc_set(d, STR("oldObject"), or_null(r, v->old));
-	doc_set_bool(r->a, d, STR("dryRun"), r->opt.dry_run);
-	doc_set(d, STR("options"), options_of(r));
+	set_options(r, d);
 	buf_init_arena(&b, r->a);
 	doc_write_json(&b, all);
 	return b.failed || arena_failed(r->a) ? STR_NONE : buf_view(&b);

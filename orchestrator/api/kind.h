@@ -104,7 +104,9 @@ struct admission_plugin {
 	enum step (*admit)(struct request *r);
 };
 enum admission_op request_op(const struct request *r);
-/* Plugins of the API server itself: MutatingAdmissionWebhook and ValidatingAdmissionWebhook. */
+/* Plugins of the API server itself: policies and webhooks. */
+enum step admit_mutating_policies(struct request *r);
+enum step admit_validating_policies(struct request *r);
 enum step admit_mutating_webhooks(struct request *r);
 enum step admit_validating_webhooks(struct request *r);
 

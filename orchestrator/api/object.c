@@ -163,10 +163,9 @@ each_copy(void *arg, struct store_key key, const struct store_value *v)
 }
 
 int
-request_each(struct request *r, struct str group, struct str resource, struct str ns,
+resource_each(struct request *r, const struct api_resource *res, struct str ns,
 	bool (*fn)(void *arg, struct doc *obj), void *arg)
 {
-	const struct api_resource *res = request_resource_find(r, group, STR(""), resource);
 	if (!res || res->store_res == API_NO_STORE)
 		return -ENOENT;
 	struct store_range range = {.res = res->store_res, .ns = ns};
@@ -182,6 +181,14 @@ request_each(struct request *r, struct str group, struct str resource, struct st
 		if (!fn(arg, st.docs[i]))
 			break;
 	return 0;
+}
+
+int
+request_each(struct request *r, struct str group, struct str resource, struct str ns,
+	bool (*fn)(void *arg, struct doc *obj), void *arg)
+{
+	return resource_each(
+		r, request_resource_find(r, group, STR(""), resource), ns, fn, arg);
 }
 
 size_t

@@ -11,7 +11,7 @@
  * over (false); one that returned REPLY has given exactly one answer. A stage never runs inside
  * another one: a resume during a stage is remembered until the stage has returned.
  * Source: architecture.md section 4. */
-#include "orchestrator/api/api_int.h"
+#include "orchestrator/api/policy_int.h"
 
 #include "base/rand.h"
 
@@ -90,7 +90,7 @@ request_init(struct request *r, struct api_worker *w, struct arena *a, struct re
 	r->opt.grace_s = -1;
 	r->opt.send_initial_events = -1;
 	r->opt.field_validation = STR("Warn");
-	r->causes.a = a;
+	r->causes = (struct schema_errors){.a = a, .expression = policy_expression};
 	r->restart_at = STAGE_DECODE;
 	rand_uuid(r->audit_id);
 }
@@ -175,7 +175,7 @@ request_restart(struct request *r)
 	r->parts = NULL;
 	r->n_parts = 0;
 	r->hooks = NULL;
-	r->causes = (struct schema_errors){.a = r->a};
+	r->causes = (struct schema_errors){.a = r->a, .expression = policy_expression};
 	r->created = false;
 	r->obj = NULL;
 	r->stage = r->restart_at - 1;

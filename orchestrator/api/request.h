@@ -232,6 +232,8 @@ int request_each(struct request *r, struct str group, struct str resource, struc
 	bool (*fn)(void *arg, struct doc *obj), void *arg);
 /* request_count: objects of a resource in a namespace; 0 when unknown. */
 size_t request_count(struct request *r, struct str group, struct str resource, struct str ns);
+/* request_resource_of_kind: the plural of a kind that has objects; STR_NONE = unknown. */
+struct str request_resource_of_kind(struct request *r, struct str api_version, struct str kind);
 /* request_may: asks the authorizers for the request's user. why (may be NULL) gets the reason, arena. */
 bool request_may(struct request *r, const struct authz_attrs *attrs, struct str *why);
 /* request_authorize: the same for any user. */

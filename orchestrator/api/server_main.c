@@ -192,7 +192,8 @@ api_start(struct server *s, struct err *e)
 		.advertise_ip6 = o->advertise_ip6,
 		.cluster_domain = o->cluster_domain,
 		.bootstrap_token = o->bootstrap_token,
-		.kinds = &kinds_tables};
+		.kinds = &kinds_tables,
+		.policy_status = !o->api_only};
 	int fds[API_WORKERS_MAX];
 	if (o->init_fd) {
 		cfg.listen_fds = fds;

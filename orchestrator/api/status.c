@@ -251,13 +251,9 @@ request_fail_conflict(struct request *r, struct str name, const char *why)
 	return request_fail_status(r, &st);
 }
 
-enum step
-request_fail_forbidden(struct request *r, const char *fmt, ...)
+struct status_spec
+request_forbidden_spec(struct request *r, struct str why)
 {
-	va_list ap;
-	va_start(ap, fmt);
-	struct str why = arena_vfmt(r->a, fmt, ap);
-	va_end(ap);
 	struct str name = r->name;
 	if (name.n == 0 && r->obj)
 		name = doc_get_str(meta_of(r->obj), STR("name"));
@@ -270,6 +266,17 @@ request_fail_forbidden(struct request *r, const char *fmt, ...)
 	else
 		st.message = arena_fmt(r->a, STR_FMT " is forbidden: " STR_FMT,
 			STR_ARG(r->res->group_plural), STR_ARG(why));
+	return st;
+}
+
+enum step
+request_fail_forbidden(struct request *r, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	struct str why = arena_vfmt(r->a, fmt, ap);
+	va_end(ap);
+	struct status_spec st = request_forbidden_spec(r, why);
 	return request_fail_status(r, &st);
 }
 

@@ -181,4 +181,6 @@ int cel_eval(struct arena *a, const struct cel_program *p, struct cel_world *w,
  * resources are (structural_rules of schema_structural.h). Once, before there are threads. */
 void cel_rules_install(void);
 
+#include "orchestrator/cel/cel_admission.h"
+
 #endif

@@ -24,6 +24,7 @@ struct cel_type {
 	uint8_t n_params;
 	uint8_t list; /* enum structural_list, of lists of custom resources */
 	bool preserve;
+	bool open;       /* OBJECT: members of any name, of any type */
 	struct str name; /* OBJECT, OPAQUE, PARAM */
 	uint32_t number; /* PARAM */
 	const struct cel_type *params[2];
@@ -230,7 +231,7 @@ struct cel_fn_table {
 };
 extern const struct cel_fn_table cel_fns_std, cel_fns_time, cel_fns_strings, cel_fns_lists,
 	cel_fns_sets, cel_fns_regex, cel_fns_url, cel_fns_net, cel_fns_quantity, cel_fns_semver,
-	cel_fns_names, cel_fns_authz, cel_fns_optional, cel_fns_compare;
+	cel_fns_names, cel_fns_patch, cel_fns_authz, cel_fns_optional, cel_fns_compare;
 
 /* ---- environment, program ---- */
 struct cel_env {
@@ -238,6 +239,7 @@ struct cel_env {
 	size_t n_vars;
 	const struct cel_type **types; /* that messages may be made of */
 	size_t n_types;
+	bool patches; /* has Object{} and JSONPatch{} */
 };
 struct cel_program {
 	const struct cel_env *env;
@@ -250,6 +252,8 @@ struct cel_program {
 };
 #define CEL_SHALLOW 48              /* levels that any stack has room for */
 #define CEL_STACK ((size_t)8 << 20) /* room for CEL_MAX_WALK of them */
+/* cel_patch_type: of Object, Object.x and JSONPatch; NULL = another name, or the arena failed. */
+const struct cel_type *cel_patch_type(struct arena *a, struct str name);
 void cel_check(struct cel_compiler *c, struct cel_node *root);
 /* cel_assignable: of unify.c, without variables. */
 bool cel_assignable(struct arena *a, const struct cel_type *to, const struct cel_type *from);

@@ -542,7 +542,9 @@ check_call(struct checker *k, struct cel_node *n)
 			full = arena_fmt(k->a, "%.*s.%.*s", STR_ARG(prefix), STR_ARG(n->name));
 		if (str_starts(full, STR(".")))
 			full = str_sub(full, 1, SIZE_MAX);
-		const struct cel_fn_group *g = str_is_set(full) ? cel_fns_find(full) : NULL;
+		bool known = str_is_set(full) &&
+			(k->c->env->patches || !str_starts(full, STR("jsonpatch.")));
+		const struct cel_fn_group *g = known ? cel_fns_find(full) : NULL;
 		if (g) {
 			n->name = g->name;
 			n->member = false;
@@ -628,7 +630,8 @@ declared_type(struct checker *k, struct str name)
 	for (size_t i = 0; i < k->c->env->n_types; i++)
 		if (str_eq(k->c->env->types[i]->name, name))
 			return k->c->env->types[i];
-	return cel_type_named(name);
+	const struct cel_type *t = k->c->env->patches ? cel_patch_type(k->a, name) : NULL;
+	return t ? t : cel_type_named(name);
 }
 
 static void

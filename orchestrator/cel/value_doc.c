@@ -230,6 +230,8 @@ form_type(struct arena *a, const struct schema_field *f)
 const struct cel_type *
 cel_type_field(struct arena *a, const struct cel_type *object, struct str name)
 {
+	if (object->open)
+		return cel_type_basic(CEL_DYN);
 	if (!object->schema) {
 		for (size_t i = 0; i < object->n_fields; i++)
 			if (str_eq(object->fields[i].name, name))

@@ -114,6 +114,8 @@ struct doc *fields_merge(struct arena *a, const struct schema_type *t, const str
 /* fields_take_out: d without what is in the set; atomic values go as a whole. A new tree. */
 struct doc *fields_take_out(struct arena *a, const struct schema_type *t, const struct doc *d,
 	const struct fields *out);
+/* fields_atomic: the paths of d's lists, maps and structs that are owned as a whole, joined by ", "; "" = none. */
+struct str fields_atomic(struct arena *a, const struct schema_type *t, const struct doc *d);
 /* fields_with_parents: the set, and every member of a struct that leads to one of its paths. */
 const struct fields *fields_with_parents(
 	struct arena *a, const struct schema_type *t, const struct fields *f);

@@ -294,3 +294,58 @@ fields_with_parents(struct arena *a, const struct schema_type *t, const struct f
 		root->first = parents_below(a, &p, f, 0);
 	return root;
 }
+
+/* ---- what is atomic -------------------------------------------------------------------------------- */
+
+/* A step of a path, on the stack: the text is made for what is found. */
+struct way {
+	const struct way *up;
+	struct field_elem at;
+};
+
+static void
+way_text(struct buf *b, const struct way *w)
+{
+	if (!w)
+		return;
+	way_text(b, w->up);
+	field_elem_text(b, &w->at);
+}
+
+static void
+atomic_found(struct buf *b, const struct way *w)
+{
+	if (b->len)
+		buf_cstr(b, ", ");
+	way_text(b, w);
+}
+
+static void
+atomic_below(struct buf *b, struct place p, const struct doc *d, const struct way *w, size_t depth)
+{
+	int64_t i = 0;
+	bool map = d->type == DOC_MAP && (p.kind == PLACE_STRUCT || p.kind == PLACE_MAP);
+	bool list = d->type == DOC_LIST && p.kind == PLACE_LIST;
+	if ((!map && !list) || depth > FIELDS_MAX_DEPTH)
+		return;
+	if (p.atomic)
+		atomic_found(b, w);
+	DOC_EACH (x, d) {
+		struct way here = {.up = w, .at = {.kind = FIELD_INDEX, .index = i++}};
+		if (map && !place_known(&p, x->key))
+			continue;
+		if (map)
+			here.at = (struct field_elem){.kind = FIELD_NAME, .name = x->key};
+		atomic_below(b, map ? place_member(&p, x->key) : place_item(&p), x, &here,
+			depth + 1);
+	}
+}
+
+struct str
+fields_atomic(struct arena *a, const struct schema_type *t, const struct doc *d)
+{
+	struct buf b;
+	buf_init_arena(&b, a);
+	atomic_below(&b, place_of_type(t), d, NULL, 0);
+	return buf_view(&b);
+}

@@ -1,7 +1,7 @@
 # What no table can say about a kind; built-in admission.
 LIBS += orchestrator/kinds
 SRC_orchestrator/kinds := $(addprefix orchestrator/kinds/,tables.c helpers.c admission.c admission_pod.c \
-	admission_class.c admission_limits.c admission_quota.c pod.c service.c core.c crd.c workloads.c certificates.c webhooks.c)
+	admission_class.c admission_limits.c admission_quota.c pod.c service.c core.c crd.c workloads.c certificates.c webhooks.c policies.c)
 DEPS_orchestrator/kinds := orchestrator/api orchestrator/schema netstack/tls base
 UNIT_orchestrator/kinds := $(addprefix tests/unit/orchestrator/kinds/,admission_test.c admission_class_test.c \
 	admission_limits_test.c admission_quota_test.c certificates_test.c pod_test.c service_test.c)

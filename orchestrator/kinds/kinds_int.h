@@ -10,7 +10,8 @@
 /* One row a kind, each in its file. */
 extern const struct kind_ops pod_ops, service_ops, namespace_ops, secret_ops, claim_ops, volume_ops,
 	endpointslice_ops, daemonset_ops, deployment_ops, job_ops, csr_ops, crd_ops,
-	mutating_webhooks_ops, validating_webhooks_ops;
+	mutating_webhooks_ops, validating_webhooks_ops, mutating_policies_ops,
+	mutating_policy_bindings_ops, validating_policies_ops, validating_policy_bindings_ops;
 
 /* Admission plugins, each family in its file. */
 enum step admit_namespace_lifecycle(struct request *r);
@@ -53,6 +54,10 @@ bool list_has(const struct doc *list, struct str s);
 void list_add(struct arena *a, struct doc *list, struct str s);
 /* keep: obj's member becomes what old has (removed when old has none). */
 void keep_member(struct arena *a, struct doc *obj, const struct doc *old, struct str name);
+/* check_static_name: names that are kept for configurations of admission from files. warn_static_name: of one that
+ * is there. */
+void check_static_name(struct request *r, const struct doc *obj);
+void warn_static_name(struct request *r, const struct doc *obj);
 /* immutable: adds "field is immutable" when a member differs. */
 void check_immutable(
 	struct request *r, struct str field, const struct doc *now, const struct doc *old);

@@ -17,6 +17,10 @@ static const struct kind_ops *const kinds[] = {
 	&csr_ops,
 	&mutating_webhooks_ops,
 	&validating_webhooks_ops,
+	&mutating_policies_ops,
+	&mutating_policy_bindings_ops,
+	&validating_policies_ops,
+	&validating_policy_bindings_ops,
 	&crd_ops,
 };
 
@@ -41,6 +45,8 @@ static const struct admission_plugin mutating[] = {
 	{"StorageObjectInUseProtection", ADMIT_CREATE, "", "persistentvolumes", NULL,
 		admit_storage_protection},
 	{"RuntimeClass", ADMIT_CREATE, "", "pods", NULL, admit_runtime_class},
+	{"MutatingAdmissionPolicy", CREATE_UPDATE | ADMIT_CONNECT, NULL, NULL, "*",
+		admit_mutating_policies},
 	{"MutatingAdmissionWebhook", EVERY_OP, NULL, NULL, "*", admit_mutating_webhooks},
 };
 
@@ -54,6 +60,7 @@ static const struct admission_plugin validating[] = {
 	{"CertificateApproval", ADMIT_UPDATE, CSR, "approval", admit_certificate_approval},
 	{"CertificateSigning", ADMIT_UPDATE, CSR, "status", admit_certificate_signing},
 	{"CertificateSubjectRestriction", ADMIT_CREATE, CSR, NULL, admit_certificate_subject},
+	{"ValidatingAdmissionPolicy", EVERY_OP, NULL, NULL, "*", admit_validating_policies},
 	{"ValidatingAdmissionWebhook", EVERY_OP, NULL, NULL, "*", admit_validating_webhooks},
 	/* Last: who is charged is let in. */
 	{"ResourceQuota", CREATE_UPDATE, NULL, NULL, "*", admit_quota},

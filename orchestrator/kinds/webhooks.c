@@ -1,13 +1,9 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * webhooks: configurations of admission webhooks: names that are not to be had, and warnings of rules that do nothing
- * and of conditions that nobody evaluates. The rest is in the schema; api/hook_*.c obeys them.
+ * webhooks: configurations of admission webhooks: names that are not to be had, and warnings of rules that do nothing.
+ * The rest is in the schema; api/hook_*.c obeys them.
  * Source: k8s.io/kubernetes pkg/registry/admissionregistration, pkg/apis/admissionregistration/validation. */
 #include "orchestrator/kinds/kinds_int.h"
-
-#define STATIC_NAME                                                                                   \
-	"names ending with \".static.k8s.io\" are reserved for static manifest-based configurations " \
-	"and cannot be managed via the API"
 
 /* Reviews, which no webhook is asked about. */
 static const struct {
@@ -21,18 +17,10 @@ static const struct {
 	{STR_INIT("authorization.k8s.io"), STR_INIT("subjectaccessreviews")},
 };
 
-static bool
-is_static(const struct doc *obj)
-{
-	return str_ends(meta_str(obj, "name"), S(".static.k8s.io"));
-}
-
 static void
 webhooks_create(struct request *r, const struct doc *obj)
 {
-	if (is_static(obj))
-		schema_err_invalid(
-			&r->causes, S("metadata.name"), meta_str(obj, "name"), STATIC_NAME);
+	check_static_name(r, obj);
 }
 
 static void
@@ -54,18 +42,12 @@ static void
 webhooks_warn(struct request *r, const struct doc *obj, const struct doc *old)
 {
 	size_t i = 0, n = 0;
-	if (old && is_static(obj))
-		request_warn(r, "metadata.name: " STATIC_NAME);
+	if (old)
+		warn_static_name(r, obj);
 	DOC_EACH (w, doc_get(obj, S("webhooks"))) {
-		bool ignore = str_eq_c(doc_get_str(w, S("failurePolicy")), "Ignore");
 		n = 0;
 		DOC_EACH (rule, doc_get(w, S("rules")))
 			warn_rule(r, rule, i, n++);
-		if (doc_len(doc_get(w, S("matchConditions"))))
-			request_warn(r, "webhooks[%zu].matchConditions: this server has no CEL: %s",
-				i,
-				ignore ? "the webhook is not called"
-				       : "what the webhook would be asked about is refused");
 		i++;
 	}
 }

@@ -1,7 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * checks_admission: configurations of admission webhooks. Expressions of matchConditions are not looked into: there
- * is no CEL yet (docs/limits.md).
+ * checks_admission: configurations of admission webhooks, and what admission policies have in common with them.
  * Source: k8s.io/kubernetes pkg/apis/admissionregistration/validation; k8s.io/apiserver pkg/util/webhook. */
 #include "orchestrator/schema/checks_int.h"
 
@@ -19,6 +18,7 @@ static const char *const review_versions[] = {"v1", "v1beta1", NULL};
 /* What an update may keep though a create may not have it: the old object had it already. */
 struct leniency {
 	bool side_effects, versions, names;
+	bool conditions; /* they are the same everywhere */
 };
 
 static bool
@@ -108,8 +108,8 @@ check_resources(const struct schema_spot *s, const struct doc *list, const char 
 			"%s", at);
 }
 
-static void
-check_rule(const struct schema_spot *s, const struct doc *rule, const char *at)
+void
+check_admission_rule(const struct schema_spot *s, const struct doc *rule, const char *at)
 {
 	struct arena *a = s->errs->a;
 	size_t i = 0;
@@ -234,9 +234,11 @@ check_client(const struct schema_spot *s, const struct doc *c, const char *at)
 
 /* ---- one webhook ----------------------------------------------------------------------------------- */
 
-static void
-check_conditions_of(const struct schema_spot *s, const struct doc *list, const char *at)
+void
+check_match_conditions(
+	const struct schema_spot *s, const struct doc *list, bool params, const char *at)
 {
+	struct schema_scope scope = {.params = params};
 	struct names seen = names_new(s->errs->a, doc_len(list));
 	size_t i = 0;
 
@@ -245,8 +247,14 @@ check_conditions_of(const struct schema_spot *s, const struct doc *list, const c
 	DOC_EACH (c, list) {
 		struct str name = text(c, "name");
 		const size_t n = i++;
-		if (str_trim(text(c, "expression")).n == 0)
+		struct str source = str_trim(text(c, "expression"));
+		if (source.n == 0)
 			REQUIRED(NULL, "%s[%zu].expression", at, n);
+		else
+			check_expression(s, &scope,
+				&(struct schema_expression){
+					SCHEMA_EXPR_CONDITION, STR(""), source, source},
+				arena_fmt(s->errs->a, "%s[%zu].expression", at, n).p);
 		if (name.n == 0) {
 			REQUIRED(NULL, "%s[%zu].name", at, n);
 			continue;
@@ -323,7 +331,7 @@ check_webhook(const struct schema_spot *s, const struct doc *w, const char *at,
 
 	check_name(s, text(w, "name"), at);
 	DOC_EACH (rule, get(w, "rules"))
-		check_rule(s, rule, arena_fmt(a, "%s.rules[%zu]", at, i++).p);
+		check_admission_rule(s, rule, arena_fmt(a, "%s.rules[%zu]", at, i++).p);
 	check_set(s, w, "failurePolicy", failure_policies, at);
 	check_set(s, w, "matchPolicy", match_policies, at);
 	if (!there(w, "sideEffects"))
@@ -338,9 +346,26 @@ check_webhook(const struct schema_spot *s, const struct doc *w, const char *at,
 			at);
 	check_set(s, w, "reinvocationPolicy", reinvocation_policies, at);
 	check_client(s, get(w, "clientConfig"), arena_fmt(a, "%s.clientConfig", at).p);
-	check_conditions_of(s, get(w, "matchConditions"), arena_fmt(a, "%s.matchConditions", at).p);
+	if (!may->conditions)
+		check_match_conditions(s, get(w, "matchConditions"), false,
+			arena_fmt(a, "%s.matchConditions", at).p);
 	check_versions(s, get(w, "admissionReviewVersions"),
 		arena_fmt(a, "%s.admissionReviewVersions", at).p, may->versions);
+}
+
+static bool
+same_conditions(const struct doc *list, const struct doc *old)
+{
+	const struct doc *y = old ? old->first : NULL;
+
+	if (!old || doc_len(list) != doc_len(old))
+		return false;
+	DOC_EACH (x, list) {
+		if (differs(get(x, "matchConditions"), get(y, "matchConditions")))
+			return false;
+		y = y->next;
+	}
+	return true;
 }
 
 /* had: what the stored webhooks already do wrong. */
@@ -369,6 +394,8 @@ check_configuration(const struct schema_spot *s, const struct doc *d, const stru
 	struct names seen = names_new(s->errs->a, doc_len(list));
 	struct leniency may = had(s->errs->a, old);
 	size_t i = 0;
+
+	may.conditions = same_conditions(list, get(old, "webhooks"));
 
 	DOC_EACH (w, list) {
 		struct str name = text(w, "name");

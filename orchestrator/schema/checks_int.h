@@ -161,7 +161,22 @@ void check_field_ref(
 void check_resource_ref(
 	const struct schema_spot *s, const struct doc *ref, const char *at, bool volume);
 
+/* ---- admission: checks_admission.c, checks_policy.c ---- */
+
+/* check_admission_rule: a RuleWithOperations at `at`. check_match_conditions: a list of conditions; params: their
+ * expressions may speak of them. */
+void check_admission_rule(const struct schema_spot *s, const struct doc *rule, const char *at);
+void check_match_conditions(
+	const struct schema_spot *s, const struct doc *list, bool params, const char *at);
+/* check_expression: asks who knows the language, if there is one. */
+void check_expression(const struct schema_spot *s, struct schema_scope *scope,
+	const struct schema_expression *x, const char *at);
+
+CHECK(admissionregistration_v1_mutating_admission_policy);
+CHECK(admissionregistration_v1_mutating_admission_policy_binding);
 CHECK(admissionregistration_v1_mutating_webhook_configuration);
+CHECK(admissionregistration_v1_validating_admission_policy);
+CHECK(admissionregistration_v1_validating_admission_policy_binding);
 CHECK(admissionregistration_v1_validating_webhook_configuration);
 CHECK(apiextensions_v1_custom_resource_definition);
 CHECK(apps_v1_controller_revision);

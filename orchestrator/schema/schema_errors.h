@@ -34,11 +34,35 @@ struct schema_error {
 	struct str field;   /* "spec.containers[0].name"; "" = the object */
 	struct str message; /* "Required value" */
 };
+/* An expression among an object's members: what it is for, and the variables it may speak of. */
+enum schema_expression_use {
+	SCHEMA_EXPR_CONDITION,
+	SCHEMA_EXPR_VARIABLE, /* names a value for those that follow */
+	SCHEMA_EXPR_VALIDATION,
+	SCHEMA_EXPR_MESSAGE,
+	SCHEMA_EXPR_AUDIT,
+	SCHEMA_EXPR_APPLY,
+	SCHEMA_EXPR_JSON_PATCH,
+};
+struct schema_expression {
+	enum schema_expression_use use;
+	struct str name; /* of a variable */
+	struct str text, shown; /* shown: the value that a cause names */
+};
+struct schema_scope { /* of the expressions of one object; begins with own = NULL */
+	bool params, variables;
+	void *own; /* of who checks; in the list's arena */
+};
+
 /* Embedded by callers. a must be set before the first error. At most 256 are kept. */
 struct schema_errors {
 	struct arena *a;
 	struct schema_error *list;
 	size_t n;
+	/* asked about each expression at `field`: adds causes. The language is a floor above; NULL = expressions
+	 * are not looked into. */
+	void (*expression)(struct schema_errors *errs, struct str field,
+		struct schema_scope *scope, const struct schema_expression *x);
 };
 
 /* schema_error_add: message = the cause's words, the value as JSON (NULL: none; left out where the form

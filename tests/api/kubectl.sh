@@ -79,7 +79,7 @@ unhook() { $k delete validatingwebhookconfigurations,mutatingwebhookconfiguratio
 
 webhooks() {
 	cm='"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["*"],"resources":["configmaps"]}]'
-	conditions='"matchConditions":[{"name":"c","expression":"true"}]'
+	conditions='"matchConditions":[{"name":"c","expression":"object.metadata.name != '"'skip-me'"'"}]'
 	say "webhook" 'mutatingwebhookconfiguration.admissionregistration.k8s.io/hook created' hooks Mutating /label "$cm"
 	say "its table" 'NAME +WEBHOOKS +AGE hook +1 ' $k get mutatingwebhookconfigurations
 	say "its defaults" '^Fail Equivalent 10 Never$' $k get mutatingwebhookconfigurations hook -o \
@@ -103,15 +103,68 @@ webhooks() {
 	say "cannot be called" 'Internal error occurred: failed calling webhook "hook.example.com": failed to call webhook: ' \
 		$k create cm no -n t
 	unhook
-	say "conditions" 'Warning: webhooks\[0\].matchConditions: this server has no CEL.*created' \
-		hooks Validating /allow "$cm,$conditions"
-	say "are not guessed" 'is forbidden: matchConditions of the webhook "hook.example.com" cannot be evaluated' \
-		$k create cm no -n t
+	say "conditions" 'created' hooks Validating /deny "$cm,$conditions"
+	say "that do not hold" 'configmap/skip-me created' $k create cm skip-me -n t
+	say "that hold" 'denied the request: not on Mondays' $k create cm no -n t
 	unhook
+	say "bad condition" 'matchConditions\[0\].expression: Invalid value: "... \[\] bad expression": compilation failed: ERROR: <input>:1:1: ' \
+		hooks Validating /allow "$cm,\"matchConditions\":[{\"name\":\"c\",\"expression\":\"... [] bad expression\"}]"
 	say "bad webhook" 'timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds' \
 		hooks Validating /allow "$cm,\"timeoutSeconds\":31"
 	say "bad rule" 'rules\[0\].operations\[0\]: Unsupported value: "FROB"' hooks Validating /allow \
 		'"rules":[{"apiGroups":[""],"apiVersions":["v1"],"operations":["FROB"],"resources":["configmaps"]}]'
+}
+
+# bound VALIDATING|MUTATING SPEC [BINDING]: a policy and its binding, both of the name p.
+bound() {
+	give <<-X
+		{"apiVersion":"v1","kind":"List","items":[
+		 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1AdmissionPolicy","metadata":{"name":"p"},"spec":{$2}},
+		 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1AdmissionPolicyBinding","metadata":{"name":"p"},
+		  "spec":{"policyName":"p"${3:+,$3}}}]}
+	X
+	$k create -f "$tmp/in" 2>&1
+}
+unbound() {
+	for kind in validatingadmissionpolicies mutatingadmissionpolicies; do
+		$k delete $kind --all >/dev/null 2>&1
+	done
+	$k delete validatingadmissionpolicybindings,mutatingadmissionpolicybindings --all >/dev/null 2>&1
+}
+
+policies() {
+	deny='"validationActions":["Deny"]'
+	on='"matchConstraints":{"resourceRules":[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["CREATE","UPDATE"],"resources":["deployments"]}]}'
+	say "policy" 'validatingadmissionpolicy.admissionregistration.k8s.io/p created.*validatingadmissionpolicybinding.admissionregistration.k8s.io/p created' \
+		bound Validating "$on"',"variables":[{"name":"replicas","expression":"object.spec.replicas"}],"validations":[
+			{"expression":"variables.replicas > 1","messageExpression":"'"'wants replicas > 1, got ' + string(variables.replicas)"'"},
+			{"expression":"namespaceObject.metadata.name == '"'t'"'"}]' "$deny"
+	say "its table" 'NAME +VALIDATIONS +PARAMKIND +AGE p +2 +<unset> ' $k get validatingadmissionpolicies
+	say "its binding's" 'NAME +POLICYNAME +PARAMREF +AGE p +p +<unset> ' $k get validatingadmissionpolicybindings
+	say "refuses" "deployments.apps \"one\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: wants replicas > 1, got 1" \
+		$k create deploy one -n t --image=i
+	say "lets go" 'deployment.apps/two created' $k create deploy two -n t --image=i --replicas=2
+	say "looks at an update" 'denied request: wants replicas > 1, got 1' $k patch deploy two -n t -p '{"spec":{"replicas":1}}'
+	say "types were looked at" 'condition met' $k wait validatingadmissionpolicy/p --timeout=10s \
+		'--for=jsonpath={.status.observedGeneration}=1'
+	say "and fit" '^\{\}$' $k get validatingadmissionpolicy p -o 'jsonpath={.status.typeChecking}'
+	$k delete deploy two -n t >/dev/null 2>&1
+	unbound
+	say "policy that warns" 'created' bound Validating "$on"',"validations":[{"expression":"false","message":"mind the gap"}]' '"validationActions":["Warn"]'
+	say "warns" "Warning: Validation failed for ValidatingAdmissionPolicy 'p' with binding 'p': mind the gap.*created" \
+		$k create deploy warned -n t --image=i
+	$k delete deploy warned -n t >/dev/null 2>&1
+	unbound
+	say "policy that changes" 'mutatingadmissionpolicy.admissionregistration.k8s.io/p created' bound Mutating \
+		"$on"',"reinvocationPolicy":"Never","mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{
+		"expression":"Object{metadata: Object.metadata{annotations: {'"'mutated-by': 'policy'"'}}, spec: Object.spec{replicas: 3}}"}}]'
+	say "changes" '^policy 3$' $k create deploy three -n t --image=i -o \
+		'jsonpath={.metadata.annotations.mutated-by} {.spec.replicas}'
+	$k delete deploy three -n t >/dev/null 2>&1
+	unbound
+	say "bad expression" 'spec.validations\[0\].expression: Invalid value: "object.x \+": compilation failed: ERROR: <input>:1:11: Syntax error' \
+		bound Validating "$on"',"validations":[{"expression":"object.x +"}]' "$deny"
+	unbound
 }
 
 suite() {
@@ -197,6 +250,7 @@ suite() {
 	say "status only" '^2 2$' $k get quota q -n t -o 'jsonpath={.spec.hard.pods} {.status.hard.pods}'
 	$k delete quota q -n t >/dev/null 2>&1
 	webhooks
+	policies
 	say "service" 'created' $k create service clusterip s -n t --tcp=80:80
 	say "service address" '^10\.96\.' $k get svc s -n t -o 'jsonpath={.spec.clusterIP}'
 	say "conflict" 'Conflict.*the object has been modified' sh -c "$k get cm a -n t -o json |
@@ -348,7 +402,59 @@ cm() {
 }
 
 # Server-side apply: who owns what, conflicts, what goes; and the way there from client-side apply.
-apply_suite() {
+apply_# bound VALIDATING|MUTATING SPEC [BINDING]: a policy and its binding, both of the name p.
+bound() {
+	give <<-X
+		{"apiVersion":"v1","kind":"List","items":[
+		 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1AdmissionPolicy","metadata":{"name":"p"},"spec":{$2}},
+		 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1AdmissionPolicyBinding","metadata":{"name":"p"},
+		  "spec":{"policyName":"p"${3:+,$3}}}]}
+	X
+	$k create -f "$tmp/in" 2>&1
+}
+unbound() {
+	for kind in validatingadmissionpolicies mutatingadmissionpolicies; do
+		$k delete $kind --all >/dev/null 2>&1
+	done
+	$k delete validatingadmissionpolicybindings,mutatingadmissionpolicybindings --all >/dev/null 2>&1
+}
+
+policies() {
+	deny='"validationActions":["Deny"]'
+	on='"matchConstraints":{"resourceRules":[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["CREATE","UPDATE"],"resources":["deployments"]}]}'
+	say "policy" 'validatingadmissionpolicy.admissionregistration.k8s.io/p created.*validatingadmissionpolicybinding.admissionregistration.k8s.io/p created' \
+		bound Validating "$on"',"variables":[{"name":"replicas","expression":"object.spec.replicas"}],"validations":[
+			{"expression":"variables.replicas > 1","messageExpression":"'"'wants replicas > 1, got ' + string(variables.replicas)"'"},
+			{"expression":"namespaceObject.metadata.name == '"'t'"'"}]' "$deny"
+	say "its table" 'NAME +VALIDATIONS +PARAMKIND +AGE p +2 +<unset> ' $k get validatingadmissionpolicies
+	say "its binding's" 'NAME +POLICYNAME +PARAMREF +AGE p +p +<unset> ' $k get validatingadmissionpolicybindings
+	say "refuses" "deployments.apps \"one\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: wants replicas > 1, got 1" \
+		$k create deploy one -n t --image=i
+	say "lets go" 'deployment.apps/two created' $k create deploy two -n t --image=i --replicas=2
+	say "looks at an update" 'denied request: wants replicas > 1, got 1' $k patch deploy two -n t -p '{"spec":{"replicas":1}}'
+	say "types were looked at" 'condition met' $k wait validatingadmissionpolicy/p --timeout=10s \
+		'--for=jsonpath={.status.observedGeneration}=1'
+	say "and fit" '^\{\}$' $k get validatingadmissionpolicy p -o 'jsonpath={.status.typeChecking}'
+	$k delete deploy two -n t >/dev/null 2>&1
+	unbound
+	say "policy that warns" 'created' bound Validating "$on"',"validations":[{"expression":"false","message":"mind the gap"}]' '"validationActions":["Warn"]'
+	say "warns" "Warning: Validation failed for ValidatingAdmissionPolicy 'p' with binding 'p': mind the gap.*created" \
+		$k create deploy warned -n t --image=i
+	$k delete deploy warned -n t >/dev/null 2>&1
+	unbound
+	say "policy that changes" 'mutatingadmissionpolicy.admissionregistration.k8s.io/p created' bound Mutating \
+		"$on"',"reinvocationPolicy":"Never","mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{
+		"expression":"Object{metadata: Object.metadata{annotations: {'"'mutated-by': 'policy'"'}}, spec: Object.spec{replicas: 3}}"}}]'
+	say "changes" '^policy 3$' $k create deploy three -n t --image=i -o \
+		'jsonpath={.metadata.annotations.mutated-by} {.spec.replicas}'
+	$k delete deploy three -n t >/dev/null 2>&1
+	unbound
+	say "bad expression" 'spec.validations\[0\].expression: Invalid value: "object.x \+": compilation failed: ERROR: <input>:1:11: Syntax error' \
+		bound Validating "$on"',"validations":[{"expression":"object.x +"}]' "$deny"
+	unbound
+}
+
+suite() {
 	k=$1
 	full=$(cm s a=1 b=1) less=$(cm s a=1) other=$(cm s a=2 c=1 d=1)
 	say "apply on the server makes it" 'configmap/s serverside-applied' $k apply --server-side -f "$full"

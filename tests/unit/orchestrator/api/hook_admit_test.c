@@ -514,26 +514,68 @@ TEST(configurations_of_admission_are_nobodys_business)
 	hx_close(&x);
 }
 
-/* There is no CEL: what cannot be told is refused, or the webhook is passed over, as failurePolicy says. */
-TEST(match_conditions_are_not_taken_for_true)
+#define CONDITION(expression)                                                                      \
+	"\"matchConditions\":[{\"name\":\"c\",\"expression\":\"" expression "\"}]"
+
+TEST(match_conditions_decide_whether_a_webhook_is_asked)
 {
-	static const char conditions[] =
-		"\"matchConditions\":[{\"name\":\"c\",\"expression\":\"true\"}],\"failurePolicy\":\"%s\"," ON_CM(
-			"\"CREATE\"");
 	struct hooks_fixture x;
-	char more[512];
 	hx_open(&x);
-	snprintf(more, sizeof(more), conditions, "Fail");
-	CHECK_INT(hook(&x, false, "a", "/allow", more), 201);
+	for (int mutating = 0; mutating < 2; mutating++) {
+		const char *name = mutating ? "\"name\":\"b\"" : "\"name\":\"a\"";
+		CHECK_INT(hook(&x, mutating, "a", "/deny",
+				  CONDITION("object.metadata.name != 'skip-me'") "," ON_CM(
+					  "\"CREATE\"")),
+			201);
+		CHECK_INT(make_cm(&x, name), 403);
+		CHECK_INT(x.asked, 1 + mutating);
+		CHECK_INT(make_cm(&x, "\"name\":\"skip-me\""), 201);
+		CHECK_INT(x.asked, 1 + mutating);
+		CHECK_INT(hcall(&x,
+				  &(struct client_req){
+					  CM, .verb = CLIENT_DELETE, .name = STR("skip-me")}),
+			200);
+		CHECK_INT(unhook(&x, mutating, "a"), 200);
+	}
+	hx_close(&x);
+}
+
+TEST(match_conditions_that_cannot_be_told_go_by_failure_policy)
+{
+	struct hooks_fixture x;
+	hx_open(&x);
+	CHECK_INT(hook(&x, false, "a", "/allow",
+			  CONDITION("object.data.none == 'x'") "," ON_CM("\"CREATE\"")),
+		201);
 	CHECK_INT(make_cm(&x, "\"name\":\"c\""), 403);
 	CHECK(says(&x.f,
-		"configmaps \\\"c\\\" is forbidden: matchConditions of the webhook \\\"a.example.com\\\" "
-		"cannot be evaluated"));
+		"configmaps \\\"c\\\" is forbidden: expression 'object.data.none == 'x'' resulted in "
+		"error: no such key: none"));
 	CHECK_INT(unhook(&x, false, "a"), 200);
-	snprintf(more, sizeof(more), conditions, "Ignore");
-	CHECK_INT(hook(&x, false, "a", "/deny", more), 201);
+	CHECK_INT(hook(&x, false, "a", "/deny",
+			  "\"failurePolicy\":\"Ignore\"," CONDITION(
+				  "object.data.none == 'x'") "," ON_CM("\"CREATE\"")),
+		201);
 	CHECK_INT(make_cm(&x, "\"name\":\"c\""), 201);
 	CHECK_INT(x.asked, 0);
+	hx_close(&x);
+}
+
+TEST(match_conditions_must_compile)
+{
+	struct hooks_fixture x;
+	hx_open(&x);
+	CHECK_INT(hook(&x, false, "a", "/allow",
+			  CONDITION("... [] bad expression") "," ON_CM("\"CREATE\"")),
+		422);
+	CHECK(says(&x.f, "webhooks[0].matchConditions[0].expression: Invalid value: "));
+	CHECK(says(&x.f, "compilation failed: ERROR: <input>:1:2: Syntax error: "));
+	CHECK_INT(hook(&x, true, "a", "/allow", CONDITION("1") "," ON_CM("\"CREATE\"")), 422);
+	CHECK(says(&x.f, "Invalid value: \\\"1\\\": must evaluate to bool but got int"));
+	CHECK_INT(hook(&x, true, "a", "/allow",
+			  CONDITION("params == null") "," ON_CM("\"CREATE\"")),
+		422);
+	CHECK(says(&x.f, "undeclared reference to 'params' (in container '')"));
 	hx_close(&x);
 }
 
