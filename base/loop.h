@@ -117,6 +117,10 @@ int loop_task_start(struct world *w, const char *name, size_t stack_bytes,
 /* loop_task_join: stop the task's loop and wait for its end; frees the loop. */
 void loop_task_join(struct loop *l);
 
+/* loop_call_deep: fn(arg) on a stack of that many bytes, which is waited for: for work that nests deeper than the
+ * caller's stack may allow. The same in every world. 0, -ENOMEM, -EAGAIN (fn has not run). */
+int loop_call_deep(size_t stack_bytes, void (*fn)(void *arg), void *arg);
+
 /* ---- blocking work ---- */
 /* loop_blocking: run work(arg) on a helper thread (pool of at most 4 per process), then done(arg) on
  * loop l. For disk and other calls that may block. In a simulated world: work runs at once, done later.

@@ -45,6 +45,29 @@ thread_end(void)
 	arena_thread_end();
 }
 
+struct deep {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void *
+deep_thread(void *arg)
+{
+	const struct deep *d = arg;
+	d->fn(d->arg);
+	thread_end();
+	return NULL;
+}
+
+int
+loop_call_deep(size_t stack_bytes, void (*fn)(void *arg), void *arg)
+{
+	struct deep d = {fn, arg};
+	pthread_t thread;
+	int rc = thread_start(stack_bytes, deep_thread, &d, &thread);
+	return rc < 0 ? rc : -pthread_join(thread, NULL);
+}
+
 /* ---- tasks ---- */
 
 static void *

@@ -10,6 +10,7 @@
 #include "orchestrator/api/custom.h"
 
 #include "netstack/tls/x509.h"
+#include "orchestrator/cel/cel.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -250,6 +251,7 @@ api_server_new(const struct api_config *cfg, struct api_server **ret, struct err
 		free(s);
 		return err_set(e, -ENOMEM, R_UNKNOWN, "out of memory");
 	}
+	cel_rules_install();
 	atomic_flag_clear(&s->workers_lock);
 	map_init(&s->by_path);
 	config_take(s, cfg);

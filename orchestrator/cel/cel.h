@@ -16,10 +16,11 @@
 
 #include "orchestrator/schema/schema.h"
 
-#define CEL_MAX_DEPTH 250                /* nesting of an expression and of its evaluation */
-#define CEL_MAX_SOURCE 100000            /* code points of one expression */
-#define CEL_COST_PER_CALL 1000000        /* of one expression: k8s PerCallLimit */
-#define CEL_COST_PER_REQUEST 10000000    /* of all expressions of a policy or object: RuntimeCELCostBudget */
+#define CEL_MAX_DEPTH 250         /* nesting of an expression and of its evaluation */
+#define CEL_MAX_SOURCE 100000     /* code points of one expression */
+#define CEL_COST_PER_CALL 1000000 /* of one expression: k8s PerCallLimit */
+#define CEL_COST_PER_REQUEST                                                                       \
+	10000000 /* of all expressions of a policy or object: RuntimeCELCostBudget */
 #define CEL_COST_EXPRESSION_MAX 10000000 /* estimate of one rule: StaticEstimatedCostLimit */
 
 /* ---- types ---- */
@@ -40,9 +41,9 @@ enum cel_kind {
 	CEL_OBJECT,   /* a message: fields by name */
 	CEL_TYPE,     /* the type of a type */
 	CEL_OPTIONAL, /* optional_type(T) */
-	CEL_OPAQUE,   /* of a library: Quantity, URL, IP, CIDR, Semver, Format, Authorizer and its steps */
-	CEL_ERROR,    /* of values alone: the evaluation failed here */
-	CEL__PARAM,   /* private: a variable of the type checker */
+	CEL_OPAQUE, /* of a library: Quantity, URL, IP, CIDR, Semver, Format, Authorizer and its steps */
+	CEL_ERROR,  /* of values alone: the evaluation failed here */
+	CEL__PARAM, /* private: a variable of the type checker */
 };
 struct cel_type;
 /* cel_type_basic: DYN .. TIMESTAMP, TYPE; static. */
@@ -62,8 +63,7 @@ const struct cel_type *cel_type_object(
 /* cel_type_structural: of a custom resource's schema node (int-or-string is dyn, formats date-time, duration and byte
  * are their types, x-kubernetes-preserve-unknown-fields without properties is dyn). root: apiVersion, kind and
  * metadata.{name,generateName} are there too. */
-const struct cel_type *cel_type_structural(
-	struct arena *a, const struct structural *n, bool root);
+const struct cel_type *cel_type_structural(struct arena *a, const struct structural *n, bool root);
 /* cel_type_schema: of a built-in type, by its tables. */
 const struct cel_type *cel_type_schema(struct arena *a, const struct schema_type *t);
 /* cel_type_authorizer: of the variable `authorizer`; static. */
@@ -77,20 +77,22 @@ struct str cel_type_name(struct arena *a, const struct cel_type *t);
 
 struct cel_value {
 	enum cel_kind kind;
-	const struct cel_type *type; /* of documents: what it is read as; NULL = what it looks like */
+	const struct cel_type
+		*type; /* of documents: what it is read as; NULL = what it looks like */
 	union {
 		bool b;
 		int64_t i;
 		uint64_t u;
 		double d;
-		struct str s;          /* STRING, BYTES */
-		int64_t ns;            /* DURATION */
+		struct str s; /* STRING, BYTES */
+		int64_t ns;   /* DURATION */
 		struct {
 			int64_t sec;
-			int32_t nsec, offset;  /* offset: seconds east, of the text it was read from */
-		} time;                /* TIMESTAMP: Unix */
-		const struct doc *doc; /* LIST, MAP, OBJECT made of a document */
-		const void *own;       /* the rest: private to the folder */
+			int32_t nsec,
+				offset; /* offset: seconds east, of the text it was read from */
+		} time;                 /* TIMESTAMP: Unix */
+		const struct doc *doc;  /* LIST, MAP, OBJECT made of a document */
+		const void *own;        /* the rest: private to the folder */
 	};
 	bool from_doc; /* LIST, MAP, OBJECT: doc counts */
 };
@@ -128,7 +130,8 @@ const struct cel_env *cel_env_types(struct arena *a, const struct cel_variable *
 struct cel_program;
 struct cel_issue {
 	struct str text; /* "undeclared reference to 'x' (in container '')" */
-	uint32_t line, column; /* 1-based; column in code points, counted from 0 as cel-go prints it plus 1 */
+	uint32_t line,
+		column; /* 1-based; column in code points, counted from 0 as cel-go prints it plus 1 */
 };
 /* cel_compile: want (NULL = any) is the type the result must have. source is borrowed. 0; -EINVAL (issues, at most 100, and e: as
  * upstream prints them: "ERROR: <input>:1:2: ...\n | source\n | .^", joined by newlines), -E2BIG, -ENOMEM. */
@@ -137,7 +140,8 @@ int cel_compile(struct arena *a, const struct cel_env *env, struct str source,
 /* cel_compile_text: the same; *text (arena, may be NULL) is all of what e would say, which holds 511 bytes.
  * -EDOM: it is well typed and yet cannot be planned: upstream's "program instantiation failed: " goes before it. */
 int cel_compile_text(struct arena *a, const struct cel_env *env, struct str source,
-	const struct cel_type *want, const struct cel_program **ret, struct str *text, struct err *e);
+	const struct cel_type *want, const struct cel_program **ret, struct str *text,
+	struct err *e);
 const struct cel_type *cel_result_type(const struct cel_program *p);
 /* cel_uses: does the expression read this slot? (authorizer, oldSelf, ...) */
 bool cel_uses(const struct cel_program *p, size_t slot);
@@ -161,14 +165,21 @@ struct cel_world {
 	int (*authorize)(void *arg, const struct cel_authz *q, bool *allowed, struct str *reason,
 		struct err *e);
 	void *arg;
-	int64_t now_ns;   /* wall time; for certificates and the like; expressions cannot see it */
-	uint64_t *budget; /* cost that is left for all; lowered. NULL = only CEL_COST_PER_CALL counts */
+	int64_t now_ns; /* wall time; for certificates and the like; expressions cannot see it */
+	uint64_t *
+		budget; /* cost that is left for all; lowered. NULL = only CEL_COST_PER_CALL counts */
 };
 /* cel_eval: a (scratch) keeps the result. 0; -EINVAL the evaluation failed (e: "no such key: x", "index out of bounds: 3",
  * "no such overload", ...), -EDQUOT the budget is spent (e: "validation failed due to running out of cost budget, ..."
  * or "operation cancelled: actual cost limit exceeded"), -ENOMEM. */
 int cel_eval(struct arena *a, const struct cel_program *p, struct cel_world *w,
 	struct cel_value *ret, struct err *e);
+
+/* ---- rules of custom resources ---- */
+
+/* cel_rules_install: from here on x-kubernetes-validations are compiled, checked and evaluated where schemas of custom
+ * resources are (structural_rules of schema_structural.h). Once, before there are threads. */
+void cel_rules_install(void);
 
 #include "orchestrator/cel/cel_admission.h"
 

@@ -8,14 +8,15 @@
 #ifndef ORCHESTRATOR_CEL_INT_H
 #define ORCHESTRATOR_CEL_INT_H
 
+#include "base/loop.h"
 #include "orchestrator/cel/cel.h"
-#include "orchestrator/schema/schema_structural.h"
 
 #define CEL_MAX_ISSUES 100
 #define CEL_MAX_NODES 200000
 #define CEL_MAX_WALK 1600 /* levels of nodes: macros and balanced && add to CEL_MAX_DEPTH */
 #define CEL_NO_MAX ((uint64_t)INT64_MAX)
-#define CEL_REQUEST_MAX (3 * 1024 * 1024) /* bytes of a request: what has no maximum is bounded by it */
+#define CEL_REQUEST_MAX                                                                            \
+	(3 * 1024 * 1024) /* bytes of a request: what has no maximum is bounded by it */
 
 /* ---- types ---- */
 struct cel_type {
@@ -23,7 +24,7 @@ struct cel_type {
 	uint8_t n_params;
 	uint8_t list; /* enum structural_list, of lists of custom resources */
 	bool preserve;
-	bool open; /* OBJECT: members of any name, of any type */
+	bool open;       /* OBJECT: members of any name, of any type */
 	struct str name; /* OBJECT, OPAQUE, PARAM */
 	uint32_t number; /* PARAM */
 	const struct cel_type *params[2];
@@ -78,11 +79,11 @@ struct cel_fn;
 struct cel_estimate;
 struct cel_node {
 	enum cel_node_kind kind;
-	bool member;  /* call: args[0] is the receiver */
-	bool append;  /* call: its first argument is the accumulator alone: may be changed in place */
-	bool bad;     /* a failed parse */
-	bool folded;  /* call of `in` with a constant list */
-	uint32_t at;  /* code point of the source */
+	bool member; /* call: args[0] is the receiver */
+	bool append; /* call: its first argument is the accumulator alone: may be changed in place */
+	bool bad;    /* a failed parse */
+	bool folded; /* call of `in` with a constant list */
+	uint32_t at; /* code point of the source */
 	uint32_t n;
 	struct str name; /* ident, field, function, type */
 	struct cel_node **args;
@@ -95,9 +96,9 @@ struct cel_node {
 	const struct cel_type *type;
 	const struct cel_fn *const *fns; /* candidates in order of declaration */
 	uint32_t n_fns;
-	int32_t slot;  /* ident: of the environment, -1 = local */
-	int32_t local; /* ident, fold: of the frame */
-	const void *regex; /* a constant pattern, compiled */
+	int32_t slot;                  /* ident: of the environment, -1 = local */
+	int32_t local;                 /* ident, fold: of the frame */
+	const void *regex;             /* a constant pattern, compiled */
 	struct cel_estimate *estimate; /* cost.c */
 };
 
@@ -153,8 +154,7 @@ struct cel_node *cel_macro(struct cel_compiler *c, uint32_t at, struct str name,
 
 /* ---- functions ---- */
 struct cel_eval;
-typedef struct cel_value cel_call_fn(
-	struct cel_eval *e, const struct cel_value *args, size_t n);
+typedef struct cel_value cel_call_fn(struct cel_eval *e, const struct cel_value *args, size_t n);
 enum cel_cost {
 	COST_ONE,
 	/* by overload */
@@ -189,9 +189,9 @@ enum cel_cost {
 	COST_CHECK,
 	COST_SELECTOR,
 	COST_TRAVERSE,
-	COST_PARSE,    /* a tenth of the first argument, which is not the receiver */
-	COST_URL,      /* the same; the result has its size */
-	COST_SAME,     /* a tenth of the receiver, whose size the result has */
+	COST_PARSE, /* a tenth of the first argument, which is not the receiver */
+	COST_URL,   /* the same; the result has its size */
+	COST_SAME,  /* a tenth of the receiver, whose size the result has */
 	COST_REPLACE,
 	COST_SPLIT,
 	COST_JOIN,
@@ -206,8 +206,9 @@ enum cel_cost {
 };
 struct cel_fn_row {
 	const char *name, *id;
-	const char *signature; /* ".result(receiver, args)" of a member, "result(args)" of a function */
-	cel_call_fn *call;     /* NULL = the evaluator does it itself */
+	const char *
+		signature; /* ".result(receiver, args)" of a member, "result(args)" of a function */
+	cel_call_fn *call; /* NULL = the evaluator does it itself */
 	enum cel_cost cost;
 };
 struct cel_fn {
@@ -247,8 +248,10 @@ struct cel_program {
 	size_t n_locals;
 	uint64_t cost_min, cost_max;
 	bool *uses;
-	bool slots_lazy;
+	unsigned depth;
 };
+#define CEL_SHALLOW 48              /* levels that any stack has room for */
+#define CEL_STACK ((size_t)8 << 20) /* room for CEL_MAX_WALK of them */
 /* cel_patch_type: of Object, Object.x and JSONPatch; NULL = another name, or the arena failed. */
 const struct cel_type *cel_patch_type(struct arena *a, struct str name);
 void cel_check(struct cel_compiler *c, struct cel_node *root);
@@ -325,14 +328,16 @@ struct cel_value cel_settle(struct cel_eval *e, struct cel_value v);
 size_t cel_size(const struct cel_value *v); /* of STRING (code points), BYTES, LIST, MAP, OBJECT */
 struct cel_value cel_list_get(struct cel_eval *e, const struct cel_value *list, size_t i);
 /* cel_next: list: value; map: key and value. */
-bool cel_next(struct cel_eval *e, struct cel_iter *it, struct cel_value *key, struct cel_value *value);
+bool cel_next(
+	struct cel_eval *e, struct cel_iter *it, struct cel_value *key, struct cel_value *value);
 /* cel_map_find: 1 found, 0 not, -1 fault in *ret. */
 int cel_map_find(struct cel_eval *e, const struct cel_value *map, const struct cel_value *key,
 	struct cel_value *ret);
 /* cel_field_find: of OBJECT: 1 set, 0 not. */
-int cel_field_find(struct cel_eval *e, const struct cel_value *object, struct str name,
-	struct cel_value *ret);
-void cel_map_put(struct cel_eval *e, struct cel_map *m, struct cel_value key, struct cel_value value);
+int cel_field_find(
+	struct cel_eval *e, const struct cel_value *object, struct str name, struct cel_value *ret);
+void cel_map_put(
+	struct cel_eval *e, struct cel_map *m, struct cel_value key, struct cel_value value);
 const struct cel_value *cel_map_at(const struct cel_map *m, const struct cel_value *key);
 /* cel_equal: as _==_; true or false, never an error. */
 bool cel_equal(struct cel_eval *e, const struct cel_value *x, const struct cel_value *y);
@@ -343,7 +348,7 @@ const struct cel_type *cel_value_type(struct cel_eval *e, const struct cel_value
 /* cel_matches_kind: may a value stand where t is declared? */
 bool cel_value_fits(const struct cel_value *v, const struct cel_type *t);
 struct str cel_to_text(struct cel_eval *e, const struct cel_value *v); /* as errors print values */
-void cel_put_double(struct buf *b, double d); /* strconv 'g', shortest */
+void cel_put_double(struct buf *b, double d);                          /* strconv 'g', shortest */
 /* cel_actual_size: of runtime costs. */
 uint64_t cel_actual_size(const struct cel_value *v);
 uint64_t cel_call_cost(struct cel_eval *e, const struct cel_node *n, const struct cel_value *args,

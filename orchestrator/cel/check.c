@@ -20,7 +20,7 @@ struct checker {
 		struct str name;
 		const struct cel_type *type;
 		int32_t local;
-	} *scopes;
+	} * scopes;
 	size_t n_scopes;
 	unsigned depth;
 	size_t work; /* steps of unification that are left */
@@ -115,7 +115,8 @@ substitute(struct checker *k, const struct cel_type *t, bool to_dyn, unsigned de
 	if (t->n_params == 0 || depth > CEL_MAX_DEPTH || !spend(k))
 		return t;
 	const struct cel_type *x = substitute(k, t->params[0], to_dyn, depth + 1);
-	const struct cel_type *y = t->n_params == 2 ? substitute(k, t->params[1], to_dyn, depth + 1) : NULL;
+	const struct cel_type *y = t->n_params == 2 ? substitute(k, t->params[1], to_dyn, depth + 1)
+						    : NULL;
 	if (x == t->params[0] && y == t->params[1])
 		return t;
 	struct cel_type *out = ARENA_NEW(k->a, struct cel_type);
@@ -167,11 +168,12 @@ most_general(const struct cel_type *x, const struct cel_type *y)
 	return less_specific(x, y, 0) ? x : y;
 }
 
-static bool assignable(struct checker *k, const struct cel_type *x, const struct cel_type *y, unsigned depth);
+static bool assignable(
+	struct checker *k, const struct cel_type *x, const struct cel_type *y, unsigned depth);
 
 static bool
-valid_substitution(
-	struct checker *k, const struct cel_type *t, const struct cel_type *var, bool *has, unsigned depth)
+valid_substitution(struct checker *k, const struct cel_type *t, const struct cel_type *var,
+	bool *has, unsigned depth)
 {
 	*has = true;
 	if (t->kind == CEL__PARAM && t->number == var->number)
@@ -372,7 +374,8 @@ first_name(const struct cel_node *n)
 static void check_node(struct checker *k, struct cel_node *n);
 
 static const struct cel_type *
-field_of(struct checker *k, struct cel_node *n, struct cel_node *operand, struct str field, bool optional)
+field_of(struct checker *k, struct cel_node *n, struct cel_node *operand, struct str field,
+	bool optional)
 {
 	check_node(k, operand);
 	const struct cel_type *t = substitute(k, operand->type, false, 0);
@@ -393,7 +396,8 @@ field_of(struct checker *k, struct cel_node *n, struct cel_node *operand, struct
 		result = basic(CEL_DYN);
 	} else {
 		if (!is_dyn_or_error(t))
-			cel_issue(k->c, n->at, "type '%s' does not support field selection", shown(k, t));
+			cel_issue(k->c, n->at, "type '%s' does not support field selection",
+				shown(k, t));
 		result = basic(CEL_DYN);
 	}
 	return was_optional || optional ? or_error(k, cel_type_optional(k->a, result)) : result;
@@ -592,8 +596,9 @@ check_list(struct checker *k, struct cel_node *n)
 	const struct cel_type *item = NULL;
 	for (size_t i = 0; i < n->n; i++) {
 		check_node(k, n->args[i]);
-		const struct cel_type *t = n->optional && n->optional[i] ? without_optional(k, n->args[i])
-									 : n->args[i]->type;
+		const struct cel_type *t = n->optional && n->optional[i]
+			? without_optional(k, n->args[i])
+			: n->args[i]->type;
 		item = join(k, item, t);
 	}
 	n->type = or_error(k, cel_type_list(k->a, item ? item : new_var(k), 0));
@@ -625,8 +630,7 @@ declared_type(struct checker *k, struct str name)
 	for (size_t i = 0; i < k->c->env->n_types; i++)
 		if (str_eq(k->c->env->types[i]->name, name))
 			return k->c->env->types[i];
-	const struct cel_type *t =
-		k->c->env->patches ? cel_patch_type(k->a, name) : NULL;
+	const struct cel_type *t = k->c->env->patches ? cel_patch_type(k->a, name) : NULL;
 	return t ? t : cel_type_named(name);
 }
 
@@ -649,8 +653,8 @@ check_struct(struct checker *k, struct cel_node *n)
 		const struct cel_type *f = object ? cel_type_field(k->a, t, n->names[i]) : NULL;
 		if (object && !f)
 			cel_issue(k->c, n->ats[i], "undefined field '%.*s'", STR_ARG(n->names[i]));
-		const struct cel_type *got =
-			n->optional && n->optional[i] ? without_optional(k, v) : v->type;
+		const struct cel_type *got = n->optional && n->optional[i] ? without_optional(k, v)
+									   : v->type;
 		if (f && !try_assign(k, f, got))
 			cel_issue(k->c, n->ats[i],
 				"expected type of field '%.*s' is '%s' but provided type is '%s'",
@@ -659,7 +663,8 @@ check_struct(struct checker *k, struct cel_node *n)
 }
 
 static void
-iteration_types(struct checker *k, struct cel_node *n, const struct cel_type **x, const struct cel_type **y)
+iteration_types(
+	struct checker *k, struct cel_node *n, const struct cel_type **x, const struct cel_type **y)
 {
 	const struct cel_node *of = n->args[FOLD_RANGE];
 	const struct cel_type *range = substitute(k, of->type, false, 0);

@@ -21,7 +21,7 @@ cel_env_types(struct arena *a, const struct cel_variable *vars, size_t n,
 	}
 	for (size_t i = 0; i < n_types; i++)
 		own_types[i] = types[i];
-	*env = (struct cel_env){own, n, own_types, n_types};
+	*env = (struct cel_env){.vars = own, .n_vars = n, .types = own_types, .n_types = n_types};
 	return env;
 }
 
@@ -80,8 +80,10 @@ sort_issues(struct cel_compiler *c)
 	for (size_t i = 1; i < c->n_issues; i++) {
 		struct cel_issue x = c->issues[i];
 		size_t k = i;
-		while (k && ((int32_t)c->issues[k - 1].line > (int32_t)x.line ||
-				    (c->issues[k - 1].line == x.line && c->issues[k - 1].column > x.column))) {
+		while (k &&
+			((int32_t)c->issues[k - 1].line > (int32_t)x.line ||
+				(c->issues[k - 1].line == x.line &&
+					c->issues[k - 1].column > x.column))) {
 			c->issues[k] = c->issues[k - 1];
 			k--;
 		}
@@ -142,15 +144,18 @@ issues_text(struct cel_compiler *c)
 
 /* ---- programs ---- */
 
+/* What is read, and how deep it goes. */
 static void
-note_uses(const struct cel_node *n, bool *uses, unsigned depth)
+note_uses(const struct cel_node *n, struct cel_program *p, unsigned depth)
 {
+	if (depth > p->depth)
+		p->depth = depth;
 	if (depth > CEL_MAX_WALK)
 		return;
 	if (n->kind == NODE_IDENT && n->slot >= 0)
-		uses[n->slot] = true;
+		p->uses[n->slot] = true;
 	for (size_t i = 0; i < n->n; i++)
-		note_uses(n->args[i], uses, depth + 1);
+		note_uses(n->args[i], p, depth + 1);
 }
 
 static int
@@ -160,9 +165,12 @@ make(struct cel_compiler *c, struct cel_node *root, const struct cel_program **r
 	bool *uses = ARENA_ARRAY(c->a, bool, c->env->n_vars);
 	if (!p || !uses)
 		return -ENOMEM;
-	*p = (struct cel_program){
-		.env = c->env, .root = root, .type = root->type, .n_locals = c->n_locals, .uses = uses};
-	note_uses(root, uses, 0);
+	*p = (struct cel_program){.env = c->env,
+		.root = root,
+		.type = root->type,
+		.n_locals = c->n_locals,
+		.uses = uses};
+	note_uses(root, p, 0);
 	int rc = cel_estimate(c->a, p, root);
 	if (rc == 0)
 		rc = cel_fold(c, root, e);
@@ -207,20 +215,44 @@ compile(struct cel_compiler *c, const struct cel_type *want, const struct cel_pr
 	int rc = make(c, root, ret, &why);
 	if (rc == -EDOM)
 		*text = arena_fmt(c->a, "%s", why.msg);
-	return rc < 0 ? err_set(e, rc, R_INVALID, "%s", rc == -EDOM ? why.msg : "expression is too complex")
+	return rc < 0 ? err_set(e, rc, R_INVALID, "%s",
+				rc == -EDOM ? why.msg : "expression is too complex")
 		      : 0;
+}
+
+struct job {
+	struct cel_compiler c;
+	const struct cel_type *want;
+	const struct cel_program **ret;
+	struct str text;
+	struct err *e;
+	int rc;
+};
+
+static void
+job_run(void *arg)
+{
+	struct job *j = arg;
+	j->rc = compile(&j->c, j->want, j->ret, &j->text, j->e);
 }
 
 int
 cel_compile_text(struct arena *a, const struct cel_env *env, struct str source,
-	const struct cel_type *want, const struct cel_program **ret, struct str *text, struct err *e)
+	const struct cel_type *want, const struct cel_program **ret, struct str *text,
+	struct err *e)
 {
-	struct cel_compiler c = {.a = a, .env = env, .source = source};
-	struct str all = STR("");
-	int rc = compile(&c, want, ret, &all, e);
-	if (text && rc < 0)
-		*text = all.n ? all : STR("expression is too complex");
-	return rc;
+	struct job j = {.c = {.a = a, .env = env, .source = source},
+		.want = want,
+		.ret = ret,
+		.text = STR(""),
+		.e = e};
+	if (source.n <= CEL_SHALLOW)
+		job_run(&j);
+	else if (loop_call_deep(CEL_STACK, job_run, &j) < 0)
+		return err_set(e, -ENOMEM, R_INTERNAL_ERROR, "out of memory");
+	if (text && j.rc < 0)
+		*text = j.text.n ? j.text : STR("expression is too complex");
+	return j.rc;
 }
 
 int

@@ -56,7 +56,8 @@ traversal(struct cel_eval *e, const struct cel_value *v, unsigned depth)
 	if (v->kind == CEL_STRING || v->kind == CEL_BYTES)
 		return (uint64_t)((double)v->s.n * 0.1);
 	bool map = v->kind == CEL_MAP || v->kind == CEL_OBJECT;
-	if ((v->kind != CEL_LIST && !map) || depth > MAX_LEVELS || (v->kind == CEL_OBJECT && !v->from_doc))
+	if ((v->kind != CEL_LIST && !map) || depth > MAX_LEVELS ||
+		(v->kind == CEL_OBJECT && !v->from_doc))
 		return 1;
 	uint64_t cost = 0;
 	struct cel_value k, item;

@@ -46,8 +46,8 @@ read_slot(struct cel_eval *e, size_t slot)
 		}
 	}
 	if (v->kind == CEL_ERROR && !v->own)
-		return cel_fault(e, "no such attribute(s): %.*s",
-			STR_ARG(e->p->env->vars[slot].name));
+		return cel_fault(
+			e, "no such attribute(s): %.*s", STR_ARG(e->p->env->vars[slot].name));
 	return cel_settle(e, *v);
 }
 
@@ -113,7 +113,8 @@ index_of(struct cel_eval *e, const struct cel_value *v, int64_t *ret, struct cel
 		*ret = (int64_t)v->u;
 		return true;
 	}
-	if (v->kind == CEL_DOUBLE && v->d >= -9.2e18 && v->d <= 9.2e18 && v->d == (double)(int64_t)v->d) {
+	if (v->kind == CEL_DOUBLE && v->d >= -9.2e18 && v->d <= 9.2e18 &&
+		v->d == (double)(int64_t)v->d) {
 		*ret = (int64_t)v->d;
 		return true;
 	}
@@ -356,7 +357,8 @@ dispatch(struct cel_eval *e, const struct cel_node *n, const struct cel_value *a
 	for (size_t i = 0; i < n->n_fns; i++)
 		if (cel_call_fits(n->fns[i], args, n->n) && n->fns[i]->row->call)
 			return n->fns[i]->row->call(e, args, n->n);
-	return str_eq_c(n->name, "size") ? cel_fault(e, "no such overload: size") : cel_no_overload(e);
+	return str_eq_c(n->name, "size") ? cel_fault(e, "no such overload: size")
+					 : cel_no_overload(e);
 }
 
 /* The accumulator takes one more item: nobody else has it. */
@@ -409,7 +411,8 @@ run_insert(struct cel_eval *e, const struct cel_node *n)
 		more = n->n == 2 && cel_next(e, &it, &k, &v)) {
 		if (cel_map_at(m, &k)) {
 			struct str text = cel_to_text(e, &k);
-			return cel_fault(e, "insert failed: key %.*s already exists", STR_ARG(text));
+			return cel_fault(
+				e, "insert failed: key %.*s already exists", STR_ARG(text));
 		}
 		cel_map_put(e, m, k, v);
 	}
@@ -633,6 +636,19 @@ cel_run(struct cel_eval *e, const struct cel_node *n)
 	return v;
 }
 
+struct evaluation {
+	struct cel_eval *e;
+	const struct cel_node *root;
+	struct cel_value v;
+};
+
+static void
+evaluate(void *arg)
+{
+	struct evaluation *ev = arg;
+	ev->v = cel_run(ev->e, ev->root);
+}
+
 int
 cel_eval_cost(struct arena *a, const struct cel_program *p, struct cel_world *w,
 	struct cel_value *ret, uint64_t *cost, struct err *err)
@@ -641,10 +657,16 @@ cel_eval_cost(struct arena *a, const struct cel_program *p, struct cel_world *w,
 	e.locals = ARENA_ARRAY(a, struct cel_value, p->n_locals);
 	if (!e.locals)
 		return err_set(err, -ENOMEM, R_INTERNAL_ERROR, "out of memory");
-	struct cel_value v = cel_run(&e, p->root);
+	struct evaluation ev = {&e, p->root, cel_null()};
+	if (p->depth <= CEL_SHALLOW)
+		evaluate(&ev);
+	else if (loop_call_deep(CEL_STACK, evaluate, &ev) < 0)
+		e.stop = -ENOMEM;
+	struct cel_value v = ev.v;
 	*cost = e.cost;
 	if (e.stop == -EDQUOT)
-		return err_set(err, e.stop, R_INVALID, "operation cancelled: actual cost limit exceeded");
+		return err_set(
+			err, e.stop, R_INVALID, "operation cancelled: actual cost limit exceeded");
 	if (e.stop)
 		return err_set(err, e.stop, R_INTERNAL_ERROR,
 			e.stop == -E2BIG ? "expression is nested too deeply" : "out of memory");

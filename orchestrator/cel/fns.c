@@ -8,8 +8,8 @@
 
 static const struct cel_fn_table *const tables[] = {&cel_fns_std, &cel_fns_compare, &cel_fns_time,
 	&cel_fns_optional, &cel_fns_strings, &cel_fns_lists, &cel_fns_sets, &cel_fns_regex,
-	&cel_fns_url, &cel_fns_net, &cel_fns_quantity, &cel_fns_semver, &cel_fns_names, &cel_fns_patch,
-	&cel_fns_authz};
+	&cel_fns_url, &cel_fns_net, &cel_fns_quantity, &cel_fns_semver, &cel_fns_names,
+	&cel_fns_patch, &cel_fns_authz};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct cel_fn_group *groups;
@@ -75,7 +75,7 @@ read_type(struct signature *s)
 		if (skip(s, ','))
 			y = read_type(s);
 		skip(s, ')');
-		return y ? cel_type_map(s->a, x, y, 0)
+		return y                      ? cel_type_map(s->a, x, y, 0)
 			: str_eq_c(w, "list") ? cel_type_list(s->a, x, 0)
 			: str_eq_c(w, "type") ? cel_type_of_type(s->a, x)
 					      : cel_type_optional(s->a, x);

@@ -66,14 +66,16 @@ note_set(struct cel_node *n)
 	}
 	for (size_t i = 0; i < l->n; i++) {
 		enum cel_kind k = l->items[i].kind;
-		if (k != CEL_BOOL && k != CEL_INT && k != CEL_UINT && k != CEL_DOUBLE && k != CEL_STRING)
+		if (k != CEL_BOOL && k != CEL_INT && k != CEL_UINT && k != CEL_DOUBLE &&
+			k != CEL_STRING)
 			return;
 	}
 	n->folded = true;
 }
 
 static int
-compile_pattern(struct cel_compiler *c, struct cel_node *n, const struct cel_node *pattern, struct err *e)
+compile_pattern(
+	struct cel_compiler *c, struct cel_node *n, const struct cel_node *pattern, struct err *e)
 {
 	const struct regex *re = NULL;
 	if (!is_const(pattern) || pattern->value.kind != CEL_STRING)
@@ -104,7 +106,8 @@ fold(struct cel_compiler *c, struct cel_node *n, unsigned depth, struct err *e)
 		return to_const(c, n, e);
 	if (str_eq_c(n->name, "@in"))
 		note_set(n);
-	if (str_eq_c(n->name, "matches") || str_eq_c(n->name, "find") || str_eq_c(n->name, "findAll"))
+	if (str_eq_c(n->name, "matches") || str_eq_c(n->name, "find") ||
+		str_eq_c(n->name, "findAll"))
 		return n->n > 1 ? compile_pattern(c, n, n->args[1], e) : 0;
 	return 0;
 }
@@ -151,7 +154,8 @@ static const struct {
 };
 
 static void
-mismatch(struct cel_compiler *c, uint32_t at, const struct cel_type *want, const struct cel_type *got)
+mismatch(struct cel_compiler *c, uint32_t at, const struct cel_type *want,
+	const struct cel_type *got)
 {
 	struct str w = cel_type_name(c->a, want), g = cel_type_name(c->a, got);
 	cel_issue(c, at, "expected type '%.*s' but found '%.*s'", STR_ARG(w), STR_ARG(g));
@@ -197,8 +201,12 @@ validate(struct cel_compiler *c, const struct cel_node *n, bool free, unsigned d
 		if (!str_eq_c(n->name, literals[i].fn) || n->n <= literals[i].arg)
 			continue;
 		const struct cel_node *arg = n->args[literals[i].arg];
-		if (arg->kind == NODE_CONST && arg->value.kind == CEL_STRING &&
-			!literals[i].good(c, arg->value.s))
+		bool late = arg->kind == NODE_CONST && arg->value.kind == CEL_INT &&
+			literals[i].good == good_time &&
+			(arg->value.i < -62135596800 || arg->value.i > 253402300799);
+		if (late ||
+			(arg->kind == NODE_CONST && arg->value.kind == CEL_STRING &&
+				!literals[i].good(c, arg->value.s)))
 			cel_issue(c, arg->at, "invalid %s argument", literals[i].fn);
 	}
 }

@@ -10,7 +10,11 @@ cel_rune_next(struct str s, size_t at, uint32_t *ret)
 	const uint8_t *p = (const uint8_t *)s.p + at;
 	size_t left = s.n - at;
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+	size_t n = p[0] < 0x80          ? 1
+		: (p[0] & 0xe0) == 0xc0 ? 2
+		: (p[0] & 0xf0) == 0xe0 ? 3
+		: (p[0] & 0xf8) == 0xf0 ? 4
+					: 0;
 	*ret = 0xfffd;
 	if (n == 0 || n > left)
 		return 1;
@@ -128,6 +132,19 @@ escape_size(const struct cel_lexer *l, size_t at)
 	return 0;
 }
 
+/* Of an escape that is none: bytes behind the backslash that might have begun one. */
+static size_t
+escape_good(const struct cel_lexer *l, size_t at)
+{
+	int c = peek(l, at + 1);
+	size_t hex = c == 'x' || c == 'X' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0, n = 0;
+	if (c >= '0' && c <= '3')
+		return 1 + (peek(l, at + 2) >= '0' && peek(l, at + 2) <= '7');
+	while (n < hex && is_hex(peek(l, at + 2 + n)))
+		n++;
+	return hex ? n + 1 : 0;
+}
+
 /* Bytes of the string whose quotes begin at `at`; 0 = it does not end (well): *bad bytes were read till then. */
 static size_t
 string_size(const struct cel_lexer *l, size_t at, bool raw, size_t *bad)
@@ -138,13 +155,15 @@ string_size(const struct cel_lexer *l, size_t at, bool raw, size_t *bad)
 	for (;;) {
 		int c = peek(l, i);
 		*bad = i;
+		if (c < 0 && triple) /* two quotes are a text, the third begins another */
+			return at + 2;
 		if (c < 0 || (!triple && (c == '\n' || c == '\r')))
 			return 0;
 		if (c == q && (!triple || (peek(l, i + 1) == q && peek(l, i + 2) == q)))
 			return i + (triple ? 3 : 1);
 		if (c == '\\' && !raw) {
 			size_t n = escape_size(l, i);
-			*bad = i + 1;
+			*bad = i + 1 + (n ? 0 : escape_good(l, i));
 			if (n == 0)
 				return 0;
 			i += n;
@@ -220,7 +239,8 @@ skip_bad(struct cel_lexer *l, size_t good)
 		else
 			buf_char(&b, text.p[i]);
 	struct str shown = buf_view(&b);
-	cel_issue(l->c, l->point, "Syntax error: token recognition error at: '%.*s'", STR_ARG(shown));
+	cel_issue(
+		l->c, l->point, "Syntax error: token recognition error at: '%.*s'", STR_ARG(shown));
 	l->pos += n;
 	l->point += (uint32_t)cel_runes(text);
 }
@@ -243,7 +263,7 @@ cel_lex(struct cel_lexer *l)
 			take(l, bytes ? TOKEN_BYTES : TOKEN_STRING, n);
 			return;
 		}
-		if (is_letter(c) && !bad) {
+		if (is_letter(c)) { /* a prefix of a text that does not end is a name */
 			while (is_letter(peek(l, n)) || is_digit(peek(l, n)))
 				n++;
 			take(l, TOKEN_IDENT, n);

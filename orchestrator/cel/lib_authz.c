@@ -5,8 +5,8 @@
 #include "orchestrator/cel/lib_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 static struct cel_authz *
 copy(struct cel_eval *e, const struct cel_value *v)
@@ -138,7 +138,8 @@ FN(reason)
 FN(error)
 {
 	(void)e;
-	return cel_of_string(decision_of(&args[0])->errored ? decision_of(&args[0])->error : STR(""));
+	return cel_of_string(
+		decision_of(&args[0])->errored ? decision_of(&args[0])->error : STR(""));
 }
 
 FN(errored)
@@ -155,14 +156,17 @@ FN(errored)
 static const struct cel_fn_row rows[] = {
 	{"path", "authorizer_path", "." P "(" A ", string)", path, COST_FIXED},
 	{"group", "authorizer_group", "." G "(" A ", string)", group, COST_FIXED},
-	{"serviceAccount", "authorizer_serviceaccount", "." A "(" A ", string, string)", service_account,
-		COST_FIXED},
+	{"serviceAccount", "authorizer_serviceaccount", "." A "(" A ", string, string)",
+		service_account, COST_FIXED},
 	{"resource", "groupcheck_resource", "." R "(" G ", string)", resource, COST_FIXED},
-	{"subresource", "resourcecheck_subresource", "." R "(" R ", string)", subresource, COST_FIXED},
+	{"subresource", "resourcecheck_subresource", "." R "(" R ", string)", subresource,
+		COST_FIXED},
 	{"namespace", "resourcecheck_namespace", "." R "(" R ", string)", namespace, COST_FIXED},
 	{"name", "resourcecheck_name", "." R "(" R ", string)", name, COST_FIXED},
-	{"fieldSelector", "authorizer_fieldselector", "." R "(" R ", string)", field_selector, COST_SELECTOR},
-	{"labelSelector", "authorizer_labelselector", "." R "(" R ", string)", label_selector, COST_SELECTOR},
+	{"fieldSelector", "authorizer_fieldselector", "." R "(" R ", string)", field_selector,
+		COST_SELECTOR},
+	{"labelSelector", "authorizer_labelselector", "." R "(" R ", string)", label_selector,
+		COST_SELECTOR},
 	{"check", "pathcheck_check", "." D "(" P ", string)", check, COST_CHECK},
 	{"check", "resourcecheck_check", "." D "(" R ", string)", check, COST_CHECK},
 	{"allowed", "decision_allowed", ".bool(" D ")", allowed, COST_FIXED},

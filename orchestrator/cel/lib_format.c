@@ -28,7 +28,8 @@ fail(struct printer *p, const char *why, const struct cel_value *v)
 {
 	struct str type = name_of(p, v);
 	if (!p->failed)
-		p->fault = cel_fault(p->e, "error during formatting: %s, was given %.*s", why, STR_ARG(type));
+		p->fault = cel_fault(
+			p->e, "error during formatting: %s, was given %.*s", why, STR_ARG(type));
 	p->failed = true;
 }
 
@@ -161,11 +162,12 @@ put_literal(struct printer *p, const struct cel_value *v, unsigned depth)
 	} else if (v->kind == CEL_MAP || (v->kind == CEL_OBJECT && v->from_doc)) {
 		put_map(p, v, depth);
 	} else if (v->kind == CEL_INT || v->kind == CEL_UINT || v->kind == CEL_BOOL ||
-		   v->kind == CEL_NULL || v->kind == CEL_TYPE) {
+		v->kind == CEL_NULL || v->kind == CEL_TYPE) {
 		buf_str(b, cel_to_text(p->e, v));
 	} else {
 		struct str type = name_of(p, v);
-		p->fault = cel_fault(p->e, "error during formatting: no formatting function for %.*s", STR_ARG(type));
+		p->fault = cel_fault(p->e,
+			"error during formatting: no formatting function for %.*s", STR_ARG(type));
 		p->failed = true;
 	}
 }
@@ -178,7 +180,8 @@ put_string(struct printer *p, const struct cel_value *v)
 	else if (v->kind == CEL_MAP || (v->kind == CEL_OBJECT && v->from_doc))
 		put_map(p, v, 0);
 	else if (v->kind == CEL_OPAQUE || v->kind == CEL_OPTIONAL || v->kind == CEL_OBJECT)
-		fail(p, "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps", v);
+		fail(p, "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
+			v);
 	else
 		buf_str(&p->b, cel_to_text(p->e, v));
 }
@@ -216,7 +219,7 @@ as_double(const struct cel_value *v, double *ret)
 	}
 	if (v->kind != CEL_STRING)
 		return false;
-	*ret = str_eq_c(v->s, "NaN") ? __builtin_nan("")
+	*ret = str_eq_c(v->s, "NaN")         ? __builtin_nan("")
 		: str_eq_c(v->s, "Infinity") ? __builtin_inf()
 					     : -__builtin_inf();
 	return str_eq_c(v->s, "NaN") || str_eq_c(v->s, "Infinity") || str_eq_c(v->s, "-Infinity");
@@ -226,8 +229,9 @@ as_double(const struct cel_value *v, double *ret)
 static void
 put_scientific(struct buf *b, double d, int width)
 {
-	static const char *const small[] = {"\xe2\x81\xb0", "\xc2\xb9", "\xc2\xb2", "\xc2\xb3", "\xe2\x81\xb4",
-		"\xe2\x81\xb5", "\xe2\x81\xb6", "\xe2\x81\xb7", "\xe2\x81\xb8", "\xe2\x81\xb9"};
+	static const char *const small[] = {"\xe2\x81\xb0", "\xc2\xb9", "\xc2\xb2", "\xc2\xb3",
+		"\xe2\x81\xb4", "\xe2\x81\xb5", "\xe2\x81\xb6", "\xe2\x81\xb7", "\xe2\x81\xb8",
+		"\xe2\x81\xb9"};
 	char out[64];
 	if (d != d || d - d != 0) {
 		put_fixed(b, d, PRECISION);
@@ -240,7 +244,9 @@ put_scientific(struct buf *b, double d, int width)
 	for (; runes < width; runes++)
 		buf_char(b, ' ');
 	buf_str(b, head);
-	buf_cstr(b, "\xc3\x97" "10");
+	buf_cstr(b,
+		"\xc3\x97"
+		"10");
 	for (size_t i = 0; i < tail.n; i++) {
 		if (tail.p[i] == '-')
 			buf_cstr(b, "\xe2\x81\xbb");
@@ -314,10 +320,12 @@ parse_clause(struct printer *p, struct str s, char *c, int *precision)
 		if (i >= s.n || str_to_i64(str_sub(s, 1, i), &v) < 0 || v > MAX_PRECISION) {
 			p->failed = true;
 			p->fault = i >= s.n
-				? cel_fault(p->e, "could not parse formatting clause: error while parsing precision: could not find end of precision specifier")
+				? cel_fault(p->e,
+					  "could not parse formatting clause: error while parsing precision: could not find end of precision specifier")
 				: cel_fault(p->e,
 					  "could not parse formatting clause: error while parsing precision: error while converting precision to integer: strconv.Atoi: parsing \"%.*s\": %s",
-					  STR_ARG(str_sub(s, 1, i)), i == 1 ? "invalid syntax" : "value out of range");
+					  STR_ARG(str_sub(s, 1, i)),
+					  i == 1 ? "invalid syntax" : "value out of range");
 			return 0;
 		}
 		*precision = (int)v;
@@ -326,8 +334,8 @@ parse_clause(struct printer *p, struct str s, char *c, int *precision)
 	if (memchr("sdfebxXo", *c, 8))
 		return i + 1;
 	p->failed = true;
-	p->fault = cel_fault(
-		p->e, "could not parse formatting clause: unrecognized formatting clause \"%c\"", *c);
+	p->fault = cel_fault(p->e,
+		"could not parse formatting clause: unrecognized formatting clause \"%c\"", *c);
 	return 0;
 }
 
@@ -375,8 +383,8 @@ struct format_kinds {
 };
 static const struct format_kinds allowed[] = {
 	{'s', "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps",
-		{CEL_LIST, CEL_MAP, CEL_INT, CEL_UINT, CEL_DOUBLE, CEL_BOOL, CEL_STRING, CEL_TIMESTAMP, CEL_BYTES,
-			CEL_DURATION, CEL_TYPE, CEL_NULL}},
+		{CEL_LIST, CEL_MAP, CEL_INT, CEL_UINT, CEL_DOUBLE, CEL_BOOL, CEL_STRING,
+			CEL_TIMESTAMP, CEL_BYTES, CEL_DURATION, CEL_TYPE, CEL_NULL}},
 	{'d', "decimal clause can only be used on integers", {CEL_INT, CEL_UINT}},
 	{'f', "fixed-point clause can only be used on doubles", {CEL_DOUBLE, CEL_STRING}},
 	{'e', "scientific clause can only be used on doubles", {CEL_DOUBLE, CEL_STRING}},
@@ -452,6 +460,7 @@ cel_format_check(struct cel_compiler *c, const struct cel_node *n)
 		i += len;
 	}
 	if (list->n > arg)
-		cel_issue(c, n->at, "too many arguments supplied to string.format (expected %zu, got %u)",
-			arg, list->n);
+		cel_issue(c, n->at,
+			"too many arguments supplied to string.format (expected %zu, got %u)", arg,
+			list->n);
 }

@@ -21,6 +21,10 @@ struct cel_format {
 	size_t (*faults)(struct arena *a, struct str s, bool prefix, struct str *out, size_t most);
 	bool prefix;
 };
+struct cel_quantity {
+	struct quantity q;
+	bool whole; /* an integer as upstream keeps them */
+};
 struct cel_decision {
 	bool allowed;
 	struct str reason, error;

@@ -1,14 +1,14 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * lib_lists: functions over lists, and lists as sets. Source: cel-go ext/lists.go (version 3), ext/sets.go;
- * k8s.io/apiserver pkg/cel/library/lists.go. */
+ * k8s.io/apiserver pkg/cel/library/lists.go (version 0: includes is for what was stored by a later server). */
 #include "orchestrator/cel/cel_int.h"
 
 #define MAX_LEVELS 64
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 /* The items as an array; NULL = memory (e->stop). */
 static struct cel_value *
@@ -45,7 +45,8 @@ sum_from(struct cel_eval *e, const struct cel_value *list, struct cel_value tota
 		else if (v.kind == CEL_UINT && __builtin_add_overflow(total.u, v.u, &total.u))
 			return cel_fault(e, "unsigned integer overflow");
 		else if (v.kind != CEL_UINT && __builtin_add_overflow(total.i, v.i, &total.i))
-			return cel_fault(e, v.kind == CEL_INT ? "integer overflow" : "duration overflow");
+			return cel_fault(
+				e, v.kind == CEL_INT ? "integer overflow" : "duration overflow");
 	}
 	return total;
 }
@@ -119,20 +120,14 @@ has(struct cel_eval *e, const struct cel_value *list, const struct cel_value *it
 	return false;
 }
 
-FN(includes)
-{
-	if (args[0].kind == CEL_LIST)
-		return cel_of_bool(has(e, &args[0], &args[1]));
-	return cel_of_bool(cel_equal(e, &args[0], &args[1]));
-}
-
 /* ---- new lists ---- */
 
 FN(range)
 {
 	int64_t size = args[0].i;
 	if (size < 0)
-		return cel_fault(e, "lists.range: size must be non-negative, got %lld", (long long)size);
+		return cel_fault(
+			e, "lists.range: size must be non-negative, got %lld", (long long)size);
 	struct cel_value *items = ARENA_ARRAY(e->a, struct cel_value, (size_t)size);
 	if (!items) {
 		e->stop = -ENOMEM;
@@ -147,14 +142,16 @@ FN(slice)
 {
 	long long from = args[1].i, to = args[2].i;
 	if (from < 0 || to < 0)
-		return cel_fault(e, "cannot slice(%lld, %lld), negative indexes not supported", from, to);
+		return cel_fault(
+			e, "cannot slice(%lld, %lld), negative indexes not supported", from, to);
 	if (from > to)
 		return cel_fault(e,
 			"cannot slice(%lld, %lld), start index must be less than or equal to end index",
 			from, to);
 	long long size = (long long)cel_size(&args[0]);
 	if (size < to)
-		return cel_fault(e, "cannot slice(%lld, %lld), list is length %lld", from, to, size);
+		return cel_fault(
+			e, "cannot slice(%lld, %lld), list is length %lld", from, to, size);
 	struct cel_value *items = items_of(e, &args[0]);
 	return items ? cel_list_of(e, items + from, (size_t)(to - from)) : cel_null();
 }
@@ -191,7 +188,8 @@ struct flat {
 };
 
 static void
-flatten_into(struct cel_eval *e, const struct cel_value *list, int64_t level, struct flat *to, unsigned depth)
+flatten_into(struct cel_eval *e, const struct cel_value *list, int64_t level, struct flat *to,
+	unsigned depth)
 {
 	struct cel_value k, v;
 	for (struct cel_iter it = {.of = list}; !e->stop && cel_next(e, &it, &k, &v);) {
@@ -238,8 +236,8 @@ merge_sort(const struct cel_value *keys, uint32_t *at, uint32_t *spare, size_t n
 static bool
 is_comparable(enum cel_kind k)
 {
-	return k == CEL_BOOL || k == CEL_INT || k == CEL_UINT || k == CEL_DOUBLE || k == CEL_STRING ||
-		k == CEL_BYTES || k == CEL_DURATION || k == CEL_TIMESTAMP;
+	return k == CEL_BOOL || k == CEL_INT || k == CEL_UINT || k == CEL_DOUBLE ||
+		k == CEL_STRING || k == CEL_BYTES || k == CEL_DURATION || k == CEL_TIMESTAMP;
 }
 
 static struct cel_value
@@ -285,13 +283,28 @@ FN(sort_by_keys)
 		X("duration", "google.protobuf.Duration"),                                         \
 		X("timestamp", "google.protobuf.Timestamp"), X("string", "string"),                \
 		X("bytes", "bytes")
-#define SORTED(t, id) {"isSorted", "list_" t "_is_sorted_bool", ".bool(list(" t "))", is_sorted, COST_TRAVERSE}
-#define MAXIMUM(t, id) {"max", "list_" t "_max_" t, "." t "(list(" t "))", max_of, COST_TRAVERSE}
-#define MINIMUM(t, id) {"min", "list_" t "_min_" t, "." t "(list(" t "))", min_of, COST_TRAVERSE}
-#define SORT(t, id) {"sort", "list_" id "_sort", ".list(" t ")(list(" t "))", sort, COST_SORT}
+#define SORTED(t, id)                                                                              \
+	{                                                                                          \
+		"isSorted", "list_" t "_is_sorted_bool", ".bool(list(" t "))", is_sorted,          \
+			COST_TRAVERSE                                                              \
+	}
+#define MAXIMUM(t, id)                                                                             \
+	{                                                                                          \
+		"max", "list_" t "_max_" t, "." t "(list(" t "))", max_of, COST_TRAVERSE           \
+	}
+#define MINIMUM(t, id)                                                                             \
+	{                                                                                          \
+		"min", "list_" t "_min_" t, "." t "(list(" t "))", min_of, COST_TRAVERSE           \
+	}
+#define SORT(t, id)                                                                                \
+	{                                                                                          \
+		"sort", "list_" id "_sort", ".list(" t ")(list(" t "))", sort, COST_SORT           \
+	}
 #define SORT_BY(t, id)                                                                             \
-	{"@sortByAssociatedKeys", "list_" id "_sortByAssociatedKeys",                              \
-		".list(T)(list(T), list(" t "))", sort_by_keys, COST_SORT_BY}
+	{                                                                                          \
+		"@sortByAssociatedKeys", "list_" id "_sortByAssociatedKeys",                       \
+			".list(T)(list(T), list(" t "))", sort_by_keys, COST_SORT_BY               \
+	}
 
 static const struct cel_fn_row rows[] = {
 	COMPARABLE(SORTED),
@@ -302,10 +315,11 @@ static const struct cel_fn_row rows[] = {
 	{"sum", "list_int_sum_int", ".int(list(int))", sum_int, COST_TRAVERSE},
 	{"sum", "list_uint_sum_uint", ".uint(list(uint))", sum_uint, COST_TRAVERSE},
 	{"sum", "list_double_sum_double", ".double(list(double))", sum_double, COST_TRAVERSE},
-	{"sum", "list_duration_sum_duration", ".duration(list(duration))", sum_duration, COST_TRAVERSE},
+	{"sum", "list_duration_sum_duration", ".duration(list(duration))", sum_duration,
+		COST_TRAVERSE},
 	{"indexOf", "list_a_index_of_int", ".int(list(A), A)", index_of, COST_TRAVERSE},
-	{"lastIndexOf", "list_a_last_index_of_int", ".int(list(A), A)", last_index_of, COST_TRAVERSE},
-	{"includes", "list_includes_dyn_dyn", ".bool(dyn, dyn)", includes, COST_TRAVERSE},
+	{"lastIndexOf", "list_a_last_index_of_int", ".int(list(A), A)", last_index_of,
+		COST_TRAVERSE},
 	{"lists.range", "lists_range", "list(int)(int)", range, COST_RANGE},
 	{"slice", "list_slice", ".list(T)(list(T), int, int)", slice, COST_SLICE},
 	{"reverse", "list_reverse", ".list(T)(list(T))", reverse, COST_REVERSE},
@@ -348,7 +362,8 @@ FN(set_intersects)
 }
 
 static const struct cel_fn_row set_rows[] = {
-	{"sets.contains", "list_sets_contains_list", "bool(list(T), list(T))", set_contains, COST_SETS},
+	{"sets.contains", "list_sets_contains_list", "bool(list(T), list(T))", set_contains,
+		COST_SETS},
 	{"sets.equivalent", "list_sets_equivalent_list", "bool(list(T), list(T))", set_equivalent,
 		COST_SETS_EQUIVALENT},
 	{"sets.intersects", "list_sets_intersects_list", "bool(list(T), list(T))", set_intersects,

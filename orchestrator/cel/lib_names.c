@@ -5,8 +5,8 @@
 #include "orchestrator/cel/lib_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 /* A name that others are made from may end in a dash. */
 static struct str
@@ -18,7 +18,8 @@ masked(struct arena *a, struct str s, bool prefix)
 }
 
 static size_t
-known(struct arena *a, struct str s, bool prefix, struct str *out, size_t most, enum schema_format f)
+known(struct arena *a, struct str s, bool prefix, struct str *out, size_t most,
+	enum schema_format f)
 {
 	const char *texts[FORMAT_FAULTS_MAX];
 	size_t n = format_faults(a, f, masked(a, s, prefix), texts);
@@ -28,7 +29,8 @@ known(struct arena *a, struct str s, bool prefix, struct str *out, size_t most, 
 }
 
 #define KNOWN(name, f)                                                                             \
-	static size_t name(struct arena *a, struct str s, bool prefix, struct str *out, size_t most) \
+	static size_t name(                                                                        \
+		struct arena *a, struct str s, bool prefix, struct str *out, size_t most)          \
 	{                                                                                          \
 		return known(a, s, prefix, out, most, f);                                          \
 	}
@@ -168,7 +170,10 @@ FORMAT(format_11, 11)
 FORMAT(format_12, 12)
 
 #define F "kubernetes.NamedFormat"
-#define ROW(name, fn) {"format." name, "format." name, F "()", fn, COST_ONE}
+#define ROW(name, fn)                                                                              \
+	{                                                                                          \
+		"format." name, "format." name, F "()", fn, COST_ONE                               \
+	}
 static const struct cel_fn_row rows[] = {
 	ROW("dns1123Label", format_0),
 	ROW("dns1123LabelPrefix", format_1),
@@ -184,7 +189,8 @@ static const struct cel_fn_row rows[] = {
 	ROW("date", format_11),
 	ROW("datetime", format_12),
 	{"format.named", "format-named", "optional_type(" F ")(string)", named, COST_FIXED},
-	{"validate", "format-validate", ".optional_type(list(string))(" F ", string)", validate, COST_VALIDATE},
+	{"validate", "format-validate", ".optional_type(list(string))(" F ", string)", validate,
+		COST_VALIDATE},
 };
 const struct cel_fn_table cel_fns_names = {rows, ARRAY_LEN(rows)};
 
@@ -195,9 +201,10 @@ cel_opaque_equal(const struct cel_value *x, const struct cel_value *y)
 {
 	const struct cel_url *u = x->own, *w = y->own;
 	const struct ip_prefix *p = x->own, *q = y->own;
+	const struct cel_quantity *n = x->own, *m = y->own;
 	switch ((enum cel_opaque)x->type->number) {
 	case OPAQUE_QUANTITY:
-		return quantity_cmp(x->own, y->own) == 0;
+		return quantity_cmp(&n->q, &m->q) == 0;
 	case OPAQUE_URL:
 		return str_eq(u->text, w->text);
 	case OPAQUE_IP:

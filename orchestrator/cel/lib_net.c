@@ -4,8 +4,8 @@
 #include "orchestrator/cel/lib_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 static bool
 is_mapped(const struct ip_addr *a)
@@ -24,40 +24,48 @@ quoted(struct cel_eval *e, struct str s)
 }
 
 /* Why netip would not have four decimal parts. */
-static const char *
-why_no_v4(struct str s)
+static struct str
+why_no_v4(struct arena *a, struct str s)
 {
 	struct str rest = s, part = STR_NONE;
 	size_t parts = 0;
 	while (str_next(&rest, '.', &part)) {
 		uint64_t v = 0;
 		if (++parts > 4)
-			return "IPv4 address too long";
+			return STR("IPv4 address too long");
 		for (size_t i = 0; i < part.n; i++)
-			if (part.p[i] < '0' || part.p[i] > '9')
-				return "unexpected character";
-		if (part.n == 0)
-			return "IPv4 field must have at least one digit";
+			if (part.p[i] < '0' || part.p[i] > '9') {
+				struct str from = str_sub(s, (size_t)(part.p - s.p) + i, SIZE_MAX);
+				return arena_fmt(
+					a, "unexpected character (at \"%.*s\")", STR_ARG(from));
+			}
+		if (part.n == 0 && !str_is_set(rest))
+			return STR("IPv4 field must have at least one digit (at \".\")");
+		if (part.n == 0) {
+			struct str from = str_sub(s, (size_t)(part.p - s.p), SIZE_MAX);
+			return arena_fmt(a, "IPv4 field must have at least one digit (at \"%.*s\")",
+				STR_ARG(from));
+		}
 		if (part.n > 1 && part.p[0] == '0')
-			return "IPv4 field has octet with leading zero";
+			return STR("IPv4 field has octet with leading zero");
 		if (str_to_u64(part, &v) < 0 || v > 255)
-			return "IPv4 field has value >255";
+			return STR("IPv4 field has value >255");
 	}
-	return parts < 4 ? "IPv4 address too short" : "unexpected character";
+	return parts < 4 ? STR("IPv4 address too short") : STR("unexpected character");
 }
 
-static const char *
-why_no_ip(struct str s)
+static struct str
+why_no_ip(struct arena *a, struct str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '.')
-			return why_no_v4(s);
+			return why_no_v4(a, s);
 		if (s.p[i] == ':')
-			return "unexpected character";
+			return STR("unexpected character");
 		if (s.p[i] == '%')
-			return "missing IPv6 address";
+			return STR("missing IPv6 address");
 	}
-	return "unable to parse IP";
+	return STR("unable to parse IP");
 }
 
 /* true, or a fault in *ret. */
@@ -67,9 +75,10 @@ parse_ip(struct cel_eval *e, struct str s, struct ip_addr *ip, struct cel_value 
 	struct str q = quoted(e, s), zone = STR_NONE, head = s;
 	bool zoned = str_find_char(s, ':') >= 0 && str_cut(s, '%', &head, &zone) && zone.n;
 	if (ip_parse(zoned ? head : s, ip) < 0) {
+		struct str why = why_no_ip(e->a, s);
 		*ret = cel_fault(e,
-			"IP Address %.*s parse error during conversion from string: ParseAddr(%.*s): %s",
-			STR_ARG(q), STR_ARG(q), why_no_ip(s));
+			"IP Address %.*s parse error during conversion from string: ParseAddr(%.*s): %.*s",
+			STR_ARG(q), STR_ARG(q), STR_ARG(why));
 		return false;
 	}
 	if (zoned) {
@@ -153,7 +162,8 @@ FN(link_local_multicast)
 static bool
 is_link_local(const struct ip_addr *a)
 {
-	return a->family == 4 ? a->b[0] == 169 && a->b[1] == 254 : a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+	return a->family == 4 ? a->b[0] == 169 && a->b[1] == 254
+			      : a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
 FN(link_local_unicast)
@@ -196,8 +206,10 @@ why_no_cidr(struct arena *a, struct str s)
 	uint64_t v = 0;
 	if (!str_rcut(s, '/', &address, &bits))
 		return STR("no '/'");
-	if (ip_parse(address, &ip) < 0)
-		return arena_fmt(a, "ParseAddr(\"%.*s\"): %s", STR_ARG(address), why_no_ip(address));
+	if (ip_parse(address, &ip) < 0) {
+		struct str why = why_no_ip(a, address);
+		return arena_fmt(a, "ParseAddr(\"%.*s\"): %.*s", STR_ARG(address), STR_ARG(why));
+	}
 	if (str_to_u64(bits, &v) < 0 || (bits.n > 1 && bits.p[0] == '0'))
 		return arena_fmt(a, "bad bits after slash: \"%.*s\"", STR_ARG(bits));
 	return STR("prefix length out of range");
@@ -210,7 +222,8 @@ parse_cidr(struct cel_eval *e, struct str s, struct ip_prefix *p, struct cel_val
 	static const char what[] = "network address parse error during conversion from string: ";
 	if (ip_prefix_parse(s, p) < 0) {
 		struct str why = why_no_cidr(e->a, s);
-		*ret = cel_fault(e, "%s%snetip.ParsePrefix(%.*s): %.*s", what, what, STR_ARG(q), STR_ARG(why));
+		*ret = cel_fault(e, "%s%snetip.ParsePrefix(%.*s): %.*s", what, what, STR_ARG(q),
+			STR_ARG(why));
 		return false;
 	}
 	if (is_mapped(&p->addr)) {
@@ -300,17 +313,22 @@ static const struct cel_fn_row rows[] = {
 	{"family", "ip_family", ".int(net.IP)", family, COST_FIXED},
 	{"isUnspecified", "ip_is_unspecified", ".bool(net.IP)", unspecified, COST_FIXED},
 	{"isLoopback", "ip_is_loopback", ".bool(net.IP)", loopback, COST_FIXED},
-	{"isLinkLocalMulticast", "ip_is_link_local_multicast", ".bool(net.IP)", link_local_multicast, COST_FIXED},
-	{"isLinkLocalUnicast", "ip_is_link_local_unicast", ".bool(net.IP)", link_local_unicast, COST_FIXED},
+	{"isLinkLocalMulticast", "ip_is_link_local_multicast", ".bool(net.IP)",
+		link_local_multicast, COST_FIXED},
+	{"isLinkLocalUnicast", "ip_is_link_local_unicast", ".bool(net.IP)", link_local_unicast,
+		COST_FIXED},
 	{"isGlobalUnicast", "ip_is_global_unicast", ".bool(net.IP)", global_unicast, COST_FIXED},
 	{"string", "ip_to_string", "string(net.IP)", ip_text, COST_ONE},
 	{"cidr", "string_to_cidr", "net.CIDR(string)", to_cidr, COST_PARSE},
 	{"isCIDR", "is_cidr", "bool(string)", is_cidr, COST_PARSE},
-	{"containsIP", "cidr_contains_ip_string", ".bool(net.CIDR, string)", contains_ip, COST_CONTAINS_IP_TEXT},
-	{"containsIP", "cidr_contains_ip_ip", ".bool(net.CIDR, net.IP)", contains_ip, COST_CONTAINS_IP},
+	{"containsIP", "cidr_contains_ip_string", ".bool(net.CIDR, string)", contains_ip,
+		COST_CONTAINS_IP_TEXT},
+	{"containsIP", "cidr_contains_ip_ip", ".bool(net.CIDR, net.IP)", contains_ip,
+		COST_CONTAINS_IP},
 	{"containsCIDR", "cidr_contains_cidr_string", ".bool(net.CIDR, string)", contains_cidr,
 		COST_CONTAINS_CIDR_TEXT},
-	{"containsCIDR", "cidr_contains_cidr", ".bool(net.CIDR, net.CIDR)", contains_cidr, COST_CONTAINS_CIDR},
+	{"containsCIDR", "cidr_contains_cidr", ".bool(net.CIDR, net.CIDR)", contains_cidr,
+		COST_CONTAINS_CIDR},
 	{"prefixLength", "cidr_prefix_length", ".int(net.CIDR)", prefix_length, COST_FIXED},
 	{"masked", "cidr_masked", ".net.CIDR(net.CIDR)", masked, COST_FIXED},
 	{"string", "cidr_to_string", "string(net.CIDR)", cidr_text, COST_ONE},

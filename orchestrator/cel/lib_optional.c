@@ -5,8 +5,8 @@
 #include "orchestrator/cel/cel_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 FN(none)
 {
@@ -108,7 +108,8 @@ static const struct cel_fn_row rows[] = {
 	{"_[?_]", "map_optindex_optional_value", OPT "(map(K, V), K)", NULL, COST_ONE},
 	{"_[?_]", "optional_map_optindex_optional_value", OPT "(optional_type(map(K, V)), K)", NULL,
 		COST_ONE},
-	{"cel.@mapInsert", "@mapInsert_map_key_value", "map(K, V)(map(K, V), K, V)", NULL, COST_ONE},
+	{"cel.@mapInsert", "@mapInsert_map_key_value", "map(K, V)(map(K, V), K, V)", NULL,
+		COST_ONE},
 	{"cel.@mapInsert", "@mapInsert_map_map", "map(K, V)(map(K, V), map(K, V))", NULL, COST_ONE},
 	{"first", "list_first", "." OPT "(list(V))", first, COST_ONE},
 	{"last", "list_last", "." OPT "(list(V))", last, COST_ONE},
@@ -118,7 +119,8 @@ static const struct cel_fn_row rows[] = {
 	{"optional.ofNonZeroValue", "optional_ofNonZeroValue", OPT "(V)", of_non_zero, COST_ONE},
 	{"optional.unwrap", "optional_unwrap", "list(V)(list(optional_type(V)))", unwrap, COST_ONE},
 	{"unwrapOpt", "optional_unwrapOpt", ".list(V)(list(optional_type(V)))", unwrap, COST_ONE},
-	{"or", "optional_or_optional", "." OPT "(optional_type(V), optional_type(V))", NULL, COST_ONE},
+	{"or", "optional_or_optional", "." OPT "(optional_type(V), optional_type(V))", NULL,
+		COST_ONE},
 	{"orValue", "optional_orValue_value", ".V(optional_type(V), V)", NULL, COST_ONE},
 	{"value", "optional_value", ".V(optional_type(V))", value, COST_ONE},
 };

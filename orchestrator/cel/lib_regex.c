@@ -6,8 +6,8 @@
 #include "orchestrator/cel/cel_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 static struct cel_value
 broken(struct cel_eval *e, int rc)
@@ -93,6 +93,7 @@ static const struct cel_fn_row rows[] = {
 	{"matches", "matches_string", ".bool(string, string)", matches, COST_MATCHES},
 	{"find", "string_find_string", ".string(string, string)", find, COST_FIND},
 	{"findAll", "string_find_all_string", ".list(string)(string, string)", find_all, COST_FIND},
-	{"findAll", "string_find_all_string_int", ".list(string)(string, string, int)", find_all, COST_FIND},
+	{"findAll", "string_find_all_string_int", ".list(string)(string, string, int)", find_all,
+		COST_FIND},
 };
 const struct cel_fn_table cel_fns_regex = {rows, ARRAY_LEN(rows)};

@@ -5,8 +5,8 @@
 #include "orchestrator/cel/lib_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 static bool
 all_digits(struct str s)
@@ -22,10 +22,13 @@ static const char *
 number(struct arena *a, struct str s, const char *what, uint64_t *ret)
 {
 	if (!all_digits(s))
-		return arena_cstr(a, arena_fmt(a, "Invalid character(s) found in %s number \"%.*s\"", what, STR_ARG(s)));
+		return arena_cstr(a,
+			arena_fmt(a, "Invalid character(s) found in %s number \"%.*s\"", what,
+				STR_ARG(s)));
 	if (s.n > 1 && s.p[0] == '0')
-		return arena_cstr(a, arena_fmt(a, "%c%s number must not contain leading zeroes \"%.*s\"",
-					     what[0] - 32, what + 1, STR_ARG(s)));
+		return arena_cstr(a,
+			arena_fmt(a, "%c%s number must not contain leading zeroes \"%.*s\"",
+				what[0] - 32, what + 1, STR_ARG(s)));
 	return str_to_u64(s, ret) == 0 ? NULL : "strconv.ParseUint: value out of range";
 }
 
@@ -39,14 +42,17 @@ identifiers(struct arena *a, struct str s, bool pre)
 			return pre ? "Prerelease is empty" : "Build meta data is empty";
 		for (size_t i = 0; i < part.n; i++) {
 			char c = part.p[i];
-			if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-'))
+			if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+				    (c >= 'A' && c <= 'Z') || c == '-'))
 				return arena_cstr(a,
 					arena_fmt(a, "Invalid character(s) found in %s \"%.*s\"",
-						pre ? "prerelease" : "build meta data", STR_ARG(part)));
+						pre ? "prerelease" : "build meta data",
+						STR_ARG(part)));
 		}
 		if (pre && all_digits(part) && part.n > 1 && part.p[0] == '0')
 			return arena_cstr(a,
-				arena_fmt(a, "Numeric PreRelease version must not contain leading zeroes \"%.*s\"",
+				arena_fmt(a,
+					"Numeric PreRelease version must not contain leading zeroes \"%.*s\"",
 					STR_ARG(part)));
 	}
 	return NULL;

@@ -4,8 +4,8 @@
 #include "orchestrator/cel/cel_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 /* Byte of code point `at`; s.n when it is the end; SIZE_MAX = beyond. */
 static size_t
@@ -247,21 +247,26 @@ FN(quote)
 static const struct cel_fn_row rows[] = {
 	{"charAt", "string_char_at_int", ".string(string, int)", char_at, COST_ONE},
 	{"indexOf", "string_index_of_string", ".int(string, string)", index_of, COST_TRAVERSE},
-	{"indexOf", "string_index_of_string_int", ".int(string, string, int)", index_of, COST_TRAVERSE},
-	{"lastIndexOf", "string_last_index_of_string", ".int(string, string)", last_index_of, COST_TRAVERSE},
-	{"lastIndexOf", "string_last_index_of_string_int", ".int(string, string, int)", last_index_of,
+	{"indexOf", "string_index_of_string_int", ".int(string, string, int)", index_of,
 		COST_TRAVERSE},
+	{"lastIndexOf", "string_last_index_of_string", ".int(string, string)", last_index_of,
+		COST_TRAVERSE},
+	{"lastIndexOf", "string_last_index_of_string_int", ".int(string, string, int)",
+		last_index_of, COST_TRAVERSE},
 	{"lowerAscii", "string_lower_ascii", ".string(string)", lower, COST_SAME},
 	{"upperAscii", "string_upper_ascii", ".string(string)", upper, COST_SAME},
-	{"replace", "string_replace_string_string", ".string(string, string, string)", replace, COST_REPLACE},
-	{"replace", "string_replace_string_string_int", ".string(string, string, string, int)", replace,
+	{"replace", "string_replace_string_string", ".string(string, string, string)", replace,
 		COST_REPLACE},
+	{"replace", "string_replace_string_string_int", ".string(string, string, string, int)",
+		replace, COST_REPLACE},
 	{"split", "string_split_string", ".list(string)(string, string)", split, COST_SPLIT},
-	{"split", "string_split_string_int", ".list(string)(string, string, int)", split, COST_SPLIT},
+	{"split", "string_split_string_int", ".list(string)(string, string, int)", split,
+		COST_SPLIT},
 	{"join", "list_join", ".string(list(string))", join, COST_JOIN},
 	{"join", "list_join_string", ".string(list(string), string)", join, COST_JOIN},
 	{"substring", "string_substring_int", ".string(string, int)", substring, COST_SAME},
-	{"substring", "string_substring_int_int", ".string(string, int, int)", substring, COST_SAME},
+	{"substring", "string_substring_int_int", ".string(string, int, int)", substring,
+		COST_SAME},
 	{"trim", "string_trim", ".string(string)", trim, COST_SAME},
 	{"strings.quote", "strings_quote", "string(string)", quote, COST_QUOTE},
 	{"format", "string_format", ".string(string, list(dyn))", cel_string_format, COST_FORMAT},

@@ -4,8 +4,8 @@
 #include "orchestrator/cel/lib_int.h"
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 static bool
 is_alnum(char c)
@@ -39,7 +39,8 @@ unescape(struct arena *a, struct str s, bool plus)
 	buf_init_arena(&b, a);
 	for (size_t i = 0; i < s.n; i++) {
 		uint64_t v = 0;
-		if (s.p[i] == '%' && i + 2 < s.n && str_to_u64_hex(str_sub(s, i + 1, i + 3), &v) == 0) {
+		if (s.p[i] == '%' && i + 2 < s.n &&
+			str_to_u64_hex(str_sub(s, i + 1, i + 3), &v) == 0) {
 			buf_char(&b, (char)v);
 			i += 2;
 		} else {
@@ -53,7 +54,8 @@ unescape(struct arena *a, struct str s, bool plus)
 static bool
 plain(char c, bool given)
 {
-	return is_alnum(c) || (c && strchr("-_.~$&+,/:;=@", c)) || (given && c && strchr("!'()*[]%", c));
+	return is_alnum(c) || (c && strchr("-_.~$&+,/:;=@", c)) ||
+		(given && c && strchr("!'()*[]%", c));
 }
 
 static struct str
@@ -163,7 +165,7 @@ cel_url_parse(struct arena *a, struct str text, struct cel_url *u)
 	}
 	if (!str_starts(s, STR("/")))
 		return u->scheme.n ? STR_NONE : STR("invalid URI for request");
-	if (u->scheme.n && str_starts(s, STR("//"))) {
+	if (str_starts(s, STR("//")) && (u->scheme.n || !str_starts(s, STR("///")))) {
 		struct str host = str_sub(s, 2, SIZE_MAX);
 		ptrdiff_t slash = str_find_char(host, '/');
 		s = slash < 0 ? STR("") : str_sub(host, (size_t)slash, SIZE_MAX);
@@ -290,7 +292,8 @@ FN(get_query)
 		if (str_is_set(bad_escape(k)) || str_is_set(bad_escape(v)))
 			continue;
 		struct cel_value key = cel_of_string(unescape(e->a, k, true));
-		struct cel_value one = cel_of_string(str_is_set(v) ? unescape(e->a, v, true) : STR(""));
+		struct cel_value one = cel_of_string(
+			str_is_set(v) ? unescape(e->a, v, true) : STR(""));
 		const struct cel_value *old = cel_map_at(m, &key);
 		struct cel_value *items = NULL;
 		size_t count = 0;

@@ -134,8 +134,8 @@ variables(const struct macro_call *m, size_t n, const char *not_a_name, struct s
 		ret[i] = m->args[i]->name;
 	}
 	if (n == 2 && str_eq(ret[0], ret[1])) {
-		struct str why =
-			arena_fmt(m->c->a, "duplicate variable name: %.*s", STR_ARG(ret[0]));
+		struct str why = arena_fmt(
+			m->c->a, "duplicate variable name: %.*s", STR_ARG(ret[0]));
 		return fail(m, m->args[1]->at, why.p ? why.p : "");
 	}
 	for (size_t i = 0; i < n; i++)
@@ -174,7 +174,8 @@ make_quantifier(const struct macro_call *m)
 	if (bad)
 		return bad;
 	struct cel_node *test = m->args[n_vars];
-	struct fold_parts f = {.range = m->target, .iter = names[0], .iter2 = names[1], .accu = STR(ACCU)};
+	struct fold_parts f = {
+		.range = m->target, .iter = names[0], .iter2 = names[1], .accu = STR(ACCU)};
 	switch (m->kind % 10) {
 	case ALL:
 		f.init = constant(m, cel_of_bool(true));
@@ -272,7 +273,8 @@ make_transform(const struct macro_call *m)
 }
 
 static struct cel_node *
-member_call(const struct macro_call *m, const char *fn, size_t n, struct cel_node *target, struct cel_node *x)
+member_call(const struct macro_call *m, const char *fn, size_t n, struct cel_node *target,
+	struct cel_node *x)
 {
 	struct cel_node *c = call(m, fn, n, target, x, NULL);
 	if (!m->c->failed)
@@ -315,8 +317,8 @@ make_sort_by(const struct macro_call *m)
 {
 	struct str input = STR("@__sortBy_input__");
 	enum cel_node_kind k = m->target->kind;
-	if (k != NODE_LIST && k != NODE_SELECT && k != NODE_TEST && k != NODE_IDENT && k != NODE_FOLD &&
-		k != NODE_CALL)
+	if (k != NODE_LIST && k != NODE_SELECT && k != NODE_TEST && k != NODE_IDENT &&
+		k != NODE_FOLD && k != NODE_CALL)
 		return fail(m, m->target->at,
 			"sortBy can only be applied to a list, identifier, comprehension, call or select expression");
 	struct cel_node *keys = make_map_of(m, ident(m, input));

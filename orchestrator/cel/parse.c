@@ -88,23 +88,6 @@ unexpected(struct parser *p, const char *wanted)
 	return bad_node(p);
 }
 
-/* May what is at hand stand behind the token `op`? Then that is said to be missing. */
-static bool
-follows(const struct parser *p, const char *op)
-{
-	static const char *const behind[] = {")", "]", "}", ",", ":", "?", ".", "[", "==", "!=", "<", "<=",
-		">", ">=", "&&", "||", "+", "-", "*", "/", "%", "in"};
-	bool operand = p->l.token != TOKEN_OP && p->l.token != TOKEN_END;
-	if (op[0] == ':')
-		return operand || is_op(p, "[") || is_op(p, "{") || is_op(p, "(") || is_op(p, "-") || is_op(p, "!");
-	if (p->l.token == TOKEN_END)
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(behind); i++)
-		if (is_op(p, behind[i]))
-			return true;
-	return false;
-}
-
 /* Is the token behind the one at hand `op`? */
 static bool
 ahead(const struct parser *p, const char *op)
@@ -117,6 +100,24 @@ ahead(const struct parser *p, const char *op)
 	return l.token == TOKEN_OP && str_eq_c(l.text, op);
 }
 
+/* May what is at hand stand behind the token `op`? Then that is said to be missing. */
+static bool
+follows(const struct parser *p, const char *op)
+{
+	static const char *const behind[] = {")", "]", "}", ",", ":", "?", ".", "[",
+		"==", "!=", "<", "<=", ">", ">=", "&&", "||", "+", "-", "*", "/", "%", "in"};
+	bool operand = p->l.token != TOKEN_OP && p->l.token != TOKEN_END;
+	if (op[0] == ':')
+		return operand || is_op(p, "[") || is_op(p, "{") || is_op(p, "(") ||
+			is_op(p, "-") || is_op(p, "!");
+	if (p->l.token == TOKEN_END)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(behind); i++)
+		if (is_op(p, behind[i]))
+			return true;
+	return false;
+}
+
 static bool
 expect(struct parser *p, const char *op, const char *wanted)
 {
@@ -126,11 +127,24 @@ expect(struct parser *p, const char *op, const char *wanted)
 		cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s",
 			STR_ARG(shown(p)), wanted);
 	else if (!p->c->stop && wanted[0] != '{' && follows(p, op))
-		cel_issue(p->c, p->l.at, "Syntax error: missing '%s' at '%.*s'", op, STR_ARG(shown(p)));
+		cel_issue(p->c, p->l.at, "Syntax error: missing '%s' at '%.*s'", op,
+			STR_ARG(shown(p)));
 	else
 		unexpected(p, wanted);
 	p->c->stop = true;
 	return false;
+}
+
+/* The same; one token too many before `close` is called extraneous. */
+static struct cel_node *
+unexpected_before(struct parser *p, const char *close, const char *wanted)
+{
+	if (p->c->stop || p->l.token == TOKEN_END || !ahead(p, close))
+		return unexpected(p, wanted);
+	cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s",
+		STR_ARG(shown(p)), wanted);
+	p->c->stop = true;
+	return bad_node(p);
 }
 
 static bool
@@ -165,6 +179,10 @@ static const char operand_wanted[] =
 
 static const char argument_wanted[] =
 	"{'[', '{', '(', ')', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
+	"STRING, BYTES, IDENTIFIER}";
+
+static const char index_wanted[] =
+	"{'[', '{', '(', '.', '-', '!', '?', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
 	"STRING, BYTES, IDENTIFIER}";
 
 /* May an expression begin here? */
@@ -248,7 +266,7 @@ list(struct parser *p)
 		if (p->c->stop || !push_bool(p, &n->optional, n->n, optional) || !push(p, n, item))
 			return n;
 		if (!accept(p, ",") && !is_op(p, "]"))
-			return unexpected(p, "{']', ','}");
+			return unexpected_before(p, "]", "{']', ','}");
 	}
 	accept(p, "]");
 	return n;
@@ -271,7 +289,7 @@ map(struct parser *p)
 			!push(p, n, key) || !push(p, n, value))
 			return n;
 		if (!accept(p, ",") && !is_op(p, "}"))
-			return unexpected(p, "{'}', ','}");
+			return unexpected_before(p, "}", "{'}', ','}");
 	}
 	accept(p, "}");
 	return n;
@@ -303,6 +321,9 @@ message(struct parser *p, struct str name)
 	cel_lex(&p->l);
 	while (!p->c->stop && !is_op(p, "}")) {
 		bool optional = accept(p, "?");
+		if (n->n == 0 && !optional && p->l.token != TOKEN_IDENT &&
+			p->l.token != TOKEN_ESCAPED)
+			return unexpected(p, "{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}");
 		struct str field = field_name(p);
 		uint32_t at = p->l.at;
 		if (p->c->stop || !expect(p, ":", "':'"))
@@ -319,7 +340,7 @@ message(struct parser *p, struct str name)
 		*slot = field;
 		*where = at;
 		if (!accept(p, ",") && !is_op(p, "}"))
-			return unexpected(p, "{'}', ','}");
+			return unexpected_before(p, "}", "{'}', ','}");
 	}
 	accept(p, "}");
 	return n;
@@ -351,7 +372,7 @@ call(struct parser *p, uint32_t at, struct str name, struct cel_node *target)
 			if (p->c->stop || !push(p, n, arg))
 				return n;
 		} while (accept(p, ","));
-	if (!expect(p, ")", "{')', ','}"))
+	if (!expect(p, ")", ahead(p, ")") || follows(p, ")") ? "')'" : "{')', ','}"))
 		return n;
 	struct cel_node *m = cel_macro(
 		p->c, at, name, target, n->args + (target != NULL), n->n - (target != NULL));
@@ -448,6 +469,8 @@ named(struct parser *p)
 	return n;
 }
 
+static bool deeper(struct parser *p);
+
 static struct cel_node *
 primary(struct parser *p)
 {
@@ -487,7 +510,19 @@ primary(struct parser *p)
 		return map(p);
 	if (is_op(p, "."))
 		return named(p);
-	return unexpected(p, operand_wanted);
+	struct cel_lexer next = p->l;
+	struct cel_compiler quiet = *p->c;
+	next.c = &quiet;
+	quiet.n_issues = CEL_MAX_ISSUES;
+	cel_lex(&next);
+	struct parser after = {.c = p->c, .l = next};
+	if (p->c->stop || !starts(&after) || p->c->n_issues >= CEL_MAX_ISSUES)
+		return unexpected(p, operand_wanted);
+	/* one token too many: it is passed over */
+	cel_issue(p->c, p->l.at, "Syntax error: extraneous input '%.*s' expecting %s",
+		STR_ARG(shown(p)), operand_wanted);
+	cel_lex(&p->l);
+	return deeper(p) ? primary(p) : bad_node(p);
 }
 
 /* ---- operators ---- */
@@ -498,7 +533,8 @@ deeper(struct parser *p)
 	if (p->depth++ < CEL_MAX_DEPTH)
 		return true;
 	if (!p->c->stop)
-		cel_issue(p->c, UINT32_MAX, "expression recursion limit exceeded: %d", CEL_MAX_DEPTH);
+		cel_issue(
+			p->c, UINT32_MAX, "expression recursion limit exceeded: %d", CEL_MAX_DEPTH);
 	p->c->stop = true;
 	return false;
 }
@@ -510,6 +546,8 @@ suffix(struct parser *p, struct cel_node *n)
 	uint32_t at = p->l.at;
 	if (accept(p, "[")) {
 		bool optional = accept(p, "?");
+		if (!optional && !starts(p))
+			return unexpected(p, index_wanted);
 		struct cel_node *index = parse_expr(p);
 		if (p->c->stop || !expect(p, "]", "']'"))
 			return n;
@@ -525,7 +563,7 @@ suffix(struct parser *p, struct cel_node *n)
 			cel_issue(p->c, p->l.at,
 				word ? "Syntax error: mismatched input '%.*s' expecting IDENTIFIER"
 				     : "Syntax error: no viable alternative at input '.%.*s'",
-				STR_ARG(shown(p)));
+				STR_ARG(p->l.text));
 		p->c->stop = true;
 		return n;
 	}
@@ -586,10 +624,22 @@ unary(struct parser *p)
 	if (op[0] == '-' && n == 1 && is_number(p)) { /* the sign is the number's */
 		of = member(p, number(p, true, last));
 		n = 0;
+	} else if (op[0] == '-' && is_op(p, "!")) {
+		if (!p->c->stop)
+			cel_issue(
+				p->c, p->l.at, "Syntax error: no viable alternative at input '-!'");
+		p->c->stop = true;
+		of = bad_node(p);
+	} else if (op[0] == '!' && p->l.token == TOKEN_END) {
+		cel_issue(p->c, p->l.at, "Syntax error: extraneous input '<EOF>' expecting %s",
+			operand_wanted);
+		p->c->stop = true;
+		of = bad_node(p);
 	} else if (op[0] == '!' && is_op(p, "-")) {
 		uint32_t sign = p->l.at;
 		cel_lex(&p->l);
-		of = is_number(p) ? member(p, number(p, true, sign)) : unexpected(p, "{NUM_FLOAT, NUM_INT}");
+		of = is_number(p) ? member(p, number(p, true, sign))
+				  : unexpected(p, "{NUM_FLOAT, NUM_INT}");
 	} else {
 		of = member(p, primary(p));
 	}

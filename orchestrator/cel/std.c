@@ -9,8 +9,8 @@
 #define MAX_SEC 253402300799
 
 #define FN(name)                                                                                   \
-	static struct cel_value name(                                                              \
-		struct cel_eval *e, const struct cel_value *args, size_t n __attribute__((unused)))
+	static struct cel_value name(struct cel_eval *e, const struct cel_value *args,             \
+		size_t n __attribute__((unused)))
 
 static struct cel_value
 overflow(struct cel_eval *e, const char *what)
@@ -18,7 +18,7 @@ overflow(struct cel_eval *e, const char *what)
 	return cel_fault(e, "%s overflow", what);
 }
 
-FN(not)
+FN(not )
 {
 	(void)e;
 	return cel_of_bool(!args[0].b);
@@ -66,7 +66,8 @@ FN(add)
 	uint64_t u = 0;
 	switch (x->kind) {
 	case CEL_INT:
-		return __builtin_add_overflow(x->i, y->i, &i) ? overflow(e, "integer") : cel_of_int(i);
+		return __builtin_add_overflow(x->i, y->i, &i) ? overflow(e, "integer")
+							      : cel_of_int(i);
 	case CEL_UINT:
 		return __builtin_add_overflow(x->u, y->u, &u) ? overflow(e, "unsigned integer")
 							      : cel_of_uint(u);
@@ -78,7 +79,8 @@ FN(add)
 	case CEL_DURATION:
 		if (y->kind == CEL_TIMESTAMP)
 			return add_ns(e, y, x->ns);
-		return __builtin_add_overflow(x->ns, y->ns, &i) ? overflow(e, "duration") : cel_of_ns(i);
+		return __builtin_add_overflow(x->ns, y->ns, &i) ? overflow(e, "duration")
+								: cel_of_ns(i);
 	case CEL_TIMESTAMP:
 		return add_ns(e, x, y->ns);
 	case CEL_LIST:
@@ -104,18 +106,20 @@ FN(subtract)
 	int64_t i = 0;
 	uint64_t u = 0;
 	if (x->kind == CEL_INT)
-		return __builtin_sub_overflow(x->i, y->i, &i) ? overflow(e, "integer") : cel_of_int(i);
+		return __builtin_sub_overflow(x->i, y->i, &i) ? overflow(e, "integer")
+							      : cel_of_int(i);
 	if (x->kind == CEL_UINT)
 		return __builtin_sub_overflow(x->u, y->u, &u) ? overflow(e, "unsigned integer")
 							      : cel_of_uint(u);
 	if (x->kind == CEL_DOUBLE)
 		return cel_of_double(x->d - y->d);
 	if (x->kind == CEL_DURATION)
-		return __builtin_sub_overflow(x->ns, y->ns, &i) ? overflow(e, "duration") : cel_of_ns(i);
+		return __builtin_sub_overflow(x->ns, y->ns, &i) ? overflow(e, "duration")
+								: cel_of_ns(i);
 	if (y->kind == CEL_DURATION)
 		return y->ns == INT64_MIN ? overflow(e, "timestamp") : add_ns(e, x, -y->ns);
 	__int128 ns = ((__int128)x->time.sec - y->time.sec) * SECOND + x->time.nsec - y->time.nsec;
-	return ns > INT64_MAX || ns < INT64_MIN ? overflow(e, "duration") : cel_of_ns((int64_t)ns);
+	return ns > INT64_MAX || ns < INT64_MIN ? overflow(e, "integer") : cel_of_ns((int64_t)ns);
 }
 
 FN(multiply)
@@ -124,7 +128,8 @@ FN(multiply)
 	int64_t i = 0;
 	uint64_t u = 0;
 	if (x->kind == CEL_INT)
-		return __builtin_mul_overflow(x->i, y->i, &i) ? overflow(e, "integer") : cel_of_int(i);
+		return __builtin_mul_overflow(x->i, y->i, &i) ? overflow(e, "integer")
+							      : cel_of_int(i);
 	if (x->kind == CEL_UINT)
 		return __builtin_mul_overflow(x->u, y->u, &u) ? overflow(e, "unsigned integer")
 							      : cel_of_uint(u);
@@ -176,7 +181,8 @@ FN(in_map)
 {
 	struct cel_value v;
 	if (args[1].kind == CEL_OBJECT)
-		return cel_of_bool(args[0].kind == CEL_STRING && cel_field_find(e, &args[1], args[0].s, &v));
+		return cel_of_bool(
+			args[0].kind == CEL_STRING && cel_field_find(e, &args[1], args[0].s, &v));
 	int found = cel_map_find(e, &args[1], &args[0], &v);
 	return found < 0 ? v : cel_of_bool(found > 0);
 }
@@ -233,14 +239,16 @@ FN(to_double)
 	static const struct {
 		const char *text;
 		double d;
-	} special[] = {{"NaN", __builtin_nan("")}, {"nan", __builtin_nan("")}, {"Inf", __builtin_inf()},
-		{"+Inf", __builtin_inf()}, {"-Inf", -__builtin_inf()}, {"Infinity", __builtin_inf()},
-		{"-Infinity", -__builtin_inf()}, {"inf", __builtin_inf()}, {"-inf", -__builtin_inf()},
-		{"infinity", __builtin_inf()}, {"-infinity", -__builtin_inf()}};
+	} special[] = {{"NaN", __builtin_nan("")}, {"nan", __builtin_nan("")},
+		{"Inf", __builtin_inf()}, {"+Inf", __builtin_inf()}, {"-Inf", -__builtin_inf()},
+		{"Infinity", __builtin_inf()}, {"-Infinity", -__builtin_inf()},
+		{"inf", __builtin_inf()}, {"-inf", -__builtin_inf()}, {"infinity", __builtin_inf()},
+		{"-infinity", -__builtin_inf()}};
 	for (size_t i = 0; i < ARRAY_LEN(special); i++)
 		if (str_eq_c(args[0].s, special[i].text))
 			return cel_of_double(special[i].d);
-	return str_to_double(args[0].s, &d) == 0 ? cel_of_double(d) : no_conversion(e, &args[0], "double");
+	return str_to_double(args[0].s, &d) == 0 ? cel_of_double(d)
+						 : no_conversion(e, &args[0], "double");
 }
 
 FN(to_int)
@@ -252,7 +260,8 @@ FN(to_int)
 			? cel_of_int((int64_t)v->d)
 			: overflow(e, "integer");
 	if (v->kind == CEL_UINT)
-		return v->u > (uint64_t)INT64_MAX ? overflow(e, "integer") : cel_of_int((int64_t)v->u);
+		return v->u > (uint64_t)INT64_MAX ? overflow(e, "integer")
+						  : cel_of_int((int64_t)v->u);
 	if (v->kind == CEL_TIMESTAMP)
 		return cel_of_int(v->time.sec);
 	if (v->kind == CEL_DURATION)
@@ -289,8 +298,9 @@ FN(to_timestamp)
 	if (args[0].kind == CEL_INT)
 		return args[0].i < MIN_SEC || args[0].i > MAX_SEC ? overflow(e, "timestamp")
 								  : cel_of_time(args[0].i, 0);
-	return cel_parse_time(args[0].s, &v) ? v
-					     : no_conversion(e, &args[0], "google.protobuf.Timestamp");
+	return cel_parse_time(args[0].s, &v)
+		? v
+		: no_conversion(e, &args[0], "google.protobuf.Timestamp");
 }
 
 FN(to_string)
@@ -392,8 +402,10 @@ static const struct cel_fn_row rows[] = {
 	{"_-_", "subtract_double", "double(double, double)", subtract, COST_ONE},
 	{"_-_", "subtract_duration_duration", "duration(duration, duration)", subtract, COST_ONE},
 	{"_-_", "subtract_int64", "int(int, int)", subtract, COST_ONE},
-	{"_-_", "subtract_timestamp_duration", "timestamp(timestamp, duration)", subtract, COST_ONE},
-	{"_-_", "subtract_timestamp_timestamp", "duration(timestamp, timestamp)", subtract, COST_ONE},
+	{"_-_", "subtract_timestamp_duration", "timestamp(timestamp, duration)", subtract,
+		COST_ONE},
+	{"_-_", "subtract_timestamp_timestamp", "duration(timestamp, timestamp)", subtract,
+		COST_ONE},
 	{"_-_", "subtract_uint64", "uint(uint, uint)", subtract, COST_ONE},
 	{"_/_", "divide_double", "double(double, double)", divide, COST_ONE},
 	{"_/_", "divide_int64", "int(int, int)", divide, COST_ONE},

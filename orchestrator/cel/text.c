@@ -1,7 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * text: values as errors and string() write them. Source: Go strconv ('g', shortest); cel-go common/types. */
-#include "base/doc_int.h"
 #include "orchestrator/cel/cel_int.h"
 
 /* The digits and the exponent of what base/doc printed; the value is 0.digits * 10^point. */
@@ -10,7 +9,8 @@ shortest(struct arena *a, double d, char *digits, size_t size, int *point)
 {
 	struct buf b = BUF_INIT;
 	buf_init_arena(&b, a);
-	doc_put_double(&b, d);
+	const struct doc number = {.type = DOC_DOUBLE, .d = d};
+	doc_write_json(&b, &number);
 	struct str s = buf_view(&b);
 	size_t n = 0;
 	int exponent = 0, before = 0;
@@ -67,7 +67,8 @@ cel_put_double(struct buf *b, double d)
 			buf_char(b, '.');
 			buf_add(b, digits + 1, n - 1);
 		}
-		buf_fmt(b, "e%c%02d", exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+		buf_fmt(b, "e%c%02d", exponent < 0 ? '-' : '+',
+			exponent < 0 ? -exponent : exponent);
 		return;
 	}
 	if (point <= 0) {

@@ -2,6 +2,7 @@
  *
  * time: timestamps and durations: their texts, their parts, and the functions over them. Zones are offsets ("+02:00")
  * and UTC: there is no database of zones here. Source: RFC 3339; Go time.ParseDuration; cel-spec (getFullYear ..). */
+#include "base/clock.h"
 #include "orchestrator/cel/cel_int.h"
 
 #define SECOND 1000000000
@@ -9,44 +10,28 @@
 #define MIN_SEC (-62135596800) /* 0001-01-01T00:00:00Z */
 #define MAX_SEC 253402300799   /* 9999-12-31T23:59:59Z */
 
-struct civil {
+struct calendar {
 	int64_t year;
 	int month, day, hour, minute, second, weekday, yearday;
 };
 
-/* Days since 1970-01-01 of a date (proleptic Gregorian). */
-static int64_t
-days_of(int64_t y, int m, int d)
-{
-	y -= m <= 2;
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t yoe = y - era * 400;
-	int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-static struct civil
-civil_of(int64_t sec)
+static struct calendar
+calendar_of(int64_t sec)
 {
 	int64_t days = sec / DAY, rest = sec % DAY;
 	if (rest < 0) {
 		rest += DAY;
 		days--;
 	}
-	int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
-	int64_t doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-	struct civil c = {.year = yoe + era * 400,
-		.day = (int)(doy - (153 * mp + 2) / 5 + 1),
-		.month = (int)(mp < 10 ? mp + 3 : mp - 9),
+	struct civil date = civil_from_days(days);
+	struct calendar c = {.year = date.year,
+		.day = (int)date.day,
+		.month = (int)date.month,
 		.hour = (int)(rest / 3600),
 		.minute = (int)(rest / 60 % 60),
 		.second = (int)(rest % 60)};
-	c.year += c.month <= 2;
 	c.weekday = (int)(((days % 7) + 11) % 7);
-	c.yearday = (int)(days - days_of(c.year, 1, 1));
+	c.yearday = (int)(days - days_from_civil((struct civil){c.year, 1, 1}));
 	return c;
 }
 
@@ -117,7 +102,8 @@ cel_parse_time(struct str s, struct cel_value *ret)
 	if (!(s.n == 1 && s.p[0] == 'Z') &&
 		(s.n == 0 || !strchr("+-", s.p[0]) || !parse_offset(s, &offset)))
 		return false;
-	int64_t at = days_of(y, mo, d) * DAY + h * 3600 + mi * 60 + sec - offset;
+	int64_t at = days_from_civil((struct civil){y, (unsigned)mo, (unsigned)d}) * DAY +
+		h * 3600 + mi * 60 + sec - offset;
 	if (at < MIN_SEC || at > MAX_SEC)
 		return false;
 	*ret = cel_of_time(at, ns);
@@ -147,12 +133,14 @@ put_fraction(struct buf *b, int64_t ns)
 void
 cel_put_time(struct buf *b, const struct cel_value *v)
 {
-	struct civil c = civil_of(v->time.sec + v->time.offset);
+	struct calendar c = calendar_of(v->time.sec + v->time.offset);
 	int minutes = v->time.offset < 0 ? -v->time.offset / 60 : v->time.offset / 60;
-	buf_fmt(b, "%04d-%02d-%02dT%02d:%02d:%02d", (int)c.year, c.month, c.day, c.hour, c.minute, c.second);
+	buf_fmt(b, "%04d-%02d-%02dT%02d:%02d:%02d", (int)c.year, c.month, c.day, c.hour, c.minute,
+		c.second);
 	put_fraction(b, v->time.nsec);
 	if (minutes)
-		buf_fmt(b, "%c%02d:%02d", v->time.offset < 0 ? '-' : '+', minutes / 60, minutes % 60);
+		buf_fmt(b, "%c%02d:%02d", v->time.offset < 0 ? '-' : '+', minutes / 60,
+			minutes % 60);
 	else
 		buf_char(b, 'Z');
 }
@@ -167,8 +155,6 @@ cel_put_duration(struct buf *b, int64_t ns)
 		buf_fmt(b, "%llds", (long long)(int64_t)d);
 		return;
 	}
-	struct buf t = BUF_INIT;
-	buf_init_arena(&t, b->a);
 	if (ns < 0)
 		buf_char(b, '-');
 	uint64_t u = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
@@ -177,74 +163,10 @@ cel_put_duration(struct buf *b, int64_t ns)
 	buf_char(b, 's');
 }
 
-/* One unit of a duration; 0 = none of that name. */
-static uint64_t
-unit_of(struct str *s)
-{
-	static const struct {
-		const char *name;
-		uint64_t ns;
-	} units[] = {{"ns", 1}, {"us", 1000}, {"\xc2\xb5s", 1000}, {"\xce\xbcs", 1000},
-		{"ms", 1000000}, {"s", SECOND}, {"m", 60ull * SECOND}, {"h", 3600ull * SECOND}};
-	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-		struct str name = str_c(units[i].name);
-		if (!str_starts(*s, name))
-			continue;
-		char after = s->n > name.n ? s->p[name.n] : '0';
-		if ((after >= '0' && after <= '9') || after == '.') {
-			*s = str_sub(*s, name.n, SIZE_MAX);
-			return units[i].ns;
-		}
-	}
-	return 0;
-}
-
 bool
 cel_parse_duration(struct str s, int64_t *ret)
 {
-	bool minus = s.n && s.p[0] == '-';
-	mark(&s, "+-");
-	if (s.n == 1 && s.p[0] == '0') {
-		*ret = 0;
-		return true;
-	}
-	uint64_t total = 0, limit = (uint64_t)INT64_MAX + 1;
-	if (s.n == 0)
-		return false;
-	while (s.n) {
-		uint64_t v = 0, fraction = 0;
-		double scale = 1;
-		size_t n = 0;
-		for (; s.n && s.p[0] >= '0' && s.p[0] <= '9'; n++) {
-			if (v > limit / 10)
-				return false;
-			v = v * 10 + (uint64_t)(s.p[0] - '0');
-			s = str_sub(s, 1, SIZE_MAX);
-		}
-		if (s.n && s.p[0] == '.') {
-			s = str_sub(s, 1, SIZE_MAX);
-			for (; s.n && s.p[0] >= '0' && s.p[0] <= '9'; n++) {
-				if (fraction < limit / 100) {
-					fraction = fraction * 10 + (uint64_t)(s.p[0] - '0');
-					scale *= 10;
-				}
-				s = str_sub(s, 1, SIZE_MAX);
-			}
-		}
-		uint64_t unit = n ? unit_of(&s) : 0;
-		if (unit == 0 || v > limit / unit)
-			return false;
-		v *= unit;
-		if (fraction)
-			v += (uint64_t)((double)fraction * ((double)unit / scale));
-		if (v > limit || total > limit - v)
-			return false;
-		total += v;
-	}
-	if (total > limit - !minus)
-		return false;
-	*ret = minus ? (int64_t)(0 - total) : (int64_t)total;
-	return true;
+	return duration_parse(s, ret) == 0;
 }
 
 /* ---- functions ---- */
@@ -257,14 +179,15 @@ part_of(struct cel_eval *e, const struct cel_value *args, size_t n, enum part wh
 	int64_t offset = 0;
 	if (args[0].kind == CEL_DURATION) {
 		int64_t ns = args[0].ns;
-		return cel_of_int(which == HOUR  ? ns / SECOND / 3600
-			: which == MINUTE  ? ns / SECOND / 60
-			: which == SECONDS ? ns / SECOND
-					   : ns / 1000000);
+		return cel_of_int(which == HOUR    ? ns / SECOND / 3600
+				: which == MINUTE  ? ns / SECOND / 60
+				: which == SECONDS ? ns / SECOND
+						   : ns / 1000000);
 	}
-	if (n > 1 && args[1].s.n && !str_eq_c(args[1].s, "UTC") && !parse_offset(args[1].s, &offset))
+	if (n > 1 && args[1].s.n && !str_eq_c(args[1].s, "UTC") &&
+		!parse_offset(args[1].s, &offset))
 		return cel_fault(e, "unknown time zone %.*s", STR_ARG(args[1].s));
-	struct civil c = civil_of(args[0].time.sec + offset);
+	struct calendar c = calendar_of(args[0].time.sec + offset);
 	const int64_t parts[] = {[YEAR] = c.year,
 		[MONTH] = c.month - 1,
 		[YEARDAY] = c.yearday,
@@ -302,12 +225,14 @@ PART(get_millis, MILLIS)
 static const struct cel_fn_row rows[] = {
 	OF_TIME("getFullYear", "timestamp_to_year", "timestamp_to_year_with_tz", get_year),
 	OF_TIME("getMonth", "timestamp_to_month", "timestamp_to_month_with_tz", get_month),
-	OF_TIME("getDayOfYear", "timestamp_to_day_of_year", "timestamp_to_day_of_year_with_tz", get_yearday),
+	OF_TIME("getDayOfYear", "timestamp_to_day_of_year", "timestamp_to_day_of_year_with_tz",
+		get_yearday),
 	OF_TIME("getDayOfMonth", "timestamp_to_day_of_month", "timestamp_to_day_of_month_with_tz",
 		get_monthday),
 	OF_TIME("getDate", "timestamp_to_day_of_month_1_based",
 		"timestamp_to_day_of_month_1_based_with_tz", get_date),
-	OF_TIME("getDayOfWeek", "timestamp_to_day_of_week", "timestamp_to_day_of_week_with_tz", get_weekday),
+	OF_TIME("getDayOfWeek", "timestamp_to_day_of_week", "timestamp_to_day_of_week_with_tz",
+		get_weekday),
 	OF_TIME("getHours", "timestamp_to_hours", "timestamp_to_hours_with_tz", get_hours),
 	{"getHours", "duration_to_hours", ".int(duration)", get_hours, COST_ONE},
 	OF_TIME("getMinutes", "timestamp_to_minutes", "timestamp_to_minutes_with_tz", get_minutes),

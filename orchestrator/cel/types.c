@@ -6,8 +6,7 @@
 
 #include <assert.h>
 
-#define BASIC(k, smallest)                                                                         \
-	[k] = {.kind = k, .max = CEL_NO_MAX, .min_size = smallest}
+#define BASIC(k, smallest) [k] = {.kind = k, .max = CEL_NO_MAX, .min_size = smallest}
 static const struct cel_type basics[CEL__PARAM + 1] = {
 	BASIC(CEL_DYN, 1),
 	BASIC(CEL_NULL, 4),
@@ -220,7 +219,8 @@ cel_type_runtime_name(const struct cel_type *t)
 static const struct cel_type *
 static_list(void)
 {
-	static const struct cel_type t = {.kind = CEL_LIST, .n_params = 1, .params = {&basics[CEL_DYN]}, .max = CEL_NO_MAX};
+	static const struct cel_type t = {
+		.kind = CEL_LIST, .n_params = 1, .params = {&basics[CEL_DYN]}, .max = CEL_NO_MAX};
 	return &t;
 }
 
@@ -237,8 +237,10 @@ static_map(void)
 static const struct cel_type *
 static_optional(void)
 {
-	static const struct cel_type t = {
-		.kind = CEL_OPTIONAL, .n_params = 1, .params = {&basics[CEL_DYN]}, .max = CEL_NO_MAX};
+	static const struct cel_type t = {.kind = CEL_OPTIONAL,
+		.n_params = 1,
+		.params = {&basics[CEL_DYN]},
+		.max = CEL_NO_MAX};
 	return &t;
 }
 
@@ -248,9 +250,10 @@ cel_type_named(struct str name)
 	static const struct {
 		const char *name;
 		enum cel_kind kind;
-	} known[] = {{"bool", CEL_BOOL}, {"int", CEL_INT}, {"uint", CEL_UINT}, {"double", CEL_DOUBLE},
-		{"string", CEL_STRING}, {"bytes", CEL_BYTES}, {"null_type", CEL_NULL},
-		{"type", CEL_TYPE}, {"google.protobuf.Timestamp", CEL_TIMESTAMP},
+	} known[] = {{"bool", CEL_BOOL}, {"int", CEL_INT}, {"uint", CEL_UINT},
+		{"double", CEL_DOUBLE}, {"string", CEL_STRING}, {"bytes", CEL_BYTES},
+		{"null_type", CEL_NULL}, {"type", CEL_TYPE},
+		{"google.protobuf.Timestamp", CEL_TIMESTAMP},
 		{"google.protobuf.Duration", CEL_DURATION}};
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (str_eq_c(name, known[i].name))
@@ -275,8 +278,8 @@ static const struct {
 } escapes[] = {{'.', "__dot__"}, {'-', "__dash__"}, {'/', "__slash__"}};
 
 static const char *const reserved[] = {"true", "false", "null", "in", "as", "break", "const",
-	"continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace",
-	"return", "var", "void", "while"};
+	"continue", "else", "for", "function", "if", "import", "let", "loop", "package",
+	"namespace", "return", "var", "void", "while"};
 
 struct str
 cel_unescape(struct arena *a, struct str s)
@@ -333,7 +336,7 @@ cel_escape(struct arena *a, struct str s, struct str *ret)
 			buf_cstr(&b, "__underscores__");
 			i++;
 		} else if (c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-			   (c >= 'A' && c <= 'Z')) {
+			(c >= 'A' && c <= 'Z')) {
 			buf_char(&b, c);
 		} else {
 			return false;

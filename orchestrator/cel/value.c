@@ -103,8 +103,7 @@ cel_of_type(const struct cel_type *t)
 struct cel_value
 cel_of_opaque(enum cel_opaque what, const void *own)
 {
-	return (struct cel_value){
-		.kind = CEL_OPAQUE, .type = &cel_types_opaque[what], .own = own};
+	return (struct cel_value){.kind = CEL_OPAQUE, .type = &cel_types_opaque[what], .own = own};
 }
 
 static struct cel_value
@@ -208,7 +207,8 @@ cel_next(struct cel_eval *e, struct cel_iter *it, struct cel_value *key, struct 
 		it->at = it->i++ ? it->at->next : of->doc->first;
 		if (!it->at)
 			return false;
-		*key = of->kind == CEL_LIST ? cel_of_int((int64_t)it->i - 1) : cel_of_string(it->at->key);
+		*key = of->kind == CEL_LIST ? cel_of_int((int64_t)it->i - 1)
+					    : cel_of_string(it->at->key);
 		*value = cel_doc_value(e, param_of(of, of->kind == CEL_MAP), it->at);
 		return true;
 	}
@@ -359,7 +359,8 @@ cel_map_find(struct cel_eval *e, const struct cel_value *map, const struct cel_v
 	if (map->from_doc) {
 		if (key->kind != CEL_STRING) {
 			*ret = cel_fault(e, "no such overload");
-			return map->type && map->type->kind == CEL_MAP && map->type->params[0]->kind == CEL_STRING
+			return map->type && map->type->kind == CEL_MAP &&
+					map->type->params[0]->kind == CEL_STRING
 				? -1
 				: 0;
 		}
@@ -375,8 +376,8 @@ cel_map_find(struct cel_eval *e, const struct cel_value *map, const struct cel_v
 }
 
 int
-cel_field_find(struct cel_eval *e, const struct cel_value *object, struct str name,
-	struct cel_value *ret)
+cel_field_find(
+	struct cel_eval *e, const struct cel_value *object, struct str name, struct cel_value *ret)
 {
 	const struct cel_type *t = object->type;
 	if (object->from_doc) {
@@ -456,11 +457,11 @@ static int
 order_numbers(const struct cel_value *x, const struct cel_value *y)
 {
 	if (x->kind == CEL_INT)
-		return y->kind == CEL_INT ? order(x->i, y->i)
+		return y->kind == CEL_INT     ? order(x->i, y->i)
 			: y->kind == CEL_UINT ? order_int_uint(x->i, y->u)
 					      : order_int_double(x->i, y->d);
 	if (x->kind == CEL_UINT)
-		return y->kind == CEL_UINT ? (x->u > y->u) - (x->u < y->u)
+		return y->kind == CEL_UINT   ? (x->u > y->u) - (x->u < y->u)
 			: y->kind == CEL_INT ? flip(order_int_uint(y->i, x->u))
 					     : order_uint_double(x->u, y->d);
 	return y->kind == CEL_DOUBLE ? order_double(x->d, y->d)
@@ -495,11 +496,13 @@ cel_compare(const struct cel_value *x, const struct cel_value *y)
 	return CEL_UNORDERED;
 }
 
-static bool equal(struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth);
+static bool equal(
+	struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth);
 
 /* Sets are equal whatever the order; maps as lists by their keys. */
 static bool
-contains_each(struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth)
+contains_each(
+	struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth)
 {
 	struct cel_value k, v, k2, v2;
 	for (struct cel_iter i = {.of = x}; cel_next(e, &i, &k, &v);) {
@@ -515,11 +518,13 @@ contains_each(struct cel_eval *e, const struct cel_value *x, const struct cel_va
 static bool
 is_unordered(const struct cel_value *v)
 {
-	return v->from_doc && v->type && (v->type->list == STRUCTURAL_LIST_SET || v->type->list == STRUCTURAL_LIST_MAP);
+	return v->from_doc && v->type &&
+		(v->type->list == STRUCTURAL_LIST_SET || v->type->list == STRUCTURAL_LIST_MAP);
 }
 
 static bool
-equal_lists(struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth)
+equal_lists(
+	struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth)
 {
 	if (cel_size(x) != cel_size(y))
 		return false;
@@ -546,13 +551,13 @@ equal_maps(struct cel_eval *e, const struct cel_value *x, const struct cel_value
 }
 
 static bool
-equal_objects(struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth)
+equal_objects(
+	struct cel_eval *e, const struct cel_value *x, const struct cel_value *y, unsigned depth)
 {
 	if (x->from_doc && y->from_doc) {
 		if (doc_len(x->doc) != doc_len(y->doc))
 			return false;
-		DOC_EACH(m, x->doc)
-		{
+		DOC_EACH (m, x->doc) {
 			struct str name = m->key;
 			struct cel_value v, other;
 			if (x->type && x->type->node && !cel_escape(e->a, m->key, &name))
@@ -560,7 +565,8 @@ equal_objects(struct cel_eval *e, const struct cel_value *x, const struct cel_va
 			if (!cel_field_find(e, x, name, &v)) {
 				if (!doc_get(y->doc, m->key))
 					return false;
-			} else if (!cel_field_find(e, y, name, &other) || !equal(e, &v, &other, depth + 1)) {
+			} else if (!cel_field_find(e, y, name, &other) ||
+				!equal(e, &v, &other, depth + 1)) {
 				return false;
 			}
 		}
@@ -691,13 +697,13 @@ has_item(struct cel_eval *e, const struct cel_value *list, const struct cel_valu
 
 /* The position in items of the object with the same keys; n = none. */
 static size_t
-same_keys(const struct cel_value *list, const struct cel_value *items, size_t n, const struct cel_value *v)
+same_keys(const struct cel_value *list, const struct cel_value *items, size_t n,
+	const struct cel_value *v)
 {
 	const struct structural *node = list->type->node;
 	for (size_t i = 0; i < n && v->from_doc; i++) {
 		bool same = items[i].from_doc;
-		DOC_EACH(key, node ? node->map_keys : NULL)
-		{
+		DOC_EACH (key, node ? node->map_keys : NULL) {
 			same = same &&
 				doc_equal(doc_get(items[i].doc, key->s), doc_get(v->doc, key->s));
 		}

@@ -45,8 +45,7 @@ string_type(struct arena *a, const struct structural *n)
 	if (max || !v || doc_len(v->enums) == 0)
 		return simple(a, CEL_STRING, limit(max, 4, any), 2);
 	uint64_t longest = 0;
-	DOC_EACH(e, v->enums)
-	{
+	DOC_EACH (e, v->enums) {
 		if (e->type == DOC_STR && e->s.n > longest)
 			longest = e->s.n;
 	}
@@ -85,15 +84,14 @@ add_meta(struct arena *a, struct fields *f, struct str name)
 	const struct cel_type *m = text
 		? cel_type_object(a, arena_fmt(a, "%.*s.metadata", STR_ARG(name)), meta, 2)
 		: NULL;
-	return m && add_field(a, f, STR("apiVersion"), text) && add_field(a, f, STR("kind"), text) &&
-		add_field(a, f, STR("metadata"), m);
+	return m && add_field(a, f, STR("apiVersion"), text) &&
+		add_field(a, f, STR("kind"), text) && add_field(a, f, STR("metadata"), m);
 }
 
 static bool
 is_required(const struct structural *n, struct str name)
 {
-	DOC_EACH(r, n->values ? n->values->required : NULL)
-	{
+	DOC_EACH (r, n->values ? n->values->required : NULL) {
 		if (str_eq(doc_as_str(r), name))
 			return true;
 	}
@@ -105,16 +103,18 @@ object_type(struct arena *a, const struct structural *n, bool root, struct str n
 {
 	const struct structural_values *v = n->values;
 	if (n->additional && !root) {
-		const struct cel_type *item = structural_type(a, n->additional, n->additional->embedded,
-			arena_fmt(a, "%.*s.@elem", STR_ARG(name)), depth + 1);
+		const struct cel_type *item = structural_type(a, n->additional,
+			n->additional->embedded, arena_fmt(a, "%.*s.@elem", STR_ARG(name)),
+			depth + 1);
 		if (!item)
 			return NULL;
 		uint64_t most = limit(v ? v->max_properties : NULL, 1,
 			(CEL_REQUEST_MAX - 2) / (item->min_size + 6));
 		struct cel_type *t = simple(a, CEL_MAP, most, 2);
-		if (t) {
+		if (t) { /* params[0] NULL = the arena failed, which its owner asks for */
 			t->n_params = 2;
-			t->params[0] = cel_type_basic(CEL_STRING);
+			t->params[0] = simple(
+				a, CEL_STRING, 0, 2); /* keys count for nothing upstream */
 			t->params[1] = item;
 			t->node = n;
 		}
@@ -126,7 +126,8 @@ object_type(struct arena *a, const struct structural *n, bool root, struct str n
 		const struct structural_prop *p = &n->props[i];
 		struct str escaped = STR_NONE;
 		struct str path = arena_fmt(a, "%.*s.%.*s", STR_ARG(name), STR_ARG(p->name));
-		const struct cel_type *t = structural_type(a, p->node, p->node->embedded, path, depth + 1);
+		const struct cel_type *t = structural_type(
+			a, p->node, p->node->embedded, path, depth + 1);
 		if (!t)
 			continue;
 		if (cel_escape(a, p->name, &escaped) && !add_field(a, &f, escaped, t))
@@ -156,15 +157,17 @@ structural_type(
 		return NULL;
 	const struct structural_values *v = n->values;
 	if (n->int_or_string)
-		return simple(a, CEL_DYN,
-			limit(v ? v->max_length : NULL, 4, CEL_REQUEST_MAX - 2), 1);
+		return simple(
+			a, CEL_DYN, limit(v ? v->max_length : NULL, 4, CEL_REQUEST_MAX - 2), 1);
 	if (n->types & STRUCTURAL_ARRAY) {
-		const struct cel_type *item = n->items ? structural_type(a, n->items, n->items->embedded,
-							 arena_fmt(a, "%.*s.@idx", STR_ARG(name)), depth + 1)
-						       : NULL;
+		const struct cel_type *item = n->items
+			? structural_type(a, n->items, n->items->embedded,
+				  arena_fmt(a, "%.*s.@idx", STR_ARG(name)), depth + 1)
+			: NULL;
 		if (!item)
 			return NULL;
-		uint64_t most = limit(v ? v->max_items : NULL, 1, (CEL_REQUEST_MAX - 2) / (item->min_size + 1));
+		uint64_t most = limit(
+			v ? v->max_items : NULL, 1, (CEL_REQUEST_MAX - 2) / (item->min_size + 1));
 		struct cel_type *t = simple(a, CEL_LIST, most, 2);
 		if (t) {
 			t->n_params = 1;
@@ -328,7 +331,8 @@ cel_of_doc(const struct cel_type *t, const struct doc *d)
 static int
 base64_digit(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at = c ? memchr(digits, c, 64) : NULL;
 	return at ? (int)(at - digits) : -1;
 }
@@ -369,11 +373,13 @@ cel_settle(struct cel_eval *e, struct cel_value v)
 		return v;
 	struct str text = doc_as_str(v.doc);
 	if (v.kind == CEL_BYTES)
-		return base64(e->a, text, &s) ? cel_of_bytes(s)
-					      : cel_fault(e, "Invalid byte formatted string %.*s", STR_ARG(text));
+		return base64(e->a, text, &s)
+			? cel_of_bytes(s)
+			: cel_fault(e, "Invalid byte formatted string %.*s", STR_ARG(text));
 	if (v.kind == CEL_DURATION)
-		return cel_parse_duration(text, &ns) ? cel_of_ns(ns)
-						     : cel_fault(e, "Invalid duration %.*s", STR_ARG(text));
+		return cel_parse_duration(text, &ns)
+			? cel_of_ns(ns)
+			: cel_fault(e, "Invalid duration %.*s", STR_ARG(text));
 	if (text.n == 10) /* a date */
 		text = arena_fmt(e->a, "%.*sT00:00:00Z", STR_ARG(text));
 	return cel_parse_time(text, &time)
@@ -394,7 +400,8 @@ static struct doc *to_doc(struct cel_eval *e, const struct cel_value *v, unsigne
 static void
 put_base64(struct buf *b, struct str s)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	for (size_t i = 0; i < s.n; i += 3) {
 		uint32_t x = (uint32_t)(uint8_t)s.p[i] << 16;
 		x |= i + 1 < s.n ? (uint32_t)(uint8_t)s.p[i + 1] << 8 : 0;

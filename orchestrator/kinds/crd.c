@@ -43,13 +43,8 @@ crd_update(struct request *r, struct doc *obj, const struct doc *old)
 
 /* ---- warnings ---- */
 
-struct said {
-	struct request *r;
-	bool rules;
-};
-
 static void
-warn_node(struct said *s, const struct doc *d)
+warn_node(struct request *r, const struct doc *d)
 {
 	static const struct str numbers[][2] = {
 		{STR_INIT("int32"), STR_INIT("int64")}, {STR_INIT("float"), STR_INIT("double")}};
@@ -61,19 +56,18 @@ warn_node(struct said *s, const struct doc *d)
 	for (size_t i = 0; row < 2 && i < 2; i++)
 		known = known || str_eq(format, numbers[row][i]);
 	if (format.n && !known)
-		request_warn(s->r, "unrecognized format \"" STR_FMT "\"", STR_ARG(format));
+		request_warn(r, "unrecognized format \"" STR_FMT "\"", STR_ARG(format));
 	type = doc_get_str(items, S("type"));
 	if (str_eq_c(doc_get_str(d, S("x-kubernetes-list-type")), "set") &&
 		(str_eq_c(type, "object") || str_eq_c(type, "array")))
-		request_warn(s->r,
+		request_warn(r,
 			"x-kubernetes-list-type: set for items of type \"" STR_FMT
 			"\" is not supported by server-side apply or CEL validation rules",
 			STR_ARG(type));
-	s->rules = s->rules || doc_len(doc_get(d, S("x-kubernetes-validations")));
 }
 
 static void
-warn_below(struct said *s, const struct doc *d, size_t depth)
+warn_below(struct request *r, const struct doc *d, size_t depth)
 {
 	static const struct str ones[] = {
 		STR_INIT("items"), STR_INIT("additionalProperties"), STR_INIT("not")};
@@ -81,27 +75,22 @@ warn_below(struct said *s, const struct doc *d, size_t depth)
 		STR_INIT("properties"), STR_INIT("allOf"), STR_INIT("anyOf"), STR_INIT("oneOf")};
 	if (!d || d->type != DOC_MAP || depth > DOC_MAX_DEPTH)
 		return;
-	warn_node(s, d);
+	warn_node(r, d);
 	for (size_t i = 0; i < ARRAY_LEN(ones); i++)
-		warn_below(s, doc_get(d, ones[i]), depth + 1);
+		warn_below(r, doc_get(d, ones[i]), depth + 1);
 	for (size_t i = 0; i < ARRAY_LEN(many); i++)
 		DOC_EACH (x, doc_get(d, many[i]))
-			warn_below(s, x, depth + 1);
+			warn_below(r, x, depth + 1);
 }
 
 static void
 crd_warn(struct request *r, const struct doc *obj, const struct doc *old)
 {
-	struct said s = {r, false};
 	const struct doc *spec = doc_get(obj, S("spec"));
 	if (old && doc_equal(spec, doc_get(old, S("spec"))))
 		return;
 	DOC_EACH (v, doc_get(spec, S("versions")))
-		warn_below(&s, doc_get(doc_get(v, S("schema")), S("openAPIV3Schema")), 0);
-	if (s.rules)
-		request_warn(r,
-			"x-kubernetes-validations: the rules are kept but not evaluated: objects that "
-			"break them are accepted");
+		warn_below(r, doc_get(doc_get(v, S("schema")), S("openAPIV3Schema")), 0);
 }
 
 /* ---- deletion ---- */

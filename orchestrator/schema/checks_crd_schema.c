@@ -4,8 +4,8 @@
  * by: structural (every value's type is said outside of conditions), without what is not supported, with defaults
  * that are valid themselves.
  *
- * Invariants: adds causes only; walks stop at SCHEMA_MAX_WALK. Expressions in CEL are not compiled: what is said of
- * them here is about the members around them.
+ * Invariants: adds causes only; walks stop at SCHEMA_MAX_WALK. Of expressions in CEL what is said here is about the
+ * members around them; the rest is structural_rules'.
  * Source: apiextensions-apiserver pkg/apiserver/schema (validation.go, complete.go, convert.go), pkg/apis/
  * apiextensions/validation (ValidateCustomResourceDefinitionOpenAPISchema); KEP-1693: behaviour and texts. */
 #include "orchestrator/schema/checks_crd_int.h"
@@ -740,9 +740,10 @@ crd_check_schema(
 	if (flag(schema, "nullable"))
 		schema_err_forbidden(
 			errs, below(&w, NULL, "nullable"), "nullable cannot be true at the root");
+	const struct structural *n = NULL;
+
 	if (why == NULL) {
 		size_t had = errs->n;
-		const struct structural *n = NULL;
 
 		crd_structure(schema, path, errs);
 		if (errs->n == had && structural_compile(errs->a, schema, &n) == 0)
@@ -751,4 +752,6 @@ crd_check_schema(
 	openapi(&w, schema, (struct rules){0}, true, NULL);
 	if (errs->n == before && why)
 		schema_err_invalid(errs, path, STR(""), why);
+	if (errs->n == before && n && structural_rules)
+		structural_rules->check(n, path, errs);
 }

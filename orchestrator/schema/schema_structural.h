@@ -8,7 +8,8 @@
  * tables do for other kinds. metadata, kind and apiVersion are the server's: the nodes never see them at the root.
  *
  * Invariants: nodes are immutable and may be read by any thread; they live in the arena they were made in. Walks
- * stop at SCHEMA_MAX_WALK levels. Rules in CEL (x-kubernetes-validations) are kept in `source` and not looked at.
+ * stop at SCHEMA_MAX_WALK levels. Rules in CEL (x-kubernetes-validations) are kept in `source`; what is done about them
+ * is done by orchestrator/cel, which is above this folder: structural_rules.
  * Source: k8s.io/apiextensions-apiserver pkg/apiserver/schema, kube-openapi pkg/validation (texts); KEP-598. */
 #ifndef ORCHESTRATOR_SCHEMA_STRUCTURAL_H
 #define ORCHESTRATOR_SCHEMA_STRUCTURAL_H
@@ -64,6 +65,7 @@ struct structural {
 	const struct structural_format *format;
 	struct str format_name;
 	const struct structural_values *values; /* NULL = none */
+	const void *rules; /* of the root: as structural_rules made them; NULL = none */
 };
 
 /* structural_compile: a JSONSchemaProps document (borrowed for the life of a) -> its root node. What is wrong with
@@ -79,6 +81,19 @@ bool structural_format_known(struct str name);
 /* crd_is_structural: a schema of a definition is structural. crd_structure: why it is not, as causes at `path`. */
 bool crd_is_structural(struct arena *a, const struct doc *schema);
 void crd_structure(const struct doc *schema, struct str path, struct schema_errors *errs);
+
+/* What is done about rules in CEL. NULL until the folder above has put itself in (cel_rules_install, before there are
+ * threads): then rules are kept and nothing else.
+ *   compile   all rules of a schema, when it is made (arena of the nodes); *ret NULL = it has none. 0, -ENOMEM
+ *   check     the rules of a definition's schema, which is good otherwise, at `path`: as causes
+ *   validate  an object; old NULL = it is new; as causes */
+struct structural_rules {
+	int (*compile)(struct arena *a, const struct structural *root, const void **ret);
+	void (*check)(const struct structural *root, struct str path, struct schema_errors *errs);
+	void (*validate)(const void *rules, const struct doc *d, const struct doc *old,
+		struct schema_errors *errs);
+};
+extern const struct structural_rules *structural_rules;
 
 /* structural_prune: members the schema does not know go; `strict` (may be NULL) is told of each, below `path`. root:
  * d is an object of a kind, whose metadata, kind and apiVersion stay. 0, -ENOMEM, -E2BIG. */

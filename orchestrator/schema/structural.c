@@ -203,6 +203,8 @@ node_of(struct compile *c, const struct doc *d, size_t depth)
 	return n;
 }
 
+const struct structural_rules *structural_rules;
+
 int
 structural_compile(struct arena *a, const struct doc *schema, const struct structural **ret)
 {
@@ -213,8 +215,14 @@ structural_compile(struct arena *a, const struct doc *schema, const struct struc
 		return c.rc;
 	if (n == NULL || arena_failed(a))
 		return -ENOMEM;
-	*ret = n;
-	return 0;
+	struct structural *root = ARENA_NEW(a, struct structural);
+	if (root == NULL)
+		return -ENOMEM;
+	*root = *n;
+	if (structural_rules)
+		c.rc = structural_rules->compile(a, root, &root->rules);
+	*ret = root;
+	return c.rc;
 }
 
 const struct structural *

@@ -184,6 +184,29 @@ schema_validate_type(const struct schema_type *t, const struct doc *d, const str
 		check_struct(&c, NULL, t, d, old);
 }
 
+/* Is something wrong that rules take for granted? */
+static bool
+blocks_rules(const struct schema_errors *errs)
+{
+	for (size_t i = 0; i < errs->n; i++)
+		switch (errs->list[i].cause) {
+		case SCHEMA_CAUSE_NOT_SUPPORTED:
+		case SCHEMA_CAUSE_REQUIRED:
+		case SCHEMA_CAUSE_TOO_LONG:
+		case SCHEMA_CAUSE_TOO_MANY:
+		case SCHEMA_CAUSE_TYPE_INVALID:
+			return true;
+		case SCHEMA_CAUSE_NOT_FOUND:
+		case SCHEMA_CAUSE_DUPLICATE:
+		case SCHEMA_CAUSE_INVALID:
+		case SCHEMA_CAUSE_FORBIDDEN:
+		case SCHEMA_CAUSE_INTERNAL:
+		case SCHEMA_CAUSE__COUNT:
+			break;
+		}
+	return false;
+}
+
 /* Lists that broke the rule before may go on to break it. */
 static void
 validate_structural(const struct structural *n, const struct doc *obj, const struct doc *old,
@@ -197,6 +220,12 @@ validate_structural(const struct structural *n, const struct doc *obj, const str
 		structural_validate_lists(n, old, &before);
 	if (before.n == 0)
 		structural_validate_lists(n, obj, errs);
+	if (n->rules && blocks_rules(errs))
+		schema_error_add(errs, SCHEMA_CAUSE_INVALID, STR("<nil>"), doc_null(errs->a),
+			STR("some validation rules were not checked because the object was invalid; "
+			    "correct the existing errors to complete validation"));
+	else if (n->rules)
+		structural_rules->validate(n->rules, obj, old, errs);
 }
 
 void
