@@ -121,10 +121,8 @@ TEST(a_status_says_what_does_not_fit_the_types)
 		201);
 	CHECK(observed(&f, "1"));
 	CHECK(says(&f, "\"fieldRef\":\"spec.validations[0].expression\""));
-	CHECK(says(&f,
-		      "apps/v1, Kind=Deployment: ERROR: <input>:1:22: found no matching overload for "
-		      "'_\\u003e_' applied to '(int, string)'") ||
-		says(&f, "found no matching overload for '_>_' applied to '(int, string)'"));
+	CHECK(says(&f, "\"warning\":\"apps/v1, Kind=Deployment: ERROR: "));
+	CHECK(says(&f, "found no matching overload for '_>_' applied to '(int, string)'"));
 	CHECK(says(&f, "\"fieldRef\":\"spec.validations[0].messageExpression\""));
 	CHECK(says(&f, "applied to '(string, int)'"));
 	CHECK_INT(
