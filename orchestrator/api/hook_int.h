@@ -85,7 +85,8 @@ struct hook_item {
 	struct arena *a; /* it lives here */
 	unsigned refs;
 	struct str name;
-	void (*drop)(struct hook_item *it); /* before the arena goes; NULL = nothing is to be done */
+	void (*drop)(
+		struct hook_item *it); /* before the arena goes; NULL = nothing is to be done */
 };
 struct hook_config {
 	struct hook_item item;
@@ -103,8 +104,7 @@ enum hook_kind {
 };
 /* hook_items_take: the objects of a kind as they are now, by name; borrowed until r's arena is cleared. Errors:
  * -errno of the store, -ENOMEM. Cheap when nothing changed. */
-int hook_items_take(
-	struct request *r, enum hook_kind kind, struct hook_item ***ret, size_t *ret_n);
+int hook_items_take(struct request *r, enum hook_kind kind, struct hook_item ***ret, size_t *ret_n);
 /* hook_rules_read: a list of rules. hook_scope_selectors: selectors and matchPolicy, which stand in `d`. */
 void hook_rules_read(
 	struct arena *a, const struct doc *list, struct hook_rule **ret, size_t *ret_n);
@@ -198,7 +198,7 @@ void hook_call_cancel(struct hook_call *c);
 
 /* ---- several turns (hook_turns.c) ---- */
 
-struct hook_turns {            /* of one plugin */
+struct hook_turns {                /* of one plugin */
 	struct doc *last;          /* the object as it left it */
 	struct str *asked, *again; /* ids */
 	size_t n_asked, n_again;

@@ -291,8 +291,7 @@ hook_chooses(struct request *r, const struct hook_scope *sc, const struct hook_v
 }
 
 enum step
-hook_selects(
-	struct request *r, const struct hook_scope *sc, const struct hook_view *v, bool *ret)
+hook_selects(struct request *r, const struct hook_scope *sc, const struct hook_view *v, bool *ret)
 {
 	int in = hook_chooses(r, sc, v);
 	*ret = in > 0;

@@ -120,8 +120,8 @@ or_null(struct request *r, const struct doc *d)
 
 /* What stands in front of the objects. */
 static void
-set_request(struct request *r, struct doc *d, const struct hook_view *v,
-	const struct api_resource *as)
+set_request(
+	struct request *r, struct doc *d, const struct hook_view *v, const struct api_resource *as)
 {
 	set_gvr(r, d, "kind", v->group, v->version, "kind", v->kind);
 	set_gvr(r, d, "resource", as->group, as->version, "resource", as->plural);

@@ -210,8 +210,7 @@ int
 request_each(struct request *r, struct str group, struct str resource, struct str ns,
 	bool (*fn)(void *arg, struct doc *obj), void *arg)
 {
-	return resource_each(
-		r, request_resource_find(r, group, STR(""), resource), ns, fn, arg);
+	return resource_each(r, request_resource_find(r, group, STR(""), resource), ns, fn, arg);
 }
 
 size_t

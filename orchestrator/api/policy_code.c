@@ -17,11 +17,23 @@ struct field_row {
 	const struct cel_type *const *of;
 	bool list;
 };
-#define PLAIN(name, kind) {name, kind, NULL, false}
+#define PLAIN(name, kind)                                                                          \
+	{                                                                                          \
+		name, kind, NULL, false                                                            \
+	}
 #define TEXT(name) PLAIN(name, CEL_STRING)
-#define TEXTS(name) {name, CEL_STRING, NULL, true}
-#define OF(name, type) {name, CEL_DYN, type, false}
-#define LIST(name, type) {name, CEL_DYN, type, true}
+#define TEXTS(name)                                                                                \
+	{                                                                                          \
+		name, CEL_STRING, NULL, true                                                       \
+	}
+#define OF(name, type)                                                                             \
+	{                                                                                          \
+		name, CEL_DYN, type, false                                                         \
+	}
+#define LIST(name, type)                                                                           \
+	{                                                                                          \
+		name, CEL_DYN, type, true                                                          \
+	}
 
 static const struct cel_type *
 object_type(struct arena *a, const char *name, const struct field_row *rows, size_t n)
@@ -40,21 +52,18 @@ static const struct cel_type *
 request_type(struct arena *a)
 {
 	const struct cel_type *gvk, *gvr, *user, *extra, *text = cel_type_basic(CEL_STRING);
-	const struct field_row kind[] = {
-		TEXT("group"), TEXT("version"), TEXT("kind")};
-	const struct field_row resource[] = {
-		TEXT("group"), TEXT("version"), TEXT("resource")};
+	const struct field_row kind[] = {TEXT("group"), TEXT("version"), TEXT("kind")};
+	const struct field_row resource[] = {TEXT("group"), TEXT("version"), TEXT("resource")};
 	gvk = object_type(a, "kubernetes.GroupVersionKind", kind, ARRAY_LEN(kind));
 	gvr = object_type(a, "kubernetes.GroupVersionResource", resource, ARRAY_LEN(resource));
 	extra = cel_type_map(a, text, cel_type_list(a, text, 0), 0);
-	const struct field_row info[] = {TEXT("username"), TEXT("uid"),
-		TEXTS("groups"), OF("extra", &extra)};
+	const struct field_row info[] = {
+		TEXT("username"), TEXT("uid"), TEXTS("groups"), OF("extra", &extra)};
 	user = object_type(a, "kubernetes.UserInfo", info, ARRAY_LEN(info));
-	const struct field_row all[] = {OF("kind", &gvk), OF("resource", &gvr),
-		TEXT("subResource"), OF("requestKind", &gvk),
-		OF("requestResource", &gvr), TEXT("requestSubResource"),
-		TEXT("name"), TEXT("namespace"), TEXT("operation"),
-		OF("userInfo", &user), PLAIN("dryRun", CEL_BOOL), PLAIN("options", CEL_DYN)};
+	const struct field_row all[] = {OF("kind", &gvk), OF("resource", &gvr), TEXT("subResource"),
+		OF("requestKind", &gvk), OF("requestResource", &gvr), TEXT("requestSubResource"),
+		TEXT("name"), TEXT("namespace"), TEXT("operation"), OF("userInfo", &user),
+		PLAIN("dryRun", CEL_BOOL), PLAIN("options", CEL_DYN)};
 	return object_type(a, "kubernetes.AdmissionRequest", all, ARRAY_LEN(all));
 }
 
@@ -65,20 +74,18 @@ namespace_type(struct arena *a)
 		*text = cel_type_basic(CEL_STRING);
 	const struct field_row in_spec[] = {TEXTS("finalizers")};
 	const struct field_row in_condition[] = {TEXT("status"), TEXT("type"),
-		PLAIN("lastTransitionTime", CEL_TIMESTAMP), TEXT("message"),
-		TEXT("reason")};
+		PLAIN("lastTransitionTime", CEL_TIMESTAMP), TEXT("message"), TEXT("reason")};
 	pairs = cel_type_map(a, text, text, 0);
-	const struct field_row in_meta[] = {TEXT("name"), TEXT("generateName"),
-		TEXT("namespace"), OF("labels", &pairs), OF("annotations", &pairs),
-		TEXT("UID"), PLAIN("creationTimestamp", CEL_TIMESTAMP),
-		PLAIN("deletionGracePeriodSeconds", CEL_INT), PLAIN("deletionTimestamp", CEL_TIMESTAMP),
-		PLAIN("generation", CEL_INT), TEXT("resourceVersion"),
-		TEXTS("finalizers")};
+	const struct field_row in_meta[] = {TEXT("name"), TEXT("generateName"), TEXT("namespace"),
+		OF("labels", &pairs), OF("annotations", &pairs), TEXT("UID"),
+		PLAIN("creationTimestamp", CEL_TIMESTAMP),
+		PLAIN("deletionGracePeriodSeconds", CEL_INT),
+		PLAIN("deletionTimestamp", CEL_TIMESTAMP), PLAIN("generation", CEL_INT),
+		TEXT("resourceVersion"), TEXTS("finalizers")};
 	spec = object_type(a, "kubernetes.NamespaceSpec", in_spec, ARRAY_LEN(in_spec));
 	condition = object_type(
 		a, "kubernetes.NamespaceCondition", in_condition, ARRAY_LEN(in_condition));
-	const struct field_row in_status[] = {
-		LIST("conditions", &condition), TEXT("phase")};
+	const struct field_row in_status[] = {LIST("conditions", &condition), TEXT("phase")};
 	status = object_type(a, "kubernetes.NamespaceStatus", in_status, ARRAY_LEN(in_status));
 	meta = object_type(a, "kubernetes.NamespaceMetadata", in_meta, ARRAY_LEN(in_meta));
 	const struct field_row all[] = {
@@ -142,8 +149,8 @@ policy_env(struct arena *a, struct policy_types *types, unsigned flags,
 		slots[POLICY_PARAMS] = (struct cel_variable){
 			STR("params"), types->params ? types->params : dyn};
 	if (flags & POLICY_HAS_AUTHORIZER) {
-		slots[POLICY_AUTHORIZER] =
-			(struct cel_variable){STR("authorizer"), cel_type_authorizer()};
+		slots[POLICY_AUTHORIZER] = (struct cel_variable){
+			STR("authorizer"), cel_type_authorizer()};
 		if (!(flags & POLICY_FOR_TYPES))
 			slots[POLICY_REQUEST_RESOURCE] = (struct cel_variable){
 				STR("authorizer.requestResource"), cel_type_resource_check()};
@@ -152,8 +159,7 @@ policy_env(struct arena *a, struct policy_types *types, unsigned flags,
 		add_variables(a, variables, slots);
 	if (arena_failed(a))
 		return NULL;
-	return flags & POLICY_HAS_PATCHES ? cel_env_patches(a, slots, n)
-					  : cel_env_new(a, slots, n);
+	return flags & POLICY_HAS_PATCHES ? cel_env_patches(a, slots, n) : cel_env_new(a, slots, n);
 }
 
 /* ---- programs -------------------------------------------------------------------------------------- */
@@ -241,8 +247,8 @@ collect(struct policy_code *c, const char *list, const char *name, const char *s
 		if (!ret->v)
 			return false;
 		struct str text = doc_get_str(x, str_c(source));
-		ret->v[ret->n++] = (struct policy_expr){.name = doc_get_str(x, str_c(name)),
-			.source = text.n ? text : STR("")};
+		ret->v[ret->n++] = (struct policy_expr){
+			.name = doc_get_str(x, str_c(name)), .source = text.n ? text : STR("")};
 		c->managed = c->managed || str_find(text, STR("managedFields")) >= 0;
 	}
 	return true;
@@ -253,7 +259,8 @@ static bool
 collect_mutations(struct policy_code *c)
 {
 	const struct doc *d = doc_get(c->from, STR("mutations"));
-	c->mutations = (struct policy_exprs){.v = ARENA_ARRAY(c->a, struct policy_expr, doc_len(d))};
+	c->mutations = (struct policy_exprs){
+		.v = ARENA_ARRAY(c->a, struct policy_expr, doc_len(d))};
 	DOC_EACH (m, d) {
 		if (!c->mutations.v)
 			return false;
@@ -330,8 +337,8 @@ compile(struct policy_code *c)
 				&c->variables),
 			SCHEMA_EXPR_MESSAGE, &c->messages);
 	if (rc == 0 && c->mutations.n)
-		rc = compile_mutations(c,
-			policy_env(c->a, &types, flags | POLICY_HAS_PATCHES, &c->variables));
+		rc = compile_mutations(
+			c, policy_env(c->a, &types, flags | POLICY_HAS_PATCHES, &c->variables));
 	return rc;
 }
 

@@ -26,8 +26,7 @@ scope_read(struct arena *a, const struct doc *m, struct hook_scope *sc)
 		return;
 	hook_scope_selectors(a, m, sc);
 	hook_rules_read(a, doc_get(m, STR("resourceRules")), &sc->rules, &sc->n_rules);
-	hook_rules_read(
-		a, doc_get(m, STR("excludeResourceRules")), &sc->excluded, &sc->n_excluded);
+	hook_rules_read(a, doc_get(m, STR("excludeResourceRules")), &sc->excluded, &sc->n_excluded);
 }
 
 /* parse: the spec of a body, which is copied into a new arena; NULL = no memory. */
@@ -56,8 +55,7 @@ policy_new(struct str name, struct str body)
 	}
 	const struct doc *kind = member(spec, "paramKind");
 	*p = (struct policy){.item = {.a = a, .refs = 1, .name = arena_str(a, name)},
-		.ignore_failure =
-			str_eq(doc_get_str(spec, STR("failurePolicy")), STR("Ignore")),
+		.ignore_failure = str_eq(doc_get_str(spec, STR("failurePolicy")), STR("Ignore")),
 		.may_reinvoke = str_eq(
 			doc_get_str(spec, STR("reinvocationPolicy")), STR("IfNeeded")),
 		.has_params = kind != NULL,
@@ -153,8 +151,8 @@ chosen(struct finder *f, struct policy *p, struct policy_binding *b, const struc
 }
 
 static void
-binding_turns(struct finder *f, struct policy *p, struct policy_binding *b,
-	const struct api_resource *as)
+binding_turns(
+	struct finder *f, struct policy *p, struct policy_binding *b, const struct api_resource *as)
 {
 	struct doc **params = NULL;
 	struct str why = STR("");
@@ -214,8 +212,8 @@ policy_bindings(struct finder *f, struct policy *p, struct hook_item **bindings,
 	}
 	for (size_t i = 0; f->step == STEP_NEXT && i < n; i++)
 		if (binds(bindings[i], p))
-			binding_turns(f, p,
-				CONTAINER_OF(bindings[i], struct policy_binding, item), as);
+			binding_turns(
+				f, p, CONTAINER_OF(bindings[i], struct policy_binding, item), as);
 }
 
 enum step
@@ -230,17 +228,16 @@ policy_turns(struct request *r, bool mutating, struct policy_turn **ret, size_t 
 	int rc = hook_items_take(r, mutating ? HOOK_MUTATING_BINDING : HOOK_VALIDATING_BINDING,
 		&bindings, &n_bindings);
 	if (rc == 0 && n_bindings)
-		rc = hook_items_take(r,
-			mutating ? HOOK_MUTATING_POLICY : HOOK_VALIDATING_POLICY, &policies,
-			&n_policies);
+		rc = hook_items_take(r, mutating ? HOOK_MUTATING_POLICY : HOOK_VALIDATING_POLICY,
+			&policies, &n_policies);
 	if (rc < 0)
 		return request_fail_forbidden(r, "not yet ready to handle request");
 	if (n_policies == 0)
 		return STEP_NEXT;
 	f.step = hook_view(r, &f.own);
 	for (size_t i = 0; f.step == STEP_NEXT && i < n_policies; i++)
-		policy_bindings(&f, CONTAINER_OF(policies[i], struct policy, item), bindings,
-			n_bindings);
+		policy_bindings(
+			&f, CONTAINER_OF(policies[i], struct policy, item), bindings, n_bindings);
 	if (f.step == STEP_NEXT && arena_failed(r->a))
 		no_memory(&f);
 	*ret = f.turns;

@@ -34,7 +34,8 @@ enum policy_flags {
 	POLICY_HAS_AUTHORIZER = 1 << 1,
 	POLICY_HAS_VARIABLES = 1 << 2,
 	POLICY_HAS_PATCHES = 1 << 3, /* Object{} and JSONPatch{} */
-	POLICY_FOR_TYPES = 1 << 4,   /* types are looked at: as upstream, without authorizer.requestResource */
+	POLICY_FOR_TYPES = 1
+		<< 4, /* types are looked at: as upstream, without authorizer.requestResource */
 };
 /* An expression, and what became of it. */
 struct policy_expr {
@@ -124,8 +125,7 @@ struct policy_turn {
 	struct str why; /* not "": it cannot be evaluated */
 };
 /* policy_turns: which policies are about r, in the order of their names and their bindings'. NEXT or REPLY. */
-enum step policy_turns(
-	struct request *r, bool mutating, struct policy_turn **ret, size_t *ret_n);
+enum step policy_turns(struct request *r, bool mutating, struct policy_turn **ret, size_t *ret_n);
 
 /* ---- params (policy_params.c) ---- */
 

@@ -33,8 +33,7 @@ failure(struct mutation *m, const struct policy_turn *t, struct str why, bool in
 		m->invalid = invalid;
 	if (t->binding)
 		*slot = arena_fmt(m->r->a,
-			"policy '" STR_FMT "' with binding '" STR_FMT
-			"' denied request: " STR_FMT,
+			"policy '" STR_FMT "' with binding '" STR_FMT "' denied request: " STR_FMT,
 			STR_ARG(t->policy->item.name), STR_ARG(t->binding->item.name),
 			STR_ARG(why));
 	else

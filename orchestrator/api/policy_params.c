@@ -126,8 +126,7 @@ policy_params(struct request *r, const struct policy *p, const struct policy_bin
 		*ret_n = 1;
 		return *ret ? 0 : -ENOMEM;
 	}
-	const struct api_resource *res =
-		policy_kind_find(r, p->param_api_version, p->param_kind);
+	const struct api_resource *res = policy_kind_find(r, p->param_api_version, p->param_kind);
 	if (!res)
 		return wrong(why, "paramKind is not known");
 	int rc = where(r, res, ref, &ns, why);
@@ -135,8 +134,7 @@ policy_params(struct request *r, const struct policy *p, const struct policy_bin
 		rc = find(r, res, ref, ns, &out);
 	if (rc < 0)
 		return rc;
-	if (out.n == 0 &&
-		str_eq(doc_get_str(ref, STR("parameterNotFoundAction")), STR("Deny")))
+	if (out.n == 0 && str_eq(doc_get_str(ref, STR("parameterNotFoundAction")), STR("Deny")))
 		return wrong(why,
 			"no params found for policy binding with `Deny` parameterNotFoundAction");
 	*ret = out.v;

@@ -140,8 +140,7 @@ policy_patch(struct request *r, const struct policy_turn *t, size_t i, const str
 		*why = x->why;
 		return -EINVAL;
 	}
-	struct policy_world *w =
-		policy_world_new(r, c, v, t->as, t->params, CEL_COST_PER_REQUEST);
+	struct policy_world *w = policy_world_new(r, c, v, t->as, t->params, CEL_COST_PER_REQUEST);
 	int rc = w ? result(&p, w, x) : -ENOMEM;
 	policy_world_free(w);
 	if (rc < 0)

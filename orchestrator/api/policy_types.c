@@ -198,8 +198,8 @@ typed_make(struct arena *a, const struct policy_code *c, const struct api_resour
 
 /* warn_of: what all types say of one expression; nothing when it fits them. */
 static int
-warn_of(struct arena *a, const struct typed *types, size_t n, struct str source,
-	struct str field, struct doc *out)
+warn_of(struct arena *a, const struct typed *types, size_t n, struct str source, struct str field,
+	struct doc *out)
 {
 	const size_t head = STR("compilation failed: ").n;
 	struct buf b;

@@ -53,8 +53,8 @@ cannot_tell(struct verdict *v, const struct policy_turn *t, struct str why)
 
 /* message_made: what messageExpression gives, where it gives something fit. 0, -EDQUOT with *ret, -ENOMEM. */
 static int
-message_made(struct policy_world *w, struct request *r, const struct policy_expr *x,
-	struct str *ret)
+message_made(
+	struct policy_world *w, struct request *r, const struct policy_expr *x, struct str *ret)
 {
 	struct cel_value v;
 	struct str why = STR("");
@@ -97,8 +97,7 @@ one_failed(struct verdict *v, const struct policy_turn *t, struct policy_world *
 		return 0;
 	}
 	if (rc == 0)
-		fails(v, t, said.n ? said : message_plain(v->r, d),
-			doc_get_str(d, STR("reason")));
+		fails(v, t, said.n ? said : message_plain(v->r, d), doc_get_str(d, STR("reason")));
 	return rc;
 }
 

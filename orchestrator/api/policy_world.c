@@ -19,7 +19,7 @@ struct policy_world {
 	uint64_t budget;
 };
 
-#define OUT_OF_BUDGET \
+#define OUT_OF_BUDGET                                                                              \
 	"validation failed due to running out of cost budget, no further validation rules will be run"
 
 /* ---- the authorizer -------------------------------------------------------------------------------- */
@@ -72,8 +72,8 @@ ask(void *arg, const struct cel_authz *q, bool *allowed, struct str *reason, str
 /* ---- what is made when it is spoken of ------------------------------------------------------------- */
 
 /* The members of a Namespace that expressions may see; others stand for nothing in its type. */
-static const struct str unseen[] = {STR_INIT("managedFields"), STR_INIT("ownerReferences"),
-	STR_INIT("selfLink")};
+static const struct str unseen[] = {
+	STR_INIT("managedFields"), STR_INIT("ownerReferences"), STR_INIT("selfLink")};
 
 static int
 make_namespace(struct policy_world *w, struct cel_value *ret, struct err *e)
@@ -237,8 +237,8 @@ policy_world_arena(struct policy_world *w)
 /* ---- evaluation ------------------------------------------------------------------------------------ */
 
 int
-policy_eval(struct policy_world *w, const struct policy_expr *x, struct cel_value *ret,
-	struct str *why)
+policy_eval(
+	struct policy_world *w, const struct policy_expr *x, struct cel_value *ret, struct str *why)
 {
 	struct arena *out = w->r->a;
 	struct err e = {0};
@@ -255,8 +255,8 @@ policy_eval(struct policy_world *w, const struct policy_expr *x, struct cel_valu
 	}
 	if (rc == -ENOMEM)
 		return rc;
-	*why = arena_fmt(out, "expression '" STR_FMT "' resulted in error: %s", STR_ARG(x->source),
-		e.msg);
+	*why = arena_fmt(
+		out, "expression '" STR_FMT "' resulted in error: %s", STR_ARG(x->source), e.msg);
 	return arena_failed(out) ? -ENOMEM : 0;
 }
 
@@ -314,8 +314,8 @@ policy_conditions(struct request *r, struct policy_code *c, const struct hook_vi
 		return rc;
 	if (c->conditions.n == 0)
 		return 1;
-	struct policy_world *w =
-		policy_world_new(r, c, v, r->res, params, POLICY_CONDITIONS_BUDGET);
+	struct policy_world *w = policy_world_new(
+		r, c, v, r->res, params, POLICY_CONDITIONS_BUDGET);
 	rc = w ? conditions_in(w, c, why) : -ENOMEM;
 	policy_world_free(w);
 	return rc;

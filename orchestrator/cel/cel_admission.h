@@ -10,8 +10,7 @@
 #include "orchestrator/cel/cel.h"
 
 /* cel_env_patches: as cel_env_new, and those objects, and jsonpatch.escapeKey(). */
-const struct cel_env *cel_env_patches(
-	struct arena *a, const struct cel_variable *vars, size_t n);
+const struct cel_env *cel_env_patches(struct arena *a, const struct cel_variable *vars, size_t n);
 /* cel_check_patch: are the objects in a value (Object{}, or a list of JSONPatch{}) of the types that their places want:
  * Object.spec at spec? 0; -EINVAL e: upstream's text; -ENOMEM. */
 int cel_check_patch(struct arena *a, const struct cel_value *v, struct err *e);

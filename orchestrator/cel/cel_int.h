@@ -10,7 +10,6 @@
 
 #include "base/loop.h"
 #include "orchestrator/cel/cel.h"
-#include "orchestrator/schema/schema_structural.h"
 
 #define CEL_MAX_ISSUES 100
 #define CEL_MAX_NODES 200000
@@ -25,7 +24,7 @@ struct cel_type {
 	uint8_t n_params;
 	uint8_t list; /* enum structural_list, of lists of custom resources */
 	bool preserve;
-	bool open; /* OBJECT: members of any name, of any type */
+	bool open;       /* OBJECT: members of any name, of any type */
 	struct str name; /* OBJECT, OPAQUE, PARAM */
 	uint32_t number; /* PARAM */
 	const struct cel_type *params[2];
@@ -251,10 +250,10 @@ struct cel_program {
 	bool *uses;
 	unsigned depth;
 };
-/* cel_patch_type: of Object, Object.x and JSONPatch; NULL = another name, or the arena failed. */
-const struct cel_type *cel_patch_type(struct arena *a, struct str name);
 #define CEL_SHALLOW 48              /* levels that any stack has room for */
 #define CEL_STACK ((size_t)8 << 20) /* room for CEL_MAX_WALK of them */
+/* cel_patch_type: of Object, Object.x and JSONPatch; NULL = another name, or the arena failed. */
+const struct cel_type *cel_patch_type(struct arena *a, struct str name);
 void cel_check(struct cel_compiler *c, struct cel_node *root);
 /* cel_assignable: of unify.c, without variables. */
 bool cel_assignable(struct arena *a, const struct cel_type *to, const struct cel_type *from);

@@ -630,8 +630,7 @@ declared_type(struct checker *k, struct str name)
 	for (size_t i = 0; i < k->c->env->n_types; i++)
 		if (str_eq(k->c->env->types[i]->name, name))
 			return k->c->env->types[i];
-	const struct cel_type *t =
-		k->c->env->patches ? cel_patch_type(k->a, name) : NULL;
+	const struct cel_type *t = k->c->env->patches ? cel_patch_type(k->a, name) : NULL;
 	return t ? t : cel_type_named(name);
 }
 

@@ -21,7 +21,7 @@ cel_env_types(struct arena *a, const struct cel_variable *vars, size_t n,
 	}
 	for (size_t i = 0; i < n_types; i++)
 		own_types[i] = types[i];
-	*env = (struct cel_env){own, n, own_types, n_types, false};
+	*env = (struct cel_env){.vars = own, .n_vars = n, .types = own_types, .n_types = n_types};
 	return env;
 }
 

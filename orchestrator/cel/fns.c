@@ -8,8 +8,8 @@
 
 static const struct cel_fn_table *const tables[] = {&cel_fns_std, &cel_fns_compare, &cel_fns_time,
 	&cel_fns_optional, &cel_fns_strings, &cel_fns_lists, &cel_fns_sets, &cel_fns_regex,
-	&cel_fns_url, &cel_fns_net, &cel_fns_quantity, &cel_fns_semver, &cel_fns_names, &cel_fns_patch,
-	&cel_fns_authz};
+	&cel_fns_url, &cel_fns_net, &cel_fns_quantity, &cel_fns_semver, &cel_fns_names,
+	&cel_fns_patch, &cel_fns_authz};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct cel_fn_group *groups;

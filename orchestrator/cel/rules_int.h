@@ -6,7 +6,6 @@
 #define ORCHESTRATOR_CEL_RULES_INT_H
 
 #include "orchestrator/cel/cel_int.h"
-#include "orchestrator/schema/schema_structural.h"
 
 struct cel_rule {
 	const struct doc *source;          /* ValidationRule */

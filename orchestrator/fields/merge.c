@@ -336,8 +336,8 @@ atomic_below(struct buf *b, struct place p, const struct doc *d, const struct wa
 			continue;
 		if (map)
 			here.at = (struct field_elem){.kind = FIELD_NAME, .name = x->key};
-		atomic_below(b, map ? place_member(&p, x->key) : place_item(&p), x, &here,
-			depth + 1);
+		atomic_below(
+			b, map ? place_member(&p, x->key) : place_item(&p), x, &here, depth + 1);
 	}
 }
 

@@ -54,8 +54,7 @@ user_text(struct request *r)
 	for (size_t i = 0; i < u->n_extra; i++) {
 		buf_fmt(&b, "%s" STR_FMT ":[", i ? " " : "", STR_ARG(u->extra[i].key));
 		for (size_t k = 0; k < u->extra[i].n_values; k++)
-			buf_fmt(&b, "%s" STR_FMT, k ? " " : "",
-				STR_ARG(u->extra[i].values[k]));
+			buf_fmt(&b, "%s" STR_FMT, k ? " " : "", STR_ARG(u->extra[i].values[k]));
 		buf_char(&b, ']');
 	}
 	buf_cstr(&b, "]}");
@@ -80,8 +79,7 @@ meaning(struct request *r, const struct doc *kind)
 		return m;
 	}
 	schema_api_version_split(version, &m.group, &m.version);
-	struct str plural =
-		request_resource_of_kind(r, version, doc_get_str(kind, S("kind")));
+	struct str plural = request_resource_of_kind(r, version, doc_get_str(kind, S("kind")));
 	if (str_is_set(plural))
 		m.resource = plural;
 	else
@@ -156,8 +154,8 @@ static void
 binding_may(struct request *r, bool mutating, const struct doc *obj, const struct doc *old)
 {
 	const struct doc *ref = spec_map(obj, "paramRef");
-	struct str policies =
-		mutating ? S("mutatingadmissionpolicies") : S("validatingadmissionpolicies");
+	struct str policies = mutating ? S("mutatingadmissionpolicies")
+				       : S("validatingadmissionpolicies");
 	struct str name = doc_get_str(doc_get(obj, S("spec")), S("policyName"));
 	struct doc *policy = NULL;
 	bool same = old && doc_equal(ref, spec_map(old, "paramRef")) &&
@@ -196,15 +194,14 @@ static void
 binding_create(struct request *r, const struct doc *obj)
 {
 	check_static_name(r, obj);
-	binding_may(r, str_eq(request_resource(r), S("mutatingadmissionpolicybindings")), obj,
-		NULL);
+	binding_may(
+		r, str_eq(request_resource(r), S("mutatingadmissionpolicybindings")), obj, NULL);
 }
 
 static void
 binding_update(struct request *r, const struct doc *obj, const struct doc *old)
 {
-	binding_may(r, str_eq(request_resource(r), S("mutatingadmissionpolicybindings")), obj,
-		old);
+	binding_may(r, str_eq(request_resource(r), S("mutatingadmissionpolicybindings")), obj, old);
 }
 
 const struct kind_ops mutating_policies_ops = {

@@ -445,7 +445,7 @@ static const struct {
 	{"Gt", ONE}, {"Lt", ONE}};
 
 static void
-check_term(const struct schema_spot *s, const struct doc *e, size_t i)
+selector_expression(const struct schema_spot *s, const struct doc *e, size_t i)
 {
 	struct str op = text(e, "operator");
 	size_t n = doc_len(get(e, "values"));
@@ -477,7 +477,7 @@ CHECK(core_v1_node_selector_term)
 
 	(void)old;
 	DOC_EACH (e, get(d, "matchExpressions"))
-		check_term(s, e, i++);
+		selector_expression(s, e, i++);
 	i = 0;
 	DOC_EACH (e, get(d, "matchFields")) {
 		if (!is(e, "operator", "In") && !is(e, "operator", "NotIn"))

@@ -81,8 +81,7 @@ check_matching(const struct schema_spot *s, const struct doc *m, const char *at)
 		REQUIRED(NULL, "%s.matchPolicy", at);
 	else if (!one_of(match_policies, text(m, "matchPolicy")))
 		UNSUPPORTED(text(m, "matchPolicy"), match_policies, "%s.matchPolicy", at);
-	check_selector(
-		s, get(m, "namespaceSelector"), arena_fmt(a, "%s.namespaceSelector", at).p);
+	check_selector(s, get(m, "namespaceSelector"), arena_fmt(a, "%s.namespaceSelector", at).p);
 	check_selector(s, get(m, "objectSelector"), arena_fmt(a, "%s.objectSelector", at).p);
 	check_named_rules(s, get(m, "resourceRules"), arena_fmt(a, "%s.resourceRules", at).p);
 	check_named_rules(
@@ -156,8 +155,8 @@ check_api_version(const struct schema_spot *s, struct str v)
 		version = STR("");
 	else if (str_cut(v, '/', &group, &version) && str_cut(version, '/', &rest, &rest)) {
 		INVALID(v,
-			arena_fmt(s->errs->a, "unexpected GroupVersion string: " STR_FMT,
-				STR_ARG(v))
+			arena_fmt(
+				s->errs->a, "unexpected GroupVersion string: " STR_FMT, STR_ARG(v))
 				.p,
 			"%s", at);
 		return;
@@ -326,8 +325,8 @@ check_audit(const struct schema_spot *s, const struct doc *x, struct str name,
 	if (plain.n == 0)
 		REQUIRED("valueExpression is not specified", "%s.valueExpression", at);
 	else if (plain.n > AUDIT_SOURCE_MAX)
-		REQUIRED(arena_fmt(s->errs->a, "must not exceed %d bytes in length",
-				 AUDIT_SOURCE_MAX)
+		REQUIRED(arena_fmt(
+				 s->errs->a, "must not exceed %d bytes in length", AUDIT_SOURCE_MAX)
 				 .p,
 			"%s.valueExpression", at);
 	else
@@ -431,14 +430,13 @@ check_policy(const struct schema_spot *s, const struct doc *spec, const struct d
 	if (!there(spec, "failurePolicy"))
 		REQUIRED(NULL, "spec.failurePolicy");
 	else if (!one_of(failure_policies, text(spec, "failurePolicy")))
-		UNSUPPORTED(
-			text(spec, "failurePolicy"), failure_policies, "spec.failurePolicy");
+		UNSUPPORTED(text(spec, "failurePolicy"), failure_policies, "spec.failurePolicy");
 	if (kind)
 		check_param_kind(s, kind);
 	check_constraints(s, spec, changing);
 	if (!same)
-		check_match_conditions(s, get(spec, "matchConditions"), kind != NULL,
-			"spec.matchConditions");
+		check_match_conditions(
+			s, get(spec, "matchConditions"), kind != NULL, "spec.matchConditions");
 	check_variables(s, get(spec, "variables"), scope);
 }
 
@@ -448,9 +446,8 @@ check_type_checking(const struct schema_spot *s, const struct doc *status)
 	size_t i = 0;
 
 	DOC_EACH (w, get(get(status, "typeChecking"), "expressionWarnings")) {
-		const char *at = arena_fmt(
-			s->errs->a, "status.typeChecking.expressionWarnings[%zu]", i++)
-					 .p;
+		const char *at =
+			arena_fmt(s->errs->a, "status.typeChecking.expressionWarnings[%zu]", i++).p;
 		if (text(w, "warning").n == 0)
 			REQUIRED(NULL, "%s.warning", at);
 		if (str_trim(text(w, "fieldRef")).n == 0)

@@ -46,7 +46,7 @@ enum schema_expression_use {
 };
 struct schema_expression {
 	enum schema_expression_use use;
-	struct str name; /* of a variable */
+	struct str name;        /* of a variable */
 	struct str text, shown; /* shown: the value that a cause names */
 };
 struct schema_scope { /* of the expressions of one object; begins with own = NULL */
@@ -61,8 +61,8 @@ struct schema_errors {
 	size_t n;
 	/* asked about each expression at `field`: adds causes. The language is a floor above; NULL = expressions
 	 * are not looked into. */
-	void (*expression)(struct schema_errors *errs, struct str field,
-		struct schema_scope *scope, const struct schema_expression *x);
+	void (*expression)(struct schema_errors *errs, struct str field, struct schema_scope *scope,
+		const struct schema_expression *x);
 };
 
 /* schema_error_add: message = the cause's words, the value as JSON (NULL: none; left out where the form

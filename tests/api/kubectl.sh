@@ -490,7 +490,11 @@ spec:
             required: [cronSpec]
             properties:
               cronSpec: {type: string, pattern: '^\d+ \*$', description: when it runs}
-              replicas: {type: integer, default: 1, maximum: 9}
+              replicas:
+                type: integer
+                default: 1
+                maximum: 9
+                x-kubernetes-validations: [{rule: self >= oldSelf, message: replicas only grow}]
           status: {type: object, properties: {replicas: {type: integer}}}
     subresources: {status: {}, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
     additionalPrinterColumns:
@@ -503,6 +507,8 @@ kind: CronTab
 metadata: {name: one, namespace: t}
 spec: {cronSpec: "5 *"}
 END
+	say "crd with a rule that is none" "type 'int' does not support field selection" \
+		sh -c "sed 's/self >= oldSelf/self.x == 1/' '$tmp/crd' | $k apply -f -"
 	say "crd" 'created' $k apply -f "$tmp/crd"
 	say "crd established" 'condition met' $k wait --for condition=established crd/crontabs.stable.example.com --timeout=30s
 	say "cr" 'crontab.stable.example.com/one created' $k apply -f "$tmp/cr"
@@ -514,6 +520,8 @@ END
 	say "cr scaled" 'scaled' $k scale ct one -n t --replicas=4
 	say "cr edited" 'edited' env KUBE_EDITOR="sed -i 's/5 \*/6 \*/'" $k edit ct one -n t
 	say "cr as edited" '^2 6 \* 4|^3 6 \* 4' $k get ct one -n t -o 'jsonpath={.metadata.generation} {.spec.cronSpec} {.spec.replicas}'
+	say "cr breaks a rule" 'spec.replicas: Invalid value: 2: replicas only grow' \
+		$k patch ct one -n t --type=merge -p '{"spec":{"replicas":2}}'
 	say "cr status" 'patched' $k patch ct one -n t --subresource=status --type=merge -p '{"status":{"replicas":3}}'
 	say "cr goes with its definition" 'deleted' $k delete crd crontabs.stable.example.com
 	say "cr gone" "doesn't have a resource type|could not find" $k get ct -n t

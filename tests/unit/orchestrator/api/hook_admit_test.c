@@ -572,8 +572,8 @@ TEST(match_conditions_must_compile)
 	CHECK(says(&x.f, "compilation failed: ERROR: <input>:1:2: Syntax error: "));
 	CHECK_INT(hook(&x, true, "a", "/allow", CONDITION("1") "," ON_CM("\"CREATE\"")), 422);
 	CHECK(says(&x.f, "Invalid value: \\\"1\\\": must evaluate to bool but got int"));
-	CHECK_INT(hook(&x, true, "a", "/allow",
-			  CONDITION("params == null") "," ON_CM("\"CREATE\"")),
+	CHECK_INT(
+		hook(&x, true, "a", "/allow", CONDITION("params == null") "," ON_CM("\"CREATE\"")),
 		422);
 	CHECK(says(&x.f, "undeclared reference to 'params' (in container '')"));
 	hx_close(&x);

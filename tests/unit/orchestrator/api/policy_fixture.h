@@ -35,9 +35,7 @@ make(struct fixture *f, const char *resource, const char *name, const char *spec
 	buf_fmt(&b, "{\"metadata\":{\"name\":\"%s\"},\"spec\":{" STR_FMT "}}", name,
 		STR_ARG(json(spec)));
 	int http = call(f, f->admin,
-		&(struct client_req){ADMISSION,
-			.verb = CLIENT_CREATE,
-			.resource = str_c(resource),
+		&(struct client_req){ADMISSION, .verb = CLIENT_CREATE, .resource = str_c(resource),
 			.body = buf_view(&b)});
 	buf_release(&b);
 	return http;
@@ -72,9 +70,7 @@ static inline int
 forget(struct fixture *f, const char *resource, const char *name)
 {
 	return call(f, f->admin,
-		&(struct client_req){ADMISSION,
-			.verb = CLIENT_DELETE,
-			.resource = str_c(resource),
+		&(struct client_req){ADMISSION, .verb = CLIENT_DELETE, .resource = str_c(resource),
 			.name = str_c(name)});
 }
 static inline void
@@ -86,14 +82,14 @@ forget_policy(struct fixture *f)
 
 /* config_map: made as somebody; its data and the rest of its metadata. */
 static inline int
-config_map_as(struct fixture *f, struct client *who, const char *name, const char *meta,
-	const char *data)
+config_map_as(
+	struct fixture *f, struct client *who, const char *name, const char *meta, const char *data)
 {
 	struct buf b = BUF_INIT;
 	buf_fmt(&b, "{\"metadata\":{\"name\":\"%s\"" STR_FMT "},\"data\":{" STR_FMT "}}", name,
 		STR_ARG(json(meta)), STR_ARG(json(data)));
-	int http = call(f, who,
-		&(struct client_req){CM, .verb = CLIENT_CREATE, .body = buf_view(&b)});
+	int http = call(
+		f, who, &(struct client_req){CM, .verb = CLIENT_CREATE, .body = buf_view(&b)});
 	buf_release(&b);
 	return http;
 }

@@ -7,8 +7,7 @@
 
 #define APPLY(expression)                                                                          \
 	"{`patchType`:`ApplyConfiguration`,`applyConfiguration`:{`expression`:`" expression "`}}"
-#define PATCH(expression)                                                                          \
-	"{`patchType`:`JSONPatch`,`jsonPatch`:{`expression`:`" expression "`}}"
+#define PATCH(expression) "{`patchType`:`JSONPatch`,`jsonPatch`:{`expression`:`" expression "`}}"
 #define NEVER "`reinvocationPolicy`:`Never`"
 
 static int
@@ -31,10 +30,11 @@ TEST(a_configuration_is_merged_into_the_object)
 {
 	struct fixture f;
 	fx_open_with(&f, 1, &kinds_tables);
-	CHECK_INT(changing(&f, "p",
-			  ON_CM "," NEVER ",`mutations`:[" APPLY(
-				  "Object{metadata: Object.metadata{labels: {'by': 'policy'}}, data: "
-				  "{'more': object.data.k + '!'}}") "]"),
+	CHECK_INT(
+		changing(&f, "p",
+			ON_CM "," NEVER ",`mutations`:[" APPLY(
+				"Object{metadata: Object.metadata{labels: {'by': 'policy'}}, data: "
+				"{'more': object.data.k + '!'}}") "]"),
 		201);
 	CHECK_INT(config_map(&f, "c", "`k`:`v`"), 201);
 	CHECK(says(&f, "\"labels\":{\"by\":\"policy\"}"));
@@ -46,21 +46,24 @@ TEST(a_deployment_gets_its_replicas)
 {
 	struct fixture f;
 	fx_open_with(&f, 2, &kinds_tables);
-	CHECK_INT(changing(&f, "p",
-			  "`matchConstraints`:{`resourceRules`:[{`apiGroups`:[`apps`],`apiVersions`:[`v1`]"
-			  ",`resources`:[`deployments`],`operations`:[`CREATE`]}]}," NEVER
-			  ",`mutations`:[" APPLY("Object{spec: Object.spec{replicas: 1337}}") "]"),
+	CHECK_INT(
+		changing(&f, "p",
+			"`matchConstraints`:{`resourceRules`:[{`apiGroups`:[`apps`],`apiVersions`:[`v1`]"
+			",`resources`:[`deployments`],`operations`:[`CREATE`]}]}," NEVER
+			",`mutations`:[" APPLY("Object{spec: Object.spec{replicas: 1337}}") "]"),
 		201);
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){.group = STR("apps"),
-				  .version = STR("v1"),
-				  .resource = STR("deployments"),
-				  .ns = STR("default"),
-				  .verb = CLIENT_CREATE,
-				  .body = json("{`metadata`:{`name`:`d`},`spec`:{`replicas`:1,`selector`:{"
-					       "`matchLabels`:{`a`:`b`}},`template`:{`metadata`:{`labels`:{"
-					       "`a`:`b`}},`spec`:{`containers`:[{`name`:`c`,`image`:`i`}]"
-					       "}}}}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){.group = STR("apps"),
+				.version = STR("v1"),
+				.resource = STR("deployments"),
+				.ns = STR("default"),
+				.verb = CLIENT_CREATE,
+				.body = json(
+					"{`metadata`:{`name`:`d`},`spec`:{`replicas`:1,`selector`:{"
+					"`matchLabels`:{`a`:`b`}},`template`:{`metadata`:{`labels`:{"
+					"`a`:`b`}},`spec`:{`containers`:[{`name`:`c`,`image`:`i`}]"
+					"}}}}")}),
 		201);
 	CHECK(says(&f, "\"replicas\":1337"));
 	CHECK(says(&f, "\"containers\":[{\"name\":\"c\",\"image\":\"i\""));
@@ -71,12 +74,13 @@ TEST(a_json_patch_is_applied)
 {
 	struct fixture f;
 	fx_open_with(&f, 3, &kinds_tables);
-	CHECK_INT(changing(&f, "p",
-			  ON_CM "," NEVER ",`mutations`:[" PATCH(
-				  "[JSONPatch{op: 'test', path: '/data/k', value: 'v'}, JSONPatch{op: "
-				  "'add', path: '/metadata/labels', value: {}}, JSONPatch{op: 'add', path: "
-				  "'/metadata/labels/' + jsonpatch.escapeKey('example.com/by'), value: "
-				  "'policy'}]") "]"),
+	CHECK_INT(
+		changing(&f, "p",
+			ON_CM "," NEVER ",`mutations`:[" PATCH(
+				"[JSONPatch{op: 'test', path: '/data/k', value: 'v'}, JSONPatch{op: "
+				"'add', path: '/metadata/labels', value: {}}, JSONPatch{op: 'add', path: "
+				"'/metadata/labels/' + jsonpatch.escapeKey('example.com/by'), value: "
+				"'policy'}]") "]"),
 		201);
 	CHECK_INT(config_map(&f, "a", "`k`:`v`"), 201);
 	CHECK(says(&f, "\"labels\":{\"example.com/by\":\"policy\"}"));
@@ -106,8 +110,7 @@ TEST(a_change_that_cannot_be_made_refuses_or_is_passed_over)
 		snprintf(spec, sizeof(spec), ON_CM "," NEVER ",`mutations`:[%s]", rows[i].mutation);
 		CHECK_INT(changing(&f, "p", spec), 201);
 		CHECK_INT(config_map(&f, "c", "`k`:`v`"), 403);
-		CHECK(says(&f,
-			"\"message\":\"policy 'p' with binding 'p' denied request: "));
+		CHECK(says(&f, "\"message\":\"policy 'p' with binding 'p' denied request: "));
 		CHECK(says(&f, rows[i].text));
 		CHECK(says(&f, "\"reason\":\"Invalid\""));
 		forget_changing(&f, "p");
@@ -116,9 +119,9 @@ TEST(a_change_that_cannot_be_made_refuses_or_is_passed_over)
 			rows[i].mutation);
 		CHECK_INT(changing(&f, "p", spec), 201);
 		CHECK_INT(config_map(&f, "c", "`k`:`v`"), 201);
-		CHECK_INT(call(&f, f.admin,
-				  &(struct client_req){
-					  CM, .verb = CLIENT_DELETE, .name = STR("c")}),
+		CHECK_INT(
+			call(&f, f.admin,
+				&(struct client_req){CM, .verb = CLIENT_DELETE, .name = STR("c")}),
 			200);
 		forget_changing(&f, "p");
 	}
@@ -129,17 +132,19 @@ TEST(an_atomic_list_is_not_part_of_a_configuration)
 {
 	struct fixture f;
 	fx_open_with(&f, 5, &kinds_tables);
-	CHECK_INT(changing(&f, "p",
-			  "`matchConstraints`:{`resourceRules`:[{`apiGroups`:[``],`apiVersions`:[`v1`],"
-			  "`resources`:[`services`],`operations`:[`CREATE`]}]}," NEVER ",`mutations`:["
-			  APPLY("Object{spec: Object.spec{externalIPs: ['10.0.0.1']}}") "]"),
+	CHECK_INT(
+		changing(&f, "p",
+			"`matchConstraints`:{`resourceRules`:[{`apiGroups`:[``],`apiVersions`:[`v1`],"
+			"`resources`:[`services`],`operations`:[`CREATE`]}]}," NEVER
+			",`mutations`:[" APPLY(
+				"Object{spec: Object.spec{externalIPs: ['10.0.0.1']}}") "]"),
 		201);
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){CORE,
-				  .resource = STR("services"),
-				  .ns = STR("default"),
-				  .verb = CLIENT_CREATE,
-				  .body = json("{`metadata`:{`name`:`s`},`spec`:{`ports`:[{`port`:80}]}}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){CORE, .resource = STR("services"),
+				.ns = STR("default"), .verb = CLIENT_CREATE,
+				.body = json(
+					"{`metadata`:{`name`:`s`},`spec`:{`ports`:[{`port`:80}]}}")}),
 		403);
 	CHECK(says(&f,
 		"invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: "
@@ -151,9 +156,10 @@ TEST(policies_see_what_those_before_them_made_and_again_if_they_want)
 {
 	struct fixture f;
 	fx_open_with(&f, 6, &kinds_tables);
-	CHECK_INT(changing(&f, "a",
-			  ON_CM ",`reinvocationPolicy`:`IfNeeded`,`mutations`:[" APPLY(
-				  "Object{data: {'a': has(object.data.b) ? 'saw b' : 'first'}}") "]"),
+	CHECK_INT(
+		changing(&f, "a",
+			ON_CM ",`reinvocationPolicy`:`IfNeeded`,`mutations`:[" APPLY(
+				"Object{data: {'a': has(object.data.b) ? 'saw b' : 'first'}}") "]"),
 		201);
 	CHECK_INT(changing(&f, "b",
 			  ON_CM "," NEVER ",`mutations`:[" APPLY(
@@ -170,13 +176,15 @@ TEST(conditions_and_params_are_those_of_other_policies)
 	fx_open_with(&f, 7, &kinds_tables);
 	CHECK_INT(config_map(&f, "values", "`by`:`params`"), 201);
 	CHECK_INT(make(&f, "mutatingadmissionpolicies", "p",
-			  ON_CM "," NEVER ",`paramKind`:{`apiVersion`:`v1`,`kind`:`ConfigMap`},"
-				"`matchConditions`:[{`name`:`c`,`expression`:`object.metadata.name != "
-				"'skip-me'`}],`mutations`:[" APPLY(
-					"Object{data: {'by': params.data.by}}") "]"),
+			  ON_CM
+			  "," NEVER ",`paramKind`:{`apiVersion`:`v1`,`kind`:`ConfigMap`},"
+			  "`matchConditions`:[{`name`:`c`,`expression`:`object.metadata.name != "
+			  "'skip-me'`}],`mutations`:[" APPLY(
+				  "Object{data: {'by': params.data.by}}") "]"),
 		201);
-	CHECK_INT(make(&f, "mutatingadmissionpolicybindings", "b",
-			  "`policyName`:`p`,`paramRef`:{`name`:`values`,`parameterNotFoundAction`:`Deny`}"),
+	CHECK_INT(
+		make(&f, "mutatingadmissionpolicybindings", "b",
+			"`policyName`:`p`,`paramRef`:{`name`:`values`,`parameterNotFoundAction`:`Deny`}"),
 		201);
 	CHECK_INT(config_map(&f, "c", "`k`:`v`"), 201);
 	CHECK(says(&f, "\"by\":\"params\""));
@@ -190,9 +198,10 @@ TEST(a_name_cannot_be_changed)
 {
 	struct fixture f;
 	fx_open_with(&f, 8, &kinds_tables);
-	CHECK_INT(changing(&f, "p",
-			  ON_CM "," NEVER ",`mutations`:[" APPLY(
-				  "Object{metadata: Object.metadata{uid: 'mine', resourceVersion: '7'}}") "]"),
+	CHECK_INT(
+		changing(&f, "p",
+			ON_CM "," NEVER ",`mutations`:[" APPLY(
+				"Object{metadata: Object.metadata{uid: 'mine', resourceVersion: '7'}}") "]"),
 		201);
 	CHECK_INT(config_map(&f, "c", "`k`:`v`"), 201);
 	CHECK(!strstr(f.body.data, "\"uid\":\"mine\""));

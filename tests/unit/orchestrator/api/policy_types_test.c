@@ -76,8 +76,8 @@ TEST(changes_must_be_of_their_type)
 	char spec[1024];
 	fx_open_with(&f, 2, &kinds_tables);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		snprintf(spec, sizeof(spec),
-			ON_CM ",`reinvocationPolicy`:`Never`,`mutations`:[%s]", rows[i].mutation);
+		snprintf(spec, sizeof(spec), ON_CM ",`reinvocationPolicy`:`Never`,`mutations`:[%s]",
+			rows[i].mutation);
 		CHECK_INT(make(&f, "mutatingadmissionpolicies", "p", spec), 422);
 		CHECK(says(&f, rows[i].text));
 	}
@@ -94,10 +94,8 @@ observed(struct fixture *f, const char *generation)
 	snprintf(text, sizeof(text), "\"observedGeneration\":%s", generation);
 	for (int i = 0; i < 50; i++) {
 		call(f, f->admin,
-			&(struct client_req){ADMISSION,
-				.verb = CLIENT_GET,
-				.resource = STR("validatingadmissionpolicies"),
-				.name = STR("p")});
+			&(struct client_req){ADMISSION, .verb = CLIENT_GET,
+				.resource = STR("validatingadmissionpolicies"), .name = STR("p")});
 		if (strstr(f->body.data, text))
 			return true;
 		world_run(f->w, clock_mono_ns() + 100 * NS_PER_MS, NULL, NULL);
@@ -115,25 +113,25 @@ TEST(a_status_says_what_does_not_fit_the_types)
 	struct policy_control *k = NULL;
 	fx_open_with(&f, 3, &kinds_tables);
 	CHECK_INT(policy_control_new(f.s, f.admin, f.loop, &k), 0);
-	CHECK_INT(policy(&f,
-			  ON_DEPLOYMENTS
-			  "`validations`:[{`expression`:`object.spec.replicas > '1'`,"
-			  "`messageExpression`:`'wants replicas > 1, got ' + object.spec.replicas`}]"),
+	CHECK_INT(
+		policy(&f,
+			ON_DEPLOYMENTS
+			"`validations`:[{`expression`:`object.spec.replicas > '1'`,"
+			"`messageExpression`:`'wants replicas > 1, got ' + object.spec.replicas`}]"),
 		201);
 	CHECK(observed(&f, "1"));
 	CHECK(says(&f, "\"fieldRef\":\"spec.validations[0].expression\""));
-	CHECK(says(&f, "apps/v1, Kind=Deployment: ERROR: <input>:1:22: found no matching overload for "
-		       "'_\\u003e_' applied to '(int, string)'") ||
-		says(&f, "found no matching overload for '_>_' applied to '(int, string)'"));
+	CHECK(says(&f, "\"warning\":\"apps/v1, Kind=Deployment: ERROR: "));
+	CHECK(says(&f, "found no matching overload for '_>_' applied to '(int, string)'"));
 	CHECK(says(&f, "\"fieldRef\":\"spec.validations[0].messageExpression\""));
 	CHECK(says(&f, "applied to '(string, int)'"));
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){ADMISSION,
-				  .verb = CLIENT_PATCH_MERGE,
-				  .resource = STR("validatingadmissionpolicies"),
-				  .name = STR("p"),
-				  .body = json("{`spec`:{`validations`:[{`expression`:`object.spec.replicas "
-					       "> 1`}]}}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){ADMISSION, .verb = CLIENT_PATCH_MERGE,
+				.resource = STR("validatingadmissionpolicies"), .name = STR("p"),
+				.body = json(
+					"{`spec`:{`validations`:[{`expression`:`object.spec.replicas "
+					"> 1`}]}}")}),
 		200);
 	CHECK(observed(&f, "2"));
 	CHECK(says(&f, "\"typeChecking\":{}"));

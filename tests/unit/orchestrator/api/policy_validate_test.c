@@ -48,8 +48,8 @@ TEST(a_refusal_has_the_policys_words_and_reason)
 		{"`message`:` too small `", "denied request: too small\"", "Invalid", 422},
 		{"`message`:`m`,`messageExpression`:`'size ' + object.data.size`",
 			"denied request: size small\"", "Invalid", 422},
-		{"`message`:`m`,`messageExpression`:`'size ' + object.data.none`", "denied request: m\"",
-			"Invalid", 422},
+		{"`message`:`m`,`messageExpression`:`'size ' + object.data.none`",
+			"denied request: m\"", "Invalid", 422},
 		{"`message`:`m`,`messageExpression`:`'two\\\\nlines'`", "denied request: m\"",
 			"Invalid", 422},
 		{"`messageExpression`:`' '`", "denied request: failed expression: " BIG, "Invalid",
@@ -62,8 +62,8 @@ TEST(a_refusal_has_the_policys_words_and_reason)
 	char spec[512], reason[64];
 	fx_open_with(&f, 3, &kinds_tables);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		snprintf(spec, sizeof(spec),
-			ON_CM ",`validations`:[{`expression`:`" BIG "`,%s}]", rows[i].more);
+		snprintf(spec, sizeof(spec), ON_CM ",`validations`:[{`expression`:`" BIG "`,%s}]",
+			rows[i].more);
 		snprintf(reason, sizeof(reason), "\"reason\":\"%s\"", rows[i].reason);
 		CHECK_INT(policy_bound(&f, spec), 201);
 		CHECK_INT(config_map(&f, "c", "`size`:`small`"), rows[i].http);
@@ -84,8 +84,8 @@ TEST(what_cannot_be_evaluated_goes_by_failure_policy)
 		"denied request: expression 'object.data.none == 'x'' resulted in error: no such key: "
 		"none"));
 	forget_policy(&f);
-	CHECK_INT(policy_bound(&f,
-			  ON_CM ",`failurePolicy`:`Ignore`," RULE("object.data.none == 'x'")),
+	CHECK_INT(policy_bound(
+			  &f, ON_CM ",`failurePolicy`:`Ignore`," RULE("object.data.none == 'x'")),
 		201);
 	CHECK_INT(config_map(&f, "a", "`size`:`big`"), 201);
 	fx_close(&f);
@@ -123,17 +123,19 @@ TEST(an_update_and_a_deletion_have_an_old_object)
 	struct fixture f;
 	fx_open_with(&f, 6, &kinds_tables);
 	CHECK_INT(config_map(&f, "c", "`k`:`v`"), 201);
-	CHECK_INT(policy_bound(&f,
-			  "`matchConstraints`:{`resourceRules`:[" CM_RULE("`UPDATE`,`DELETE`") "]},"
-			  RULE("request.operation == 'UPDATE' ? object.data.k == oldObject.data.k : "
-			       "object == null && oldObject.data.k == 'x'")),
+	CHECK_INT(
+		policy_bound(&f,
+			"`matchConstraints`:{`resourceRules`:[" CM_RULE("`UPDATE`,`DELETE`") "]}," RULE(
+				"request.operation == 'UPDATE' ? object.data.k == oldObject.data.k : "
+				"object == null && oldObject.data.k == 'x'")),
 		201);
 	struct client_req q = {CM, .verb = CLIENT_PATCH_MERGE, .name = STR("c"),
 		.body = STR("{\"data\":{\"k\":\"w\"}}")};
 	CHECK_INT(call(&f, f.admin, &q), 422);
 	q.body = STR("{\"data\":{\"l\":\"w\"}}");
 	CHECK_INT(call(&f, f.admin, &q), 200);
-	CHECK_INT(call(&f, f.admin, &(struct client_req){CM, .verb = CLIENT_DELETE, .name = STR("c")}),
+	CHECK_INT(call(&f, f.admin,
+			  &(struct client_req){CM, .verb = CLIENT_DELETE, .name = STR("c")}),
 		422);
 	fx_close(&f);
 }
@@ -185,17 +187,18 @@ TEST(rules_and_selectors_say_what_a_policy_is_about)
 	} rows[] = {
 		{"`resourceRules`:[" CM_RULE("`CREATE`") "]", "", 422},
 		{"`resourceRules`:[" CM_RULE("`UPDATE`") "]", "", 201},
-		{"`resourceRules`:[" CM_RULE("`*`") "],`excludeResourceRules`:[" CM_RULE("`CREATE`") "]",
+		{"`resourceRules`:[" CM_RULE("`*`") "],`excludeResourceRules`:[" CM_RULE(
+			 "`CREATE`") "]",
 			"", 201},
-		{"`resourceRules`:[" CM_RULE("`*`") "],`objectSelector`:{`matchLabels`:{`a`:`b`}}", "",
-			422},
-		{"`resourceRules`:[" CM_RULE("`*`") "],`objectSelector`:{`matchLabels`:{`a`:`c`}}", "",
-			201},
+		{"`resourceRules`:[" CM_RULE("`*`") "],`objectSelector`:{`matchLabels`:{`a`:`b`}}",
+			"", 422},
+		{"`resourceRules`:[" CM_RULE("`*`") "],`objectSelector`:{`matchLabels`:{`a`:`c`}}",
+			"", 201},
 		{"`resourceRules`:[" CM_RULE("`*`") "],`namespaceSelector`:{`matchLabels`:{"
-			"`kubernetes.io/metadata.name`:`default`}}",
+						    "`kubernetes.io/metadata.name`:`default`}}",
 			"", 422},
 		{"`resourceRules`:[" CM_RULE("`*`") "],`namespaceSelector`:{`matchLabels`:{"
-			"`kubernetes.io/metadata.name`:`other`}}",
+						    "`kubernetes.io/metadata.name`:`other`}}",
 			"", 201},
 		{"`resourceRules`:[" CM_RULE("`*`") "]",
 			",`matchResources`:{`objectSelector`:{`matchLabels`:{`a`:`b`}}}", 422},
@@ -204,7 +207,7 @@ TEST(rules_and_selectors_say_what_a_policy_is_about)
 		{"`resourceRules`:[" CM_RULE("`*`") "]",
 			",`matchResources`:{`resourceRules`:[" CM_RULE("`UPDATE`") "]}", 201},
 		{"`resourceRules`:[{`resourceNames`:[`x`],`apiGroups`:[``],`apiVersions`:[`*`],"
-			"`resources`:[`*`],`operations`:[`*`]}]",
+		 "`resources`:[`*`],`operations`:[`*`]}]",
 			"", 201},
 	};
 	struct fixture f;
@@ -230,25 +233,28 @@ TEST(a_policy_sees_the_version_it_names)
 {
 	struct fixture f;
 	fx_open_with(&f, 10, &kinds_tables);
-	CHECK_INT(policy_bound(&f,
-			  "`matchConstraints`:{`resourceRules`:[{`apiGroups`:[`events.k8s.io`],"
-			  "`apiVersions`:[`v1`],`resources`:[`events`],`operations`:[`CREATE`]}]},"
-			  RULE("object.apiVersion == 'events.k8s.io/v1' && object.note == 'good'")),
+	CHECK_INT(
+		policy_bound(&f,
+			"`matchConstraints`:{`resourceRules`:[{`apiGroups`:[`events.k8s.io`],"
+			"`apiVersions`:[`v1`],`resources`:[`events`],`operations`:[`CREATE`]}]}," RULE(
+				"object.apiVersion == 'events.k8s.io/v1' && object.note == 'good'")),
 		201);
 	struct client_req q = {CORE, .resource = STR("events"), .ns = STR("default"),
 		.verb = CLIENT_CREATE,
 		.body = STR("{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"namespace\":"
 			    "\"default\"},\"message\":\"bad\"}")};
 	CHECK_INT(call(&f, f.admin, &q), 422);
-	q.body = STR("{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"namespace\":\"default\"},"
-		     "\"message\":\"good\"}");
+	q.body = STR(
+		"{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"namespace\":\"default\"},"
+		"\"message\":\"good\"}");
 	CHECK_INT(call(&f, f.admin, &q), 201);
 	fx_close(&f);
 }
 
-#define PARAMS ON_CM ",`paramKind`:{`apiVersion`:`v1`,`kind`:`ConfigMap`}," \
-	RULE("params == null || object.metadata.name == 'limits' || " \
-	     "int(object.data.size) <= int(params.data.max)")
+#define PARAMS                                                                                     \
+	ON_CM ",`paramKind`:{`apiVersion`:`v1`,`kind`:`ConfigMap`}," RULE(                         \
+		"params == null || object.metadata.name == 'limits' || "                           \
+		"int(object.data.size) <= int(params.data.max)")
 
 TEST(params_are_the_objects_the_binding_names)
 {
@@ -256,24 +262,21 @@ TEST(params_are_the_objects_the_binding_names)
 	fx_open_with(&f, 11, &kinds_tables);
 	CHECK_INT(config_map(&f, "limits", "`max`:`3`"), 201);
 	CHECK_INT(policy(&f, PARAMS), 201);
-	CHECK_INT(bind_more(&f,
-			  ",`paramRef`:{`name`:`limits`,`parameterNotFoundAction`:`Deny`}"),
+	CHECK_INT(bind_more(&f, ",`paramRef`:{`name`:`limits`,`parameterNotFoundAction`:`Deny`}"),
 		201);
 	CHECK_INT(config_map(&f, "a", "`size`:`3`"), 201);
 	CHECK_INT(config_map(&f, "b", "`size`:`4`"), 422);
 	forget_policy(&f);
 	CHECK_INT(policy(&f, PARAMS), 201);
-	CHECK_INT(bind_more(&f,
-			  ",`paramRef`:{`name`:`none`,`parameterNotFoundAction`:`Deny`}"),
-		201);
+	CHECK_INT(
+		bind_more(&f, ",`paramRef`:{`name`:`none`,`parameterNotFoundAction`:`Deny`}"), 201);
 	CHECK_INT(config_map(&f, "b", "`size`:`4`"), 422);
 	CHECK(says(&f,
 		"denied request: failed to configure binding: no params found for policy binding with "
 		"`Deny` parameterNotFoundAction"));
 	forget_policy(&f);
 	CHECK_INT(policy(&f, PARAMS), 201);
-	CHECK_INT(bind_more(&f,
-			  ",`paramRef`:{`name`:`none`,`parameterNotFoundAction`:`Allow`}"),
+	CHECK_INT(bind_more(&f, ",`paramRef`:{`name`:`none`,`parameterNotFoundAction`:`Allow`}"),
 		201);
 	CHECK_INT(config_map(&f, "b", "`size`:`4`"), 201);
 	forget_policy(&f);
@@ -303,8 +306,10 @@ TEST(a_policy_of_params_nobody_knows_refuses)
 {
 	struct fixture f;
 	fx_open_with(&f, 13, &kinds_tables);
-	CHECK_INT(policy(&f, ON_CM ",`paramKind`:{`apiVersion`:`x.example.com/v1`,`kind`:`Limit`},"
-			     RULE("true")),
+	CHECK_INT(
+		policy(&f,
+			ON_CM ",`paramKind`:{`apiVersion`:`x.example.com/v1`,`kind`:`Limit`}," RULE(
+				"true")),
 		201);
 	CHECK_INT(bind_more(&f, ",`paramRef`:{`name`:`l`,`parameterNotFoundAction`:`Allow`}"), 201);
 	CHECK_INT(config_map(&f, "a", ""), 422);
@@ -319,30 +324,33 @@ TEST(expressions_ask_the_authorizer)
 	struct fixture f;
 	fx_open_with(&f, 14, &kinds_tables);
 	struct client *user = client_as(&f, "jane", "");
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){.group = STR("rbac.authorization.k8s.io"),
-				  .version = STR("v1"),
-				  .resource = STR("roles"),
-				  .ns = STR("default"),
-				  .verb = CLIENT_CREATE,
-				  .body = json("{`metadata`:{`name`:`r`},`rules`:[{`apiGroups`:[``],"
-					       "`resources`:[`configmaps`],`verbs`:[`create`]}]}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){.group = STR("rbac.authorization.k8s.io"),
+				.version = STR("v1"),
+				.resource = STR("roles"),
+				.ns = STR("default"),
+				.verb = CLIENT_CREATE,
+				.body = json("{`metadata`:{`name`:`r`},`rules`:[{`apiGroups`:[``],"
+					     "`resources`:[`configmaps`],`verbs`:[`create`]}]}")}),
 		201);
-	CHECK_INT(call(&f, f.admin,
-			  &(struct client_req){.group = STR("rbac.authorization.k8s.io"),
-				  .version = STR("v1"),
-				  .resource = STR("rolebindings"),
-				  .ns = STR("default"),
-				  .verb = CLIENT_CREATE,
-				  .body = json("{`metadata`:{`name`:`r`},`roleRef`:{`apiGroup`:`"
-					       "rbac.authorization.k8s.io`,`kind`:`Role`,`name`:`r`},"
-					       "`subjects`:[{`kind`:`User`,`apiGroup`:`"
-					       "rbac.authorization.k8s.io`,`name`:`jane`}]}")}),
+	CHECK_INT(
+		call(&f, f.admin,
+			&(struct client_req){.group = STR("rbac.authorization.k8s.io"),
+				.version = STR("v1"),
+				.resource = STR("rolebindings"),
+				.ns = STR("default"),
+				.verb = CLIENT_CREATE,
+				.body = json("{`metadata`:{`name`:`r`},`roleRef`:{`apiGroup`:`"
+					     "rbac.authorization.k8s.io`,`kind`:`Role`,`name`:`r`},"
+					     "`subjects`:[{`kind`:`User`,`apiGroup`:`"
+					     "rbac.authorization.k8s.io`,`name`:`jane`}]}")}),
 		201);
 	CHECK_INT(policy_bound(&f,
-			  ON_CM "," RULE("authorizer.requestResource.check('create').allowed() && "
-					 "authorizer.group('').resource('secrets').namespace('default')"
-					 ".check('get').allowed()")),
+			  ON_CM
+			  "," RULE("authorizer.requestResource.check('create').allowed() && "
+				   "authorizer.group('').resource('secrets').namespace('default')"
+				   ".check('get').allowed()")),
 		201);
 	CHECK_INT(config_map(&f, "a", ""), 201);
 	CHECK_INT(config_map_as(&f, user, "b", "", ""), 422);
@@ -360,9 +368,10 @@ TEST(policies_are_not_about_policies)
 {
 	struct fixture f;
 	fx_open_with(&f, 15, &kinds_tables);
-	CHECK_INT(policy_bound(&f,
-			  "`matchConstraints`:{`resourceRules`:[{`apiGroups`:[`*`],`apiVersions`:[`*`"
-			  "],`resources`:[`*`],`operations`:[`*`]}]}," RULE("false")),
+	CHECK_INT(
+		policy_bound(&f,
+			"`matchConstraints`:{`resourceRules`:[{`apiGroups`:[`*`],`apiVersions`:[`*`"
+			"],`resources`:[`*`],`operations`:[`*`]}]}," RULE("false")),
 		201);
 	CHECK_INT(config_map(&f, "a", ""), 422);
 	forget_policy(&f);
@@ -374,9 +383,10 @@ TEST(an_annotation_that_cannot_be_made_refuses)
 {
 	struct fixture f;
 	fx_open_with(&f, 16, &kinds_tables);
-	CHECK_INT(policy_bound(&f,
-			  ON_CM ",`auditAnnotations`:[{`key`:`k`,`valueExpression`:`has(object.data) "
-				"? string(object.data.note) : 'none'`}]"),
+	CHECK_INT(
+		policy_bound(&f,
+			ON_CM ",`auditAnnotations`:[{`key`:`k`,`valueExpression`:`has(object.data) "
+			      "? string(object.data.note) : 'none'`}]"),
 		201);
 	CHECK_INT(config_map(&f, "a", "`note`:`x`"), 201);
 	CHECK_INT(config_map(&f, "b", "`k`:`x`"), 422);

@@ -240,9 +240,10 @@ TEST(fields_are_taken_out)
 TEST(what_is_owned_as_a_whole_has_a_path)
 {
 	fresh();
-	const struct doc *d = doc("{" POD ",\"metadata\":{\"labels\":{\"a\":\"b\"},\"finalizers\":[\"x/y\"]},"
-				  "\"spec\":{\"nodeSelector\":{\"a\":\"b\"},\"containers\":[{\"name\":\"c\","
-				  "\"args\":[\"x\"]}]}}");
+	const struct doc *d = doc(
+		"{" POD ",\"metadata\":{\"labels\":{\"a\":\"b\"},\"finalizers\":[\"x/y\"]},"
+		"\"spec\":{\"nodeSelector\":{\"a\":\"b\"},\"containers\":[{\"name\":\"c\","
+		"\"args\":[\"x\"]}]}}");
 	CHECK_STR(arena_cstr(a, fields_atomic(a, type_of(d), d)),
 		".spec.nodeSelector, .spec.containers[0].args");
 	d = doc("{" POD ",\"spec\":{\"containers\":[{\"name\":\"c\"}]}}");

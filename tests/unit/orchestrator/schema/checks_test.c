@@ -57,7 +57,7 @@ TEST(good_objects_have_no_causes)
 
 #define ADMISSION "admissionregistration.k8s.io"
 #define CLUSTER "metadata: {name: x}\n"
-#define MATCH                                                                                      \
+#define MATCH                                                                                            \
 	"matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], " \
 	"resources: [pods]}]}, "
 #define POLICY(spec) CLUSTER "spec: {" MATCH spec "}"
@@ -70,11 +70,12 @@ TEST(admission_policies_are_checked_in_upstreams_order)
 		"[spec.matchConstraints: Required value, spec.validations: Required value: validations "
 		"or auditAnnotations must contain at least one item, spec.auditAnnotations: Required "
 		"value: validations or auditAnnotations must contain at least one item]");
-	CHECK_STR(causes(ADMISSION, kind,
-			  POLICY("failurePolicy: Maybe, paramKind: {apiVersion: a/b/c, kind: A_b}, "
-				 "variables: [{name: in, expression: ' '}], validations: [{expression: '', "
-				 "message: ' ', reason: Gone}]"),
-			  NULL),
+	CHECK_STR(
+		causes(ADMISSION, kind,
+			POLICY("failurePolicy: Maybe, paramKind: {apiVersion: a/b/c, kind: A_b}, "
+			       "variables: [{name: in, expression: ' '}], validations: [{expression: '', "
+			       "message: ' ', reason: Gone}]"),
+			NULL),
 		"[spec.failurePolicy: Unsupported value: \"Maybe\": supported values: \"Fail\", "
 		"\"Ignore\", spec.paramKind.apiVersion: Invalid value: \"a/b/c\": unexpected "
 		"GroupVersion string: a/b/c, spec.paramKind.kind: Invalid value: \"A_b\": may have mixed "
@@ -88,9 +89,10 @@ TEST(admission_policies_are_checked_in_upstreams_order)
 		"spec.validations[0].reason: Unsupported value: \"Gone\": supported values: "
 		"\"Forbidden\", \"Invalid\", \"RequestEntityTooLarge\"]");
 	CHECK_STR(causes(ADMISSION, kind,
-			  CLUSTER "spec: {matchConstraints: {objectSelector: {matchLabels: {'-': b}}, "
-			       "resourceRules: [{resourceNames: [a, a/b, a]}]}, validations: "
-			       "[{expression: 'true'}]}",
+			  CLUSTER
+			  "spec: {matchConstraints: {objectSelector: {matchLabels: {'-': b}}, "
+			  "resourceRules: [{resourceNames: [a, a/b, a]}]}, validations: "
+			  "[{expression: 'true'}]}",
 			  NULL),
 		"[spec.matchConstraints.objectSelector.matchLabels: Invalid value: \"-\": name part must "
 		"consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
@@ -109,20 +111,24 @@ TEST(bindings_of_policies_name_what_they_need)
 	const char *kind = "ValidatingAdmissionPolicyBinding";
 	CHECK_STR(causes(ADMISSION, kind, CLUSTER, NULL),
 		"[spec.policyName: Required value, spec.validationActions: Required value]");
-	CHECK_STR(causes(ADMISSION, kind,
-			  CLUSTER "spec: {policyName: p, validationActions: [Deny, Warn], paramRef: {name: a, "
-			       "selector: {}, parameterNotFoundAction: Maybe}}",
-			  NULL),
+	CHECK_STR(
+		causes(ADMISSION, kind,
+			CLUSTER
+			"spec: {policyName: p, validationActions: [Deny, Warn], paramRef: {name: a, "
+			"selector: {}, parameterNotFoundAction: Maybe}}",
+			NULL),
 		"[spec.paramRef.name: Forbidden: name and selector are mutually exclusive, "
 		"spec.paramRef.selector: Forbidden: name and selector are mutually exclusive, "
 		"spec.paramRef.parameterNotFoundAction: Unsupported value: \"Maybe\": supported values: "
 		"\"Deny\", \"Allow\", spec.validationActions: Invalid value: [\"Deny\",\"Warn\"]: must "
 		"not contain both Deny and Warn (repeating the same validation failure information in "
 		"the API response and headers serves no purpose)]");
-	CHECK_STR(causes(ADMISSION, "MutatingAdmissionPolicyBinding",
-			  CLUSTER "spec: {policyName: p, matchResources: {resourceRules: [{apiGroups: [''], "
-			       "apiVersions: [v1], operations: [DELETE], resources: [pods]}]}}",
-			  NULL),
+	CHECK_STR(
+		causes(ADMISSION, "MutatingAdmissionPolicyBinding",
+			CLUSTER
+			"spec: {policyName: p, matchResources: {resourceRules: [{apiGroups: [''], "
+			"apiVersions: [v1], operations: [DELETE], resources: [pods]}]}}",
+			NULL),
 		"spec.matchResources.resourceRules.operations: Unsupported value: \"DELETE\": supported "
 		"values: \"*\", \"CONNECT\", \"CREATE\", \"UPDATE\"");
 }
@@ -130,15 +136,17 @@ TEST(bindings_of_policies_name_what_they_need)
 TEST(policies_that_change_objects_say_how)
 {
 	const char *kind = "MutatingAdmissionPolicy";
-	CHECK_STR(causes(ADMISSION, kind,
-			  POLICY("reinvocationPolicy: Never, mutations: [{patchType: JSONPatch, jsonPatch: "
-				 "{expression: '[]'}}]"),
-			  NULL),
+	CHECK_STR(
+		causes(ADMISSION, kind,
+			POLICY("reinvocationPolicy: Never, mutations: [{patchType: JSONPatch, jsonPatch: "
+			       "{expression: '[]'}}]"),
+			NULL),
 		"");
-	CHECK_STR(causes(ADMISSION, kind,
-			  POLICY("mutations: [{patchType: JSONPatch, applyConfiguration: {expression: "
-				 "x}}, {patchType: Other}]"),
-			  NULL),
+	CHECK_STR(
+		causes(ADMISSION, kind,
+			POLICY("mutations: [{patchType: JSONPatch, applyConfiguration: {expression: "
+			       "x}}, {patchType: Other}]"),
+			NULL),
 		"[spec.mutations[0].jsonPatch: Required value: must be specified when patchType is "
 		"JSONPatch, spec.mutations[0].applyConfiguration: Invalid value: "
 		"\"{applyConfiguration}\": must not be specified when patchType is JSONPatch, "
