@@ -187,7 +187,7 @@ others_leave(const struct sched_pod *p, struct sched_node *n)
 }
 
 void
-evict_victims_start(struct sched_pod *p, const struct preemption *what)
+preempt_act(struct sched_pod *p, const struct preemption *what)
 {
 	p->woken = p->evict_failed = false;
 	p->evicting++; /* until all are on their way */
@@ -214,7 +214,7 @@ evict_victims_start(struct sched_pod *p, const struct preemption *what)
 }
 
 void
-evict_release(struct scheduler *s)
+preempt_release(struct scheduler *s)
 {
 	while (s->evictions) {
 		client_call_cancel(s->evictions->call);

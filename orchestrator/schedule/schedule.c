@@ -107,7 +107,7 @@ hopeless(struct cycle *c, struct str nodes)
 		cache_nominate(p, nominated);
 	}
 	if (found.node)
-		evict_victims_start(p, &found);
+		preempt_act(p, &found);
 	client_event(p->s->c, &ref, "Warning", "FailedScheduling", SCHED_COMPONENT, STR(""),
 		STR_FMT, STR_ARG(why));
 	tell(c, why, nominated);
@@ -460,7 +460,7 @@ scheduler_free(struct scheduler *s)
 		return;
 	loop_timer_cancel(&s->flush);
 	loop_defer_cancel(&s->turn);
-	evict_release(s);
+	preempt_release(s);
 	for (size_t pos = 0; map_next(&s->pods, &pos, &key, &v);)
 		pod_forget(s, v);
 	map_release(&s->pods);

@@ -207,10 +207,10 @@ struct preemption {
 void preempt_find(struct cycle *c, struct preemption *ret);
 
 /* ---- evict.c ---- */
-/* evict_victims_start: victims get their condition and are deleted; nominations of less important pods for the node
+/* preempt_act: victims get their condition and are deleted; nominations of less important pods for the node
  * end. The pod has no turn until all is answered. */
-void evict_victims_start(struct sched_pod *p, const struct preemption *what);
-void evict_release(struct scheduler *s);
+void preempt_act(struct sched_pod *p, const struct preemption *what);
+void preempt_release(struct scheduler *s);
 
 /* ---- bind.c ---- */
 void bind_start(struct sched_pod *p);
