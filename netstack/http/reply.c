@@ -208,29 +208,55 @@ http_begin(struct http_req *r, int status, struct str content_type, int64_t leng
 	http_conn_timer(q->conn);
 }
 
+/* chunk_size: the line before a chunk; its length. */
+static size_t
+chunk_size(char out[20], size_t n)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t at = 1;
+
+	while (at < 16 && n >> (4 * at))
+		at++;
+	for (size_t i = at; i > 0; n >>= 4)
+		out[--i] = hex[n & 15];
+	memcpy(out + at, "\r\n", 2);
+	return at + 2;
+}
+
 size_t
-http_write(struct http_req *r, struct str bytes)
+http_writev(struct http_req *r, const struct str *parts, size_t n)
 {
 	struct req *q = req_of(r);
+	struct str out[HTTP_PARTS_MAX + 2];
+	char size[20];
+	size_t bytes = 0;
 
-	BUG_ON(!q->begun || q->ended);
+	BUG_ON(!q->begun || q->ended || n > HTTP_PARTS_MAX);
 	if (!q->conn)
 		return 0;
-	if (bytes.n == 0 || q->no_body)
-		return http_wire_queued(q->conn->wire);
-	if (q->left >= 0) {
-		bytes = str_sub(bytes, 0, (size_t)q->left);
-		q->left -= (int64_t)bytes.n;
+	for (size_t i = 0; i < n; i++) {
+		out[i + 1] = parts[i];
+		if (q->left >= 0) {
+			out[i + 1] = str_sub(parts[i], 0, (size_t)q->left);
+			q->left -= (int64_t)out[i + 1].n;
+		}
+		bytes += out[i + 1].n;
 	}
-	char size[24];
-	int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.n);
-	struct str parts[3] = {str_from(size, (size_t)n), bytes, STR_INIT("\r\n")};
-	size_t queued = q->chunked ? http_wire_write(q->conn->wire, parts, 3)
-				   : http_wire_write(q->conn->wire, parts + 1, 1);
+	if (bytes == 0 || q->no_body)
+		return http_wire_queued(q->conn->wire);
+	out[0] = str_from(size, q->chunked ? chunk_size(size, bytes) : 0);
+	out[n + 1] = q->chunked ? STR("\r\n") : STR("");
+	size_t queued = http_wire_write(q->conn->wire, out, n + 2);
 	if (queued > HTTP_QUEUE_LOW)
 		q->above = true;
 	http_conn_timer(q->conn);
 	return queued;
+}
+
+size_t
+http_write(struct http_req *r, struct str bytes)
+{
+	return http_writev(r, &bytes, 1);
 }
 
 size_t

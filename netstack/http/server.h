@@ -102,6 +102,9 @@ void http_begin(struct http_req *r, int status, struct str content_type, int64_t
 #define HTTP_QUEUE_HIGH (256 * 1024)
 #define HTTP_QUEUE_LOW (64 * 1024)
 size_t http_write(struct http_req *r, struct str bytes);
+/* http_writev: n <= HTTP_PARTS_MAX parts as one piece. */
+#define HTTP_PARTS_MAX 6
+size_t http_writev(struct http_req *r, const struct str *parts, size_t n);
 size_t http_queued(const struct http_req *r);
 /* http_on_drain: fn runs when the queue has fallen to HTTP_QUEUE_LOW after a write left it above. */
 void http_on_drain(struct http_req *r, void (*fn)(struct http_req *r));

@@ -17,7 +17,9 @@
 
 #define READ_BYTES (32 * 1024)
 #define READS_A_TURN 4
-#define SEAL_BYTES (16 * 1024)     /* TLS: collected this much: a record is full */
+#define SEAL_BYTES (16 * 1024)  /* TLS: collected this much: a record is full */
+#define PUSH_BYTES (128 * 1024) /* TLS: sealed this much of a large write: it goes out at once */
+#define PUSH_PARTS 8
 #define LINGER_BYTES (1024 * 1024) /* thrown away at most after the end */
 
 static _Thread_local uint8_t scratch[READ_BYTES];
@@ -411,16 +413,12 @@ seal(struct http_wire *w)
 		buf_release(&w->out);
 }
 
-static void
-flush(struct http_wire *w)
+/* send_out: what is ready, as far as the socket takes it. The bytes sent, or -errno. */
+static ssize_t
+send_out(struct http_wire *w)
 {
-	size_t sent = 0;
+	ssize_t sent = 0;
 
-	if (w->connecting || w->is_broken || w->dead)
-		return;
-	seal(w);
-	if (w->shut && !w->shut_done && w->tls && w->ready)
-		tls_close(w->tls);
 	for (;;) {
 		struct str out = w->tls ? tls_wire(w->tls)
 					: str_sub(buf_view(&w->out), w->out_off, SIZE_MAX);
@@ -431,11 +429,9 @@ flush(struct http_wire *w)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
-		if (n < 0) {
-			fail(w, -errno, "writing");
-			return;
-		}
-		sent += (size_t)n;
+		if (n < 0)
+			return -errno;
+		sent += n;
 		if (w->tls) {
 			tls_wire_sent(w->tls, (size_t)n);
 		} else {
@@ -446,11 +442,26 @@ flush(struct http_wire *w)
 			}
 		}
 	}
-	if (sent > 0) {
+	if (sent > 0)
 		w->sent_ns = loop_now_ns(w->loop);
-		if (!w->finishing)
-			w->ops->sent(w->arg);
-	}
+	return sent;
+}
+
+static void
+flush(struct http_wire *w)
+{
+	if (w->connecting || w->is_broken || w->dead)
+		return;
+	seal(w);
+	if (w->shut && !w->shut_done && w->tls && w->ready)
+		tls_close(w->tls);
+	ssize_t sent = send_out(w);
+	bool pushed = w->pushed;
+	w->pushed = false;
+	if (sent < 0)
+		fail(w, (int)sent, "writing");
+	else if ((sent > 0 || pushed) && !w->finishing)
+		w->ops->sent(w->arg);
 }
 
 /* after: what every wake-up ends with. */
@@ -543,6 +554,34 @@ wire_on_work(struct loop_work *work)
 	after(w);
 }
 
+/* write_large: sealed piece by piece; all but the last go out as they come while the socket takes them, so that
+ * records are sent out of the cache they were made in. What fails here fails again at the end of the turn. */
+static void
+write_large(struct http_wire *w, const struct str *parts, size_t n)
+{
+	size_t off = 0;
+
+	while (n > 0) {
+		struct str piece[PUSH_PARTS];
+		size_t k = 0, room = PUSH_BYTES;
+		for (; n > 0 && room > 0 && k < ARRAY_LEN(piece); k++) {
+			piece[k] = str_sub(
+				*parts, off, parts->n - off > room ? off + room : SIZE_MAX);
+			room -= piece[k].n;
+			off += piece[k].n;
+			if (off == parts->n) {
+				parts++;
+				n--;
+				off = 0;
+			}
+		}
+		tls_write(w->tls, piece, k);
+		bool blocked = w->watched && (w->w.events & EPOLLOUT);
+		if (n > 0 && !blocked && send_out(w) > 0)
+			w->pushed = true;
+	}
+}
+
 size_t
 http_wire_write(struct http_wire *w, const struct str *parts, size_t n)
 {
@@ -556,7 +595,7 @@ http_wire_write(struct http_wire *w, const struct str *parts, size_t n)
 		w->sent_ns = loop_now_ns(w->loop);
 	if (w->tls && w->ready && w->out.len + bytes > SEAL_BYTES) {
 		seal(w);
-		tls_write(w->tls, parts, n);
+		write_large(w, parts, n);
 	} else {
 		if (!w->tls && w->out_off > SEAL_BYTES && w->out_off > w->out.len / 2) {
 			buf_consume(&w->out, w->out_off);

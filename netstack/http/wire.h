@@ -5,8 +5,8 @@
  * its wire over.
  *
  * Invariants: input that the owner did not take stays here and is offered again with what follows;
- * output is collected during a turn and sent at its end. A wire is freed at the end of the turn in
- * which wire_free was called; no callback runs after that call. */
+ * output is collected during a turn and sent at its end, large writes with TLS as they are sealed. A wire is
+ * freed at the end of the turn in which wire_free was called; no callback runs after that call. */
 #ifndef NETSTACK_HTTP_WIRE_H
 #define NETSTACK_HTTP_WIRE_H
 
@@ -52,6 +52,7 @@ struct http_wire {
 	struct http_addr remote;
 	bool watched, connecting, ready, paused, watch_gone, eof, eof_told, is_broken, dead, kicked;
 	bool finishing, shut, shut_done;
+	bool pushed; /* bytes went out since the owner was told */
 };
 
 /* http_wire_new: fd is taken (also on error), non-blocking; connecting: a connect is under way. tls is

@@ -216,6 +216,8 @@ tls_write(struct tls_conn *c, const struct str *parts, size_t n)
 		buf_consume(&c->wire, c->wire_off);
 		c->wire_off = 0;
 	}
+	/* Room for all of it at once: what is sealed already is not moved again and again. */
+	buf_reserve(&c->wire, all + (all / RECORD_MAX + 1) * (HEADER + OVERHEAD));
 	while (all > 0 && !c->error) {
 		size_t piece = all < RECORD_MAX ? all : RECORD_MAX;
 		while (off == part->n) {

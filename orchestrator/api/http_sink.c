@@ -198,27 +198,16 @@ sink_end(struct request *r)
 static size_t
 sink_event(struct request *r, const char *type, struct str object)
 {
-	char head[48];
-	size_t n = 0;
-	struct str parts[] = {STR("{\"type\":\""), str_c(type), STR("\",\"object\":")};
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		memcpy(head + n, parts[i].p, parts[i].n);
-		n += parts[i].n;
-	}
-	if (is_ws(r)) {
-		struct buf b = BUF_INIT;
-		buf_add(&b, head, n);
-		buf_str(&b, object);
-		buf_char(&b, '}');
-		size_t q = of(r)->ws && !of(r)->ws_over && !b.failed
-			? ws_message(of(r)->ws, WS_TEXT, buf_view(&b))
-			: 0;
-		buf_release(&b);
-		return q;
-	}
-	http_write(r->sink->http, str_from(head, n));
-	http_write(r->sink->http, object);
-	return http_write(r->sink->http, STR("}\n"));
+	const struct str parts[] = {
+		STR("{\"type\":\""), str_c(type), STR("\",\"object\":"), object, STR("}\n")};
+	if (!is_ws(r))
+		return http_writev(r->sink->http, parts, ARRAY_LEN(parts));
+	struct http_request *hr = of(r);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	for (size_t i = 0; i < ARRAY_LEN(parts) - 1; i++)
+		buf_str(&b, parts[i]);
+	buf_char(&b, '}'); /* a message needs no line end */
+	return hr->ws && !hr->ws_over && !b.failed ? ws_message(hr->ws, WS_TEXT, buf_view(&b)) : 0;
 }
 
 const struct reply_sink_ops http_sink_ops = {

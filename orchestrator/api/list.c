@@ -2,8 +2,10 @@
  *
  * list: the stage that answers a LIST: pages by limit and continue, a consistent revision over all pages,
  * selectors on the attributes beside each value, and every form of answer. A list without a limit is
- * read and sent in pieces, with back-pressure; no read transaction outlives a piece. Custom resources that a webhook
- * converts are read in pieces too, each converted by one question, and sent when all are there.
+ * read and sent in pieces that fit a core's cache, with back-pressure; no read transaction outlives a piece.
+ * What is answered as a whole is made in one buffer: what stands before the items is put in front of them at the
+ * end, into room that was left there. Custom resources that a webhook converts are read in pieces too, each converted by
+ * one question, and sent when all are there.
  *
  * Continue tokens: base64url of {"v":"meta.k8s.io/v1","rv":N,"start":S,"n":consumed}; S is the store's
  * position in base64url; rv -1 goes on at the present (inconsistent).
@@ -13,6 +15,10 @@
 #include <inttypes.h>
 
 #define PIECE_BYTES (1024 * 1024)
+#define STREAM_BYTES (128 * 1024)
+#define HEAD_ROOM 2048
+#define GUESS_ITEMS 16 /* after so many, what the rest will take is known well enough */
+#define GUESS_MAX (1024 * 1024)
 #define COLLECTED_MAX ((size_t)32 << 20)
 
 enum step
@@ -140,7 +146,7 @@ struct list_state {
 	struct request *r;
 	struct selection sel;
 	struct arena *scratch;
-	struct buf items; /* heap; of this piece */
+	struct buf items; /* heap; HEAD_ROOM, then those of this piece */
 	struct str next;  /* position; STR_NONE = complete */
 	uint64_t rev;
 	int64_t count;    /* sent by this request */
@@ -182,6 +188,29 @@ list_item_late(struct list_state *ls, const struct store_value *v)
 		(ls->r->opt.limit <= 0 || ls->count + (int64_t)ls->n_late < ls->r->opt.limit);
 }
 
+static void
+items_begin(struct list_state *ls)
+{
+	buf_clear(&ls->items);
+	if (buf_reserve(&ls->items, HEAD_ROOM))
+		buf_commit(&ls->items, HEAD_ROOM);
+}
+
+static struct str
+items_view(const struct list_state *ls)
+{
+	return str_sub(buf_view(&ls->items), HEAD_ROOM, SIZE_MAX);
+}
+
+/* items_guess: room for the rest of the page at once, so that it is not moved as it grows. */
+static void
+items_guess(struct list_state *ls, int64_t limit)
+{
+	size_t each = (ls->items.len - HEAD_ROOM) / GUESS_ITEMS, left = (size_t)limit - GUESS_ITEMS;
+	if (each < GUESS_MAX / left)
+		buf_reserve(&ls->items, (each + each / 16 + 1) * left);
+}
+
 static bool
 list_item(void *arg, struct store_key key, const struct store_value *v)
 {
@@ -208,6 +237,8 @@ list_item(void *arg, struct store_key key, const struct store_value *v)
 	ls->count++;
 	if (r->opt.limit > 0 && ls->count >= r->opt.limit)
 		return false;
+	if (ls->count == GUESS_ITEMS && r->opt.limit > 0)
+		items_guess(ls, r->opt.limit);
 	return !ls->items.failed;
 }
 
@@ -328,7 +359,7 @@ list_remaining(const struct list_state *ls)
 	return left > 0 ? left : -1;
 }
 
-/* The whole list in r's form. -E2BIG. */
+/* The whole list in r's form; it lives as long as r->a. -E2BIG. */
 static int
 list_bytes(struct list_state *ls, struct str *ret_type, struct str *ret)
 {
@@ -336,20 +367,26 @@ list_bytes(struct list_state *ls, struct str *ret_type, struct str *ret)
 	struct str cont = STR("");
 	if (str_is_set(ls->next))
 		cont = token_write(r, (int64_t)ls->rev, ls->next, ls->consumed + ls->count);
-	struct buf b;
-	buf_init_arena(&b, r->a);
-	list_head(r, &b, ls->rev, cont, list_remaining(ls));
-	buf_reserve(&b, ls->items.len + 4);
-	buf_str(&b, buf_view(&ls->items));
-	buf_cstr(&b, "]}\n");
-	*ret = buf_view(&b);
+	struct buf head;
+	buf_init_arena(&head, r->a);
+	list_head(r, &head, ls->rev, cont, list_remaining(ls));
+	buf_cstr(&ls->items, "]}\n");
+	if (head.failed || ls->items.failed)
+		return -E2BIG;
+	struct str parts[] = {buf_view(&head), items_view(ls)};
+	if (head.len <= HEAD_ROOM) {
+		memcpy(ls->items.data + HEAD_ROOM - head.len, head.data, head.len);
+		*ret = str_sub(buf_view(&ls->items), HEAD_ROOM - head.len, SIZE_MAX);
+	} else {
+		*ret = arena_cat(r->a, parts, ARRAY_LEN(parts));
+	}
 	*ret_type = STR("application/json");
-	if (b.failed)
+	if (!str_is_set(*ret))
 		return -E2BIG;
 	struct doc *d = NULL;
 	if (r->accept->media == MEDIA_JSON && !r->opt.pretty)
 		return 0;
-	if (doc_parse_json(r->a, buf_view(&b), NULL, &d, NULL) < 0)
+	if (doc_parse_json(r->a, *ret, NULL, &d, NULL) < 0)
 		return -E2BIG;
 	*ret = tree_bytes(r, d, ret_type);
 	return str_is_set(*ret) ? 0 : -E2BIG;
@@ -401,13 +438,13 @@ list_go_on(struct request *r)
 		.ns = r->ns,
 		.rev = ls->rev,
 		.start = ls->next,
-		.max_bytes = PIECE_BYTES};
-	buf_clear(&ls->items);
+		.max_bytes = STREAM_BYTES};
+	items_begin(ls);
 	if (list_piece(ls, &range) < 0) {
 		list_end(ls);
 		return;
 	}
-	if (r->sink->ops->write(r, buf_view(&ls->items)) > HTTP_QUEUE_HIGH)
+	if (r->sink->ops->write(r, items_view(ls)) > HTTP_QUEUE_HIGH)
 		r->sink->ops->on_drain(r, list_go_on);
 	else
 		loop_defer(r->loop, &ls->work);
@@ -426,7 +463,7 @@ list_stream(struct list_state *ls)
 	request_warnings_send(r);
 	r->sink->ops->begin(r, 200, STR("application/json"));
 	r->sink->ops->write(r, buf_view(&b));
-	if (r->sink->ops->write(r, buf_view(&ls->items)) > HTTP_QUEUE_HIGH)
+	if (r->sink->ops->write(r, items_view(ls)) > HTTP_QUEUE_HIGH)
 		r->sink->ops->on_drain(r, list_go_on);
 	else
 		loop_defer(r->loop, &ls->work);
@@ -446,10 +483,12 @@ list_new(struct request *r, struct store_range *range)
 		.ns = r->res->kind->namespaced ? r->ns : STR(""),
 		.max_bytes = PIECE_BYTES};
 	ls->scratch = arena_new(0);
-	if (ls->scratch && arena_on_clear(r->a, list_release, ls) == 0)
-		return ls;
-	arena_free(ls->scratch);
-	return NULL;
+	if (!ls->scratch || arena_on_clear(r->a, list_release, ls) < 0) {
+		arena_free(ls->scratch);
+		return NULL;
+	}
+	items_begin(ls);
+	return ls;
 }
 
 /* ---- a list that a webhook converts ---------------------------------------------------------------- */
@@ -484,7 +523,7 @@ list_late(struct list_state *ls, bool converted)
 	for (;;) {
 		if (converted)
 			late_take(ls);
-		if (ls->items.failed || ls->items.len > COLLECTED_MAX)
+		if (ls->items.failed || ls->items.len > HEAD_ROOM + COLLECTED_MAX)
 			return request_fail(
 				r, R_REQUEST_ENTITY_TOO_LARGE, "the list is too large: use limit");
 		if (converted &&
@@ -542,7 +581,7 @@ list_collect(struct request *r, const struct selection *sel, void *of, struct li
 		ret->rc = list_piece(ls, &range);
 		if (ret->rc < 0)
 			return STEP_NEXT;
-		if (ls->items.len > COLLECTED_MAX) {
+		if (ls->items.len > HEAD_ROOM + COLLECTED_MAX) {
 			ret->rc = -E2BIG;
 			return STEP_NEXT;
 		}
@@ -571,6 +610,8 @@ stage_list(struct request *r)
 	if (ls->asks)
 		return list_late(ls, false);
 	bool may_stream = r->opt.limit <= 0 && r->accept->media == MEDIA_JSON && !r->opt.pretty;
+	if (may_stream)
+		range.max_bytes = STREAM_BYTES;
 	struct store_range first = range;
 	do {
 		int rc = list_piece(ls, &range);
