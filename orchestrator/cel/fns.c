@@ -12,6 +12,7 @@ static const struct cel_fn_table *const tables[] = {&cel_fns_std, &cel_fns_compa
 	&cel_fns_patch, &cel_fns_authz};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct arena *kept; /* for the life of the process */
 static struct cel_fn_group *groups;
 static size_t n_groups;
 
@@ -125,7 +126,7 @@ group_of(struct arena *a, struct str name)
 static void
 make(void)
 {
-	struct arena *a = arena_new(0); /* kept for the life of the process */
+	struct arena *a = kept = arena_new(0);
 	BUG_ON(!a);
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
 		for (size_t i = 0; i < tables[t]->n; i++) {

@@ -374,8 +374,9 @@ call(struct parser *p, uint32_t at, struct str name, struct cel_node *target)
 		} while (accept(p, ","));
 	if (!expect(p, ")", ahead(p, ")") || follows(p, ")") ? "')'" : "{')', ','}"))
 		return n;
+	size_t skip = target != NULL;
 	struct cel_node *m = cel_macro(
-		p->c, at, name, target, n->args + (target != NULL), n->n - (target != NULL));
+		p->c, at, name, target, n->n > skip ? n->args + skip : NULL, n->n - skip);
 	return m ? m : n;
 }
 
