@@ -99,18 +99,3 @@ facts_read(struct node *n)
 	if (!f->system_uuid[0])
 		str_copy_c(str_c(f->machine_id), f->system_uuid, sizeof(f->system_uuid));
 }
-
-int64_t
-facts_memory_for_pods(const struct node_facts *f)
-{
-	int64_t memory = f->memory_bytes - MEMORY_SHORT_BYTES;
-	for (size_t i = 0; i < ARRAY_LEN(f->huge); i++)
-		memory -= f->huge[i].n * f->huge[i].bytes;
-	return memory > 0 ? memory : 0;
-}
-
-int64_t
-facts_disk_for_pods(const struct node_facts *f)
-{
-	return f->disk_bytes - f->disk_bytes / DISK_SHORT_PART;
-}

@@ -438,8 +438,19 @@ void facts_read(struct node *n);
 #define DISK_SHORT_PART 10 /* a tenth */
 /* facts_memory_for_pods, facts_disk_for_pods: bytes that pods may have: all but what makes them short, and huge
  * pages, which are taken out of memory. */
-int64_t facts_memory_for_pods(const struct node_facts *f);
-int64_t facts_disk_for_pods(const struct node_facts *f);
+static inline int64_t
+facts_memory_for_pods(const struct node_facts *f)
+{
+	int64_t memory = f->memory_bytes - MEMORY_SHORT_BYTES;
+	for (size_t i = 0; i < ARRAY_LEN(f->huge); i++)
+		memory -= f->huge[i].n * f->huge[i].bytes;
+	return memory > 0 ? memory : 0;
+}
+static inline int64_t
+facts_disk_for_pods(const struct node_facts *f)
+{
+	return f->disk_bytes - f->disk_bytes / DISK_SHORT_PART;
+}
 int64_t facts_memory_available(void);
 /* register.c */
 void register_start(struct node *n);

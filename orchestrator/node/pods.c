@@ -382,7 +382,8 @@ void
 pod_room(const struct pod *p, struct admit_room *ret)
 {
 	const struct node_facts *f = &p->node->facts;
-	const struct informer_obj *self = informer_get(p->node->self, p->node->name);
+	struct node *n = p->node;
+	const struct informer_obj *self = n->self ? informer_get(n->self, n->name) : NULL;
 	void *v = NULL;
 	*ret = (struct admit_room){.cpu_milli = f->cpus * 1000,
 		.memory_bytes = facts_memory_for_pods(f),
