@@ -262,8 +262,8 @@ stage_foreign(struct request *r)
 	struct err e = {0};
 	if (!f)
 		return STEP_NEXT;
-	if (!r->sink->http)
-		return request_fail(r, R_BAD_REQUEST, "streams need a connection of their own");
+	if (r->stage_state)
+		return foreign_ask(r, NULL);
 	if (!f->to->available)
 		return plain(r, 503, STR("service unavailable"));
 	if (apiservice_tls(r->server, f->to, &t.tls, &e) < 0)
@@ -274,6 +274,8 @@ stage_foreign(struct request *r)
 	t.redirects = f->document;
 	t.head_ns = foreign_limit_ns(r);
 	t.stall_ns = f->lasts ? 0 : REQUEST_NS;
+	if (!r->sink->http)
+		return foreign_ask(r, &t);
 	headers_make(r, &t);
 	if (arena_failed(r->a))
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");

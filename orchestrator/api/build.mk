@@ -1,7 +1,7 @@
 # The Kubernetes API server: one ordered table of stages, a file each; and `keelson server`.
 LIBS += orchestrator/api
 SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
-	$(addprefix orchestrator/api/apiservice,.c _check.c _control.c _docs.c _fetch.c \
+	$(addprefix orchestrator/api/apiservice,.c _check.c _control.c _direct.c _docs.c _fetch.c \
 		_local.c _proxy.c) orchestrator/api/apply.c \
 	orchestrator/api/authenticate.c orchestrator/api/authz.c orchestrator/api/bootstrap.c \
 	orchestrator/api/cache.c orchestrator/api/client_direct.c orchestrator/api/commit.c \

@@ -75,8 +75,8 @@ struct hook {
 	struct hook_scope scope;
 	bool ignore_failure, no_side_effects, may_reinvoke;
 	struct policy_code *conditions; /* NULL = none */
-	const char *review; /* version of AdmissionReview; NULL: none that is known */
-	int64_t timeout_ns; /* 0 = none */
+	const char *review;             /* version of AdmissionReview; NULL: none that is known */
+	int64_t timeout_ns;             /* 0 = none */
 	struct hook_target to;
 	struct tls_ctx *tls; /* made at the first call */
 };

@@ -225,8 +225,8 @@ rules_find(struct request *r, const struct hook_rule *rules, size_t n, bool equi
 			return r->res;
 	bool own_body = r->sub && !r->sub->main_object;
 	for (size_t i = 0; equivalent && !own_body && i < n; i++) {
-		const struct api_resource *res = same_objects(r, &rules[i], c ? c->rows : s->resources,
-			c ? c->n_rows : s->n_resources);
+		const struct api_resource *res = same_objects(
+			r, &rules[i], c ? c->rows : s->resources, c ? c->n_rows : s->n_resources);
 		if (res)
 			return res;
 	}

@@ -21,6 +21,8 @@ struct proxy_target {
 };
 /* proxy_start: asks there what was asked here, and moves the answer. REPLY. */
 enum step proxy_start(struct request *r, const struct proxy_target *t);
+/* foreign_ask: the same for a request of this process; t is not looked at once the answer is there. REPLY, WAIT. */
+enum step foreign_ask(struct request *r, const struct proxy_target *t);
 /* NEXT with *ret filled, or REPLY. */
 enum step target_pod_stream(struct request *r, struct proxy_target *ret);
 enum step target_proxy(struct request *r, struct proxy_target *ret);

@@ -32,6 +32,16 @@ static const char legacy[] =
 	",\"shortNames\":[\"ty\"]}]}";
 static const char index_v3[] = "{\"paths\":{\"apis/toys.example.com/v1\":{\"serverRelativeURL\":"
 			       "\"/openapi/v3/apis/toys.example.com/v1?hash=AB12\"}}}";
+/* What an autoscaler reads: one metric, which is 7. */
+#define METRICS "/apis/external.metrics.k8s.io/v1beta1"
+static const char metrics[] =
+	"{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"external.metrics.k8s.io/v1beta1\","
+	"\"resources\":[{\"name\":\"load\",\"singularName\":\"\",\"namespaced\":true,\"kind\":"
+	"\"ExternalMetricValueList\",\"verbs\":[\"get\"]}]}";
+static const char load[] =
+	"{\"kind\":\"ExternalMetricValueList\",\"apiVersion\":\"external.metrics.k8s.io/v1beta1\",\"metadata\":{},"
+	"\"items\":[{\"metricName\":\"load\",\"metricLabels\":{},\"timestamp\":\"2026-01-01T00:00:00Z\","
+	"\"value\":\"7\"}]}";
 #define GVK "{\"group\":\"toys.example.com\",\"kind\":\"Toy\",\"version\":\"v1\"}"
 static const char openapi[] =
 	"{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"toys\",\"version\":\"1\"},\"paths\":{\"" GROUP
@@ -116,8 +126,8 @@ on_request(void *arg, struct http_req *r)
 {
 	static const struct {
 		const char *path, *body;
-	} documents[] = {
-		{GROUP, legacy}, {"/openapi/v3", index_v3}, {"/openapi/v3" GROUP, openapi}};
+	} documents[] = {{GROUP, legacy}, {"/openapi/v3", index_v3}, {"/openapi/v3" GROUP, openapi},
+		{METRICS, metrics}, {METRICS "/namespaces/t/load", load}};
 	(void)arg;
 	if (!r->peer || r->peer->state != TLS_PEER_VALID ||
 		!str_eq(r->peer->cn, STR("front-proxy-client"))) {

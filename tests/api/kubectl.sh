@@ -143,7 +143,7 @@ webhooks() {
 	say "that do not hold" 'configmap/skip-me created' $k create cm skip-me -n t
 	say "that hold" 'denied the request: not on Mondays' $k create cm no -n t
 	unhook
-	say "bad condition" 'matchConditions\[0\].expression: Invalid value: "... \[\] bad expression": compilation failed: ERROR: <input>:1:1: ' \
+	say "bad condition" 'matchConditions\[0\].expression: Invalid value: "... \[\] bad expression": compilation failed: ERROR: <input>:1:2: Syntax error: ' \
 		hooks Validating /allow "$cm,\"matchConditions\":[{\"name\":\"c\",\"expression\":\"... [] bad expression\"}]"
 	say "bad webhook" 'timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds' \
 		hooks Validating /allow "$cm,\"timeoutSeconds\":31"
@@ -229,6 +229,33 @@ soon() {
 	cat "$tmp/soon"
 }
 
+# scaled: an autoscaler, which is part of the server, reads what the aggregated server measures: 7, of which each pod
+# may have 2, so four of them.
+scaled() {
+	give <<-X
+		{"kind":"List","apiVersion":"v1","items":[
+		 {"apiVersion":"apiregistration.k8s.io/v1","kind":"APIService","metadata":{"name":"v1beta1.external.metrics.k8s.io"},
+		  "spec":{"group":"external.metrics.k8s.io","version":"v1beta1","groupPriorityMinimum":100,"versionPriority":10,
+		   "caBundle":"$apica","service":{"namespace":"default","name":"toys"}}},
+		 {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"busy","namespace":"t"},"spec":{"replicas":1,
+		  "selector":{"matchLabels":{"app":"busy"}},"template":{"metadata":{"labels":{"app":"busy"}},
+		  "spec":{"containers":[{"name":"c","image":"i"}]}}}}]}
+	X
+	$k apply -f "$tmp/in" >/dev/null 2>&1
+	say "metrics of another server" 'True' soon '^True$' \
+		$k get apiservice v1beta1.external.metrics.k8s.io -o 'jsonpath={.status.conditions[0].status}'
+	give <<-X
+		{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"busy","namespace":"t"},
+		 "spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"busy"},"minReplicas":1,
+		 "maxReplicas":9,"metrics":[{"type":"External","external":{"metric":{"name":"load"},
+		 "target":{"type":"AverageValue","averageValue":"2"}}}]}}
+	X
+	say "an autoscaler" 'created' $k create -f "$tmp/in"
+	say "follows them" '^4$' soon '^4$' $k get deploy busy -n t -o 'jsonpath={.spec.replicas}'
+	$k delete hpa,deploy busy -n t >/dev/null 2>&1
+	$k delete apiservice v1beta1.external.metrics.k8s.io >/dev/null 2>&1
+}
+
 aggregation() {
 	address=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 '^[0-9.]*$')
 	if [ -z "$address" ]; then
@@ -273,6 +300,7 @@ aggregation() {
 		$k get --raw /apis/toys.example.com/v1/namespaces/default/toys/away
 	say "its OpenAPI" '"serverRelativeURL":"/openapi/v3/apis/toys.example.com/v1\?hash=AB12"' $k get --raw /openapi/v3
 	say "explained" 'something to play with' $k explain toys
+	scaled
 	kill $apipid && wait $apipid 2>/dev/null
 	apipid=
 	say "dead" 'FailedDiscoveryCheck' soon FailedDiscoveryCheck sh -c "$k annotate --overwrite svc toys x=\$(date +%N) >/dev/null;
@@ -418,7 +446,7 @@ suite() {
 	say "anonymous" 'Forbidden.*User "system:anonymous"' $k auth can-i get pods --as=system:anonymous
 	say "rules" 'selfsubjectreviews' $k auth can-i --list --as=bob
 	say "node: other secret" '^no' $k auth can-i get secret/x -n t --as=system:node:n1 --as-group=system:nodes
-	say "node: all pods" '^no' $k auth can-i list pods -A --as=system:node:n1 --as-group=system:nodes
+	say "node: all pods, among which network policies choose" '^yes' $k auth can-i list pods -A --as=system:node:n1 --as-group=system:nodes
 	say "node: other claims" '^no' $k auth can-i list pvc -n t --as=system:node:n1 --as-group=system:nodes
 	give <<-X
 		apiVersion: v1
@@ -546,59 +574,7 @@ cm() {
 }
 
 # Server-side apply: who owns what, conflicts, what goes; and the way there from client-side apply.
-apply_# bound VALIDATING|MUTATING SPEC [BINDING]: a policy and its binding, both of the name p.
-bound() {
-	give <<-X
-		{"apiVersion":"v1","kind":"List","items":[
-		 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1AdmissionPolicy","metadata":{"name":"p"},"spec":{$2}},
-		 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1AdmissionPolicyBinding","metadata":{"name":"p"},
-		  "spec":{"policyName":"p"${3:+,$3}}}]}
-	X
-	$k create -f "$tmp/in" 2>&1
-}
-unbound() {
-	for kind in validatingadmissionpolicies mutatingadmissionpolicies; do
-		$k delete $kind --all >/dev/null 2>&1
-	done
-	$k delete validatingadmissionpolicybindings,mutatingadmissionpolicybindings --all >/dev/null 2>&1
-}
-
-policies() {
-	deny='"validationActions":["Deny"]'
-	on='"matchConstraints":{"resourceRules":[{"apiGroups":["apps"],"apiVersions":["v1"],"operations":["CREATE","UPDATE"],"resources":["deployments"]}]}'
-	say "policy" 'validatingadmissionpolicy.admissionregistration.k8s.io/p created.*validatingadmissionpolicybinding.admissionregistration.k8s.io/p created' \
-		bound Validating "$on"',"variables":[{"name":"replicas","expression":"object.spec.replicas"}],"validations":[
-			{"expression":"variables.replicas > 1","messageExpression":"'"'wants replicas > 1, got ' + string(variables.replicas)"'"},
-			{"expression":"namespaceObject.metadata.name == '"'t'"'"}]' "$deny"
-	say "its table" 'NAME +VALIDATIONS +PARAMKIND +AGE p +2 +<unset> ' $k get validatingadmissionpolicies
-	say "its binding's" 'NAME +POLICYNAME +PARAMREF +AGE p +p +<unset> ' $k get validatingadmissionpolicybindings
-	say "refuses" "deployments.apps \"one\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: wants replicas > 1, got 1" \
-		$k create deploy one -n t --image=i
-	say "lets go" 'deployment.apps/two created' $k create deploy two -n t --image=i --replicas=2
-	say "looks at an update" 'denied request: wants replicas > 1, got 1' $k patch deploy two -n t -p '{"spec":{"replicas":1}}'
-	say "types were looked at" 'condition met' $k wait validatingadmissionpolicy/p --timeout=10s \
-		'--for=jsonpath={.status.observedGeneration}=1'
-	say "and fit" '^\{\}$' $k get validatingadmissionpolicy p -o 'jsonpath={.status.typeChecking}'
-	$k delete deploy two -n t >/dev/null 2>&1
-	unbound
-	say "policy that warns" 'created' bound Validating "$on"',"validations":[{"expression":"false","message":"mind the gap"}]' '"validationActions":["Warn"]'
-	say "warns" "Warning: Validation failed for ValidatingAdmissionPolicy 'p' with binding 'p': mind the gap.*created" \
-		$k create deploy warned -n t --image=i
-	$k delete deploy warned -n t >/dev/null 2>&1
-	unbound
-	say "policy that changes" 'mutatingadmissionpolicy.admissionregistration.k8s.io/p created' bound Mutating \
-		"$on"',"reinvocationPolicy":"Never","mutations":[{"patchType":"ApplyConfiguration","applyConfiguration":{
-		"expression":"Object{metadata: Object.metadata{annotations: {'"'mutated-by': 'policy'"'}}, spec: Object.spec{replicas: 3}}"}}]'
-	say "changes" '^policy 3$' $k create deploy three -n t --image=i -o \
-		'jsonpath={.metadata.annotations.mutated-by} {.spec.replicas}'
-	$k delete deploy three -n t >/dev/null 2>&1
-	unbound
-	say "bad expression" 'spec.validations\[0\].expression: Invalid value: "object.x \+": compilation failed: ERROR: <input>:1:11: Syntax error' \
-		bound Validating "$on"',"validations":[{"expression":"object.x +"}]' "$deny"
-	unbound
-}
-
-suite() {
+apply_suite() {
 	k=$1
 	full=$(cm s a=1 b=1) less=$(cm s a=1) other=$(cm s a=2 c=1 d=1)
 	say "apply on the server makes it" 'configmap/s serverside-applied' $k apply --server-side -f "$full"
