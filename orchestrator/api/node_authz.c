@@ -6,6 +6,7 @@
  *
  * Invariant: no opinion unless something says yes (RBAC is asked next); a node never gets more from here
  * than the table of resources below gives it.
+ * Beyond upstream: nodes read network policies, and while there is one all pods and namespaces.
  * Source: Kubernetes Node authorization; k8s.io/kubernetes plugin/pkg/auth/authorizer/node. */
 #include "orchestrator/api/api_int.h"
 #include "orchestrator/kinds/local_volume.h"
@@ -542,6 +543,24 @@ ask_node(struct question *q)
 	return NO_OPINION;
 }
 
+/* policies_exist: each node keeps the network policies of its pods, which name other pods and namespaces by labels. */
+static bool
+policies_exist(const struct question *q)
+{
+	struct api_server *s = q->w->s;
+	const struct api_resource *res = api_resource_find(
+		s, STR("networking.k8s.io"), STR("v1"), STR("networkpolicies"));
+	return res && store_count(s->store, res->store_res, STR("")) > 0;
+}
+
+/* ask_namespace: all of them, while there is a network policy. */
+static enum decision
+ask_namespace(struct question *q)
+{
+	return !q->at->subresource.n && verb_in(q, "list,watch") && policies_exist(q) ? ALLOW
+										     : NO_OPINION;
+}
+
 static enum decision
 ask_pod(struct question *q)
 {
@@ -556,7 +575,8 @@ ask_pod(struct question *q)
 		return ALLOW; /* NodeRestriction: mirror pods; pods bound to it */
 	if (verb_in(q, "list,watch")) {
 		struct str n = selector_is(at->field_selector, STR("spec.nodeName"));
-		if (str_is_set(n) && str_eq(n, q->node))
+		bool all = !at->name.n && !at->ns.n && !str_is_set(n);
+		if ((str_is_set(n) && str_eq(n, q->node)) || (all && policies_exist(q)))
 			return ALLOW;
 		q->why = STR("can only list/watch pods with spec.nodeName field selector");
 	}
@@ -605,6 +625,8 @@ static const struct {
 		""},
 	{STR_INIT("storage.k8s.io"), STR_INIT("csidrivers"), NULL, "get,list,watch", ""},
 	{STR_INIT("node.k8s.io"), STR_INIT("runtimeclasses"), NULL, "get,list,watch", ""},
+	{STR_INIT("networking.k8s.io"), STR_INIT("networkpolicies"), NULL, "get,list,watch", ""},
+	{STR_INIT(""), STR_INIT("namespaces"), ask_namespace, "", ""},
 };
 
 enum decision

@@ -681,12 +681,6 @@ const struct rbac_row rbac_defaults[] = {
 		"Group:system:nodes"},
 	{RBAC_BINDING, "", "keelson:node-proxier", "ClusterRole:system:node-proxier",
 		"Group:system:nodes"},
-	/* Each node keeps the policies of its pods, which name other pods by labels. */
-	{RBAC_ROLE, "", "keelson:network-policies", "", ""},
-	{RBAC_RULE, "", "namespaces,pods", "", "get,list,watch"},
-	{RBAC_RULE, "networking.k8s.io", "networkpolicies", "", "get,list,watch"},
-	{RBAC_BINDING, "", "keelson:network-policies", "ClusterRole:keelson:network-policies",
-		"Group:system:nodes"},
 	{RBAC_ROLE, "", "keelson:kubelet-api", "", ""},
 	{RBAC_RULE, "",
 		"nodes/proxy,nodes/log,nodes/stats,nodes/metrics,nodes/spec,nodes/healthz,"

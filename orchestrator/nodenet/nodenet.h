@@ -26,7 +26,7 @@ struct nodenet;
 struct core_v1_pod;
 struct nodenet_config {
 	struct client *
-		client; /* borrowed until nodenet_free; may do what system:node-proxier and keelson:network-policies may */
+		client; /* borrowed until nodenet_free; may do what system:node-proxier and a node may */
 	const struct machine_config *cfg; /* kept */
 	struct podnet *net;               /* borrowed; NULL: no routes to other nodes */
 	const struct ip_addr *

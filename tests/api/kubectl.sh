@@ -446,7 +446,7 @@ suite() {
 	say "anonymous" 'Forbidden.*User "system:anonymous"' $k auth can-i get pods --as=system:anonymous
 	say "rules" 'selfsubjectreviews' $k auth can-i --list --as=bob
 	say "node: other secret" '^no' $k auth can-i get secret/x -n t --as=system:node:n1 --as-group=system:nodes
-	say "node: all pods, among which network policies choose" '^yes' $k auth can-i list pods -A --as=system:node:n1 --as-group=system:nodes
+	say "node: all pods" '^no' $k auth can-i list pods -A --as=system:node:n1 --as-group=system:nodes
 	say "node: other claims" '^no' $k auth can-i list pvc -n t --as=system:node:n1 --as-group=system:nodes
 	give <<-X
 		apiVersion: v1

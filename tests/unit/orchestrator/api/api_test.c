@@ -560,6 +560,33 @@ TEST(a_node_reads_what_its_pods_refer_to)
 	fx_close(&f);
 }
 
+TEST(a_node_reads_all_pods_only_while_there_is_a_network_policy)
+{
+	struct fixture f;
+	fx_open(&f, 12);
+	struct client *n1 = client_as(&f, "system:node:n1", "system:nodes");
+	struct client_req pods = {CORE, .verb = CLIENT_LIST, .resource = STR("pods")};
+	struct client_req namespaces = {CORE, .verb = CLIENT_LIST, .resource = STR("namespaces")};
+	struct client_req policy = {.group = STR("networking.k8s.io"), .version = STR("v1"),
+		.verb = CLIENT_CREATE, .resource = STR("networkpolicies"), .ns = STR("default"),
+		.body = STR("{\"metadata\":{\"name\":\"p\"},\"spec\":{\"podSelector\":{}}}")};
+	CHECK_INT(call(&f, n1, &pods), 403);
+	CHECK_INT(call(&f, n1, &namespaces), 403);
+	CHECK_INT(call(&f, f.admin, &policy), 201);
+	CHECK_INT(call(&f, n1, &pods), 200);
+	CHECK_INT(call(&f, n1, &namespaces), 200);
+	pods.ns = STR("default");
+	CHECK_INT(call(&f, n1, &pods), 403);
+	policy.verb = CLIENT_DELETE;
+	policy.name = STR("p");
+	policy.body = STR("");
+	CHECK_INT(call(&f, f.admin, &policy), 200);
+	pods.ns = STR("");
+	CHECK_INT(call(&f, n1, &pods), 403);
+	client_free(n1);
+	fx_close(&f);
+}
+
 /* ---- subresources ---------------------------------------------------------------------------------- */
 
 /* A request for a certificate of CN=e, by openssl req. */
