@@ -82,7 +82,7 @@ tools() {
 # ---- agnhost
 ag=$work/agnhost
 mkdir -p "$ag/uploads"
-tools "$ag" bash curl netcat-openbsd bind9-dnsutils bind9-libs bind9-host iproute2 socat
+tools "$ag" bash curl libc-bin netcat-openbsd bind9-dnsutils bind9-libs bind9-host iproute2 socat
 ln -sf nc.openbsd "$ag/usr/bin/nc"
 ln -sf bash "$ag/usr/bin/sh" # busybox's shell takes its own nc before all others, which knows no UDP
 echo 'user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh' >>"$ag/etc/passwd"
