@@ -16,7 +16,7 @@ SRC_orchestrator/api := orchestrator/api/admit.c orchestrator/api/aggregate.c \
 	orchestrator/api/node_authz.c orchestrator/api/object.c orchestrator/api/options.c \
 	orchestrator/api/paths.c orchestrator/api/pipeline.c orchestrator/api/pki.c \
 	$(addprefix orchestrator/api/policy_,code.c config.c control.c mutate.c params.c patch.c types.c validate.c world.c) \
-	orchestrator/api/eviction.c orchestrator/api/pod_subs.c orchestrator/api/proxy.c orchestrator/api/proxy_target.c \
+	orchestrator/api/eviction.c orchestrator/api/pod_subs.c orchestrator/api/proxy.c orchestrator/api/proxy_html.c orchestrator/api/proxy_target.c \
 	orchestrator/api/rbac.c orchestrator/api/rbac_bootstrap.c orchestrator/api/rbac_defaults.c \
 	orchestrator/api/resources.c orchestrator/api/reviews.c orchestrator/api/route.c \
 	orchestrator/api/scale.c orchestrator/api/server.c orchestrator/api/server_main.c \
@@ -26,7 +26,7 @@ DEPS_orchestrator/api := orchestrator/cel orchestrator/fields orchestrator/kinds
 	orchestrator/schema storage/store netstack/http netstack/tls base
 UNIT_orchestrator/api := $(addprefix tests/unit/orchestrator/api/,api_test.c apiservice_test.c authenticate_test.c convert_test.c custom_test.c docs_test.c \
 	hook_admit_test.c hook_review_test.c http_sink_test.c managed_test.c policy_mutate_test.c policy_types_test.c policy_validate_test.c \
-	proxy_test.c reviews_test.c route_test.c)
+	proxy_html_test.c proxy_test.c reviews_test.c route_test.c)
 DEPS_OF_tests/unit/orchestrator/api/custom_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/api_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/apiservice_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule

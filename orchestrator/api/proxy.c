@@ -10,6 +10,7 @@
  * queued for the other is still sent. Credentials of the client never reach the target.
  * Source: RFC 9110 section 7.6; Kubernetes streaming (KEP-4006). */
 #include "orchestrator/api/apiservice.h"
+#include "orchestrator/api/proxy_html.h"
 #include "orchestrator/api/proxy_int.h"
 
 #define HEAD_NS (30 * NS_PER_SEC)
@@ -26,6 +27,9 @@ struct proxied {
 	bool text, begun, over, body_done, upgraded;
 	bool foreign, redirects;
 	bool client_ended, target_ended; /* it sends no more */
+	bool links, page;                /* links lead through the proxy; a page is under way */
+	struct proxy_html html;
+	struct buf made; /* heap; of a page */
 };
 
 static void
@@ -33,6 +37,8 @@ proxied_release(void *arg)
 {
 	struct proxied *p = arg;
 	buf_release(&p->error);
+	buf_release(&p->made);
+	proxy_html_release(&p->html);
 }
 
 /* ---- plain replies --------------------------------------------------------------------------------- */
@@ -76,6 +82,49 @@ proxied_over(struct proxied *p, int http)
 	request_over(p->r, http);
 }
 
+/* ---- links of pages -------------------------------------------------------------------------------- */
+
+/* links_begin: what is asked through a proxy subresource, whose path is ".../proxy/REST". */
+static void
+links_begin(struct proxied *p, const struct proxy_target *t)
+{
+	struct request *r = p->r;
+	struct str rest = r->path, part, url = t->url, host = STR_NONE;
+	size_t parts = r->res->kind->namespaced ? 8 : 6; /* the first is what stands before the first / */
+	for (size_t i = 0; i < parts; i++)
+		if (!str_next(&rest, '/', &part))
+			return;
+	size_t left = str_is_set(rest) ? rest.n + 1 : 0;
+	ptrdiff_t scheme = str_find(url, STR("://"));
+	str_cut(str_sub(url, scheme < 0 ? 0 : (size_t)scheme + 3, SIZE_MAX), '/', &host, &rest);
+	p->links = true;
+	p->html = (struct proxy_html){.prefix = str_sub(r->path, 0, r->path.n - left),
+		.host = arena_str(r->a, p->h->host),
+		.backend = arena_str(r->a, host)};
+}
+
+static bool
+is_page(const struct http_headers *h)
+{
+	struct str type = STR_NONE, rest = STR_NONE;
+	str_cut(http_headers_get(h, STR("Content-Type")), ';', &type, &rest);
+	return str_eq_nocase(str_trim(type), STR("text/html")) &&
+		!str_is_set(http_headers_get(h, STR("Content-Encoding")));
+}
+
+/* header_put: one of the answer; a new place of what is asked is one behind the proxy. */
+static void
+header_put(struct proxied *p, struct str name, struct str value)
+{
+	if (p->links && str_eq_nocase(name, STR("Location"))) {
+		struct buf b;
+		buf_init_arena(&b, p->r->a);
+		proxy_html_link(&p->html, value, &b);
+		value = buf_view(&b);
+	}
+	http_set_header(p->h, name, value);
+}
+
 static void
 on_head(void *arg, const struct http_response *resp)
 {
@@ -95,7 +144,9 @@ on_head(void *arg, const struct http_response *resp)
 		if (!is_hop(resp->headers.v[i].name) &&
 			!(p->foreign && !p->redirects &&
 				str_eq_nocase(resp->headers.v[i].name, STR("Cache-Control"))))
-			http_set_header(p->h, resp->headers.v[i].name, resp->headers.v[i].value);
+			header_put(p, resp->headers.v[i].name, resp->headers.v[i].value);
+	p->page = p->links && is_page(&resp->headers) &&
+		!str_is_set(http_headers_get(&resp->headers, STR("Location")));
 	struct str type = http_headers_get(&resp->headers, STR("Content-Type"));
 	p->begun = true;
 	p->r->sink->ops->begin(p->r, resp->status,
@@ -120,6 +171,11 @@ on_data(void *arg, struct str bytes)
 		if (p->error.len + bytes.n <= ERROR_MAX)
 			buf_str(&p->error, bytes);
 		return;
+	}
+	if (p->page) {
+		buf_clear(&p->made);
+		proxy_html_data(&p->html, bytes, &p->made);
+		bytes = buf_view(&p->made);
 	}
 	if (p->r->sink->ops->write(p->r, bytes) > HTTP_QUEUE_HIGH) {
 		http_call_pause(p->call, true);
@@ -161,8 +217,15 @@ on_end(void *arg, const struct err *e)
 		refuse(p, e);
 		return;
 	}
+	if (p->page) {
+		buf_clear(&p->made);
+		proxy_html_end(&p->html, &p->made);
+		if (p->made.len)
+			r->sink->ops->write(r, buf_view(&p->made));
+	}
+	bool cut = e->code || p->made.failed;
 	proxied_over(p, p->status);
-	if (e->code)
+	if (cut)
 		r->gone = true; /* cut short: the client must see that */
 	r->sink->ops->end(r);
 }
@@ -433,6 +496,8 @@ proxy_start(struct request *r, const struct proxy_target *t)
 		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	*p = (struct proxied){
 		.r = r, .h = h, .text = t->text, .foreign = t->foreign, .redirects = t->redirects};
+	if (t->links)
+		links_begin(p, t);
 	struct http_header *headers = NULL;
 	struct http_call_spec spec = {.method = h->method,
 		.url = t->url,

@@ -426,7 +426,10 @@ target_proxy(struct request *r, struct proxy_target *ret)
 	struct str scheme, name, port;
 	split_name(r->name, &scheme, &name, &port);
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (str_eq_c(r->res->plural, kinds[i].plural))
-			return kinds[i].find(r, scheme, name, port, ret);
+		if (str_eq_c(r->res->plural, kinds[i].plural)) {
+			enum step st = kinds[i].find(r, scheme, name, port, ret);
+			ret->links = true;
+			return st;
+		}
 	return request_not_found_path(r);
 }
