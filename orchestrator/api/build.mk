@@ -35,7 +35,7 @@ DEPS_OF_tests/unit/orchestrator/api/hook_admit_test.c := orchestrator/control or
 DEPS_OF_tests/unit/orchestrator/api/policy_mutate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_types_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
 DEPS_OF_tests/unit/orchestrator/api/policy_validate_test.c := orchestrator/control orchestrator/kinds orchestrator/schedule
-FUZZ_orchestrator/api := tests/fuzz/admission_fuzz.c tests/fuzz/apiservice_fuzz.c tests/fuzz/convert_fuzz.c tests/fuzz/request_fuzz.c
+FUZZ_orchestrator/api := tests/fuzz/admission_fuzz.c tests/fuzz/apiservice_fuzz.c tests/fuzz/convert_fuzz.c tests/fuzz/proxy_html_fuzz.c tests/fuzz/request_fuzz.c
 
 # Real clients against the program.
 SUITES += api
