@@ -381,6 +381,8 @@ struct str json_fault(const struct err *e);
 struct list_collected {
 	struct str type, body;
 	int rc;
+	/* set by the caller, may be NULL: told of each object that a webhook had to convert before it could be picked */
+	void (*each)(void *of, struct str ns, struct str name);
 };
 enum step list_collect(
 	struct request *r, const struct selection *sel, void *of, struct list_collected *ret);

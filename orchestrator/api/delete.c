@@ -8,6 +8,7 @@
  * Source: k8s.io/apiserver registry/rest (BeforeDelete), registry/generic/registry (Store.Delete,
  * deletionFinalizersForGarbageCollection, DeleteCollection). */
 #include "orchestrator/api/api_int.h"
+#include "orchestrator/api/convert.h"
 
 #define PARALLEL 16
 
@@ -256,20 +257,26 @@ child_start(struct collection *c, size_t i)
 	return 0;
 }
 
-static bool
-collect_name(void *arg, struct store_key key, const struct store_value *v)
+static void
+collect(void *arg, struct str of_ns, struct str of_name)
 {
 	struct collection *c = arg;
-	if (!selection_match(&c->sel, v->attrs))
-		return true;
 	size_t m = c->n;
 	struct str *name = ARENA_PUSH(c->r->a, c->names, c->n);
 	struct str *ns = ARENA_PUSH(c->r->a, c->spaces, m);
 	if (!name || !ns)
-		return false;
-	*name = arena_str(c->r->a, key.name);
-	*ns = arena_str(c->r->a, key.ns);
-	return c->r->opt.limit <= 0 || (int64_t)c->n < c->r->opt.limit;
+		return; /* the arena has failed, which is seen before anything is deleted */
+	*name = arena_str(c->r->a, of_name);
+	*ns = arena_str(c->r->a, of_ns);
+}
+
+static bool
+collect_name(void *arg, struct store_key key, const struct store_value *v)
+{
+	struct collection *c = arg;
+	if (selection_match(&c->sel, v->attrs))
+		collect(c, key.ns, key.name);
+	return !arena_failed(c->r->a) && (c->r->opt.limit <= 0 || (int64_t)c->n < c->r->opt.limit);
 }
 
 /* Starts as many as may run; when none is left the request goes on. */
@@ -296,7 +303,12 @@ collection_start(struct collection *c)
 		.res = r->res->store_res, .ns = r->res->kind->namespaced ? r->ns : STR("")};
 	uint64_t rev = 0;
 	struct str next = STR_NONE;
-	int rc = store_list(r->server->store, &range, r->a, collect_name, c, &rev, &next);
+	/* what had to be converted to be picked has been collected with the list */
+	int rc = c->reply.each
+		? 0
+		: store_list(r->server->store, &range, r->a, collect_name, c, &rev, &next);
+	if (arena_failed(r->a))
+		return request_fail(r, R_REQUEST_ENTITY_TOO_LARGE, "out of memory");
 	if (rc < 0)
 		return request_fail_err(
 			r, &(struct err){.code = rc, .msg = "listing the store failed"});
@@ -314,7 +326,9 @@ collection_begin(struct request *r)
 	c->r = r;
 	c->reply.rc = -ENODATA;
 	enum step st = selection_parse(r, &c->sel);
-	if (st == STEP_NEXT && r->sink->http)
+	if (convert_hooked(r->res))
+		c->reply.each = collect;
+	if (st == STEP_NEXT && (r->sink->http || c->reply.each))
 		st = list_collect(r, &c->sel, c, &c->reply);
 	r->plugin = st == STEP_WAIT; /* waits for the list */
 	return st == STEP_NEXT ? collection_start(c) : st;

@@ -499,6 +499,10 @@ late_take(struct list_state *ls)
 	for (size_t i = 0; i < ls->n_late; i++) {
 		if (!convert_selects(ls->scratch, &ls->sel, ls->r->res, ls->late[i].doc))
 			continue;
+		const struct doc *meta = meta_of(ls->late[i].doc);
+		if (ls->collected && ls->collected->each)
+			ls->collected->each(ls->of, doc_get_str(meta, STR("namespace")),
+				doc_get_str(meta, STR("name")));
 		if (ls->count++)
 			buf_char(&ls->items, ',');
 		form_item_doc(ls->r, ls->scratch, ls->late[i].doc, &ls->items);

@@ -558,7 +558,7 @@ static enum decision
 ask_namespace(struct question *q)
 {
 	return !q->at->subresource.n && verb_in(q, "list,watch") && policies_exist(q) ? ALLOW
-										     : NO_OPINION;
+										      : NO_OPINION;
 }
 
 static enum decision

@@ -90,7 +90,9 @@ links_begin(struct proxied *p, const struct proxy_target *t)
 {
 	struct request *r = p->r;
 	struct str rest = r->path, part, url = t->url, host = STR_NONE;
-	size_t parts = r->res->kind->namespaced ? 8 : 6; /* the first is what stands before the first / */
+	size_t parts = r->res->kind->namespaced
+		? 8
+		: 6; /* the first is what stands before the first / */
 	for (size_t i = 0; i < parts; i++)
 		if (!str_next(&rest, '/', &part))
 			return;
@@ -189,6 +191,10 @@ refuse(struct proxied *p, const struct err *e)
 	struct request *r = p->r;
 	if (p->foreign) {
 		foreign_refuse(r, e);
+		return;
+	}
+	if (p->links && e->code) {
+		request_fail(r, R_SERVICE_UNAVAILABLE, "error trying to reach service: %s", e->msg);
 		return;
 	}
 	enum reason reason = e->code ? R_INTERNAL_ERROR : reason_from_http(p->status);
@@ -520,6 +526,9 @@ proxy_start(struct request *r, const struct proxy_target *t)
 	int rc = http_call_start(c, &spec, &call_fns, p, &p->call, &e);
 	if (rc < 0 && t->foreign)
 		return foreign_refuse(r, &e);
+	if (rc < 0 && p->links)
+		return request_fail(
+			r, R_SERVICE_UNAVAILABLE, "error trying to reach service: %s", e.msg);
 	if (rc < 0)
 		return request_fail(r, R_INTERNAL_ERROR,
 			"Internal error occurred: error dialing backend: %s", e.msg);

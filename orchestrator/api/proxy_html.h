@@ -15,8 +15,8 @@ struct proxy_html {
 	struct str host;    /* by which the client asked; borrowed */
 	struct str backend; /* host of the server behind; borrowed */
 	struct buf held;    /* heap: a tag that has not ended */
-	const char *raw; /* the element whose content is no markup: "script"; NULL = none */
-	char quote;      /* within a tag: the quote that is open */
+	const char *raw;    /* the element whose content is no markup: "script"; NULL = none */
+	char quote;         /* within a tag: the quote that is open */
 };
 /* proxy_html_link: where a URL of the page, or of a header, leads through the proxy. Appends to out. */
 void proxy_html_link(const struct proxy_html *h, struct str url, struct buf *out);

@@ -8,8 +8,8 @@
 
 struct proxy_target {
 	struct str url;
-	bool node; /* a node API: our certificate, its certificate by the cluster CA */
-	bool text; /* logs: failures of the other side become a Status */
+	bool node;  /* a node API: our certificate, its certificate by the cluster CA */
+	bool text;  /* logs: failures of the other side become a Status */
 	bool links; /* a proxy subresource: links of pages lead through it */
 	/* an aggregated server */
 	bool foreign;

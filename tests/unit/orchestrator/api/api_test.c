@@ -567,8 +567,11 @@ TEST(a_node_reads_all_pods_only_while_there_is_a_network_policy)
 	struct client *n1 = client_as(&f, "system:node:n1", "system:nodes");
 	struct client_req pods = {CORE, .verb = CLIENT_LIST, .resource = STR("pods")};
 	struct client_req namespaces = {CORE, .verb = CLIENT_LIST, .resource = STR("namespaces")};
-	struct client_req policy = {.group = STR("networking.k8s.io"), .version = STR("v1"),
-		.verb = CLIENT_CREATE, .resource = STR("networkpolicies"), .ns = STR("default"),
+	struct client_req policy = {.group = STR("networking.k8s.io"),
+		.version = STR("v1"),
+		.verb = CLIENT_CREATE,
+		.resource = STR("networkpolicies"),
+		.ns = STR("default"),
 		.body = STR("{\"metadata\":{\"name\":\"p\"},\"spec\":{\"podSelector\":{}}}")};
 	CHECK_INT(call(&f, n1, &pods), 403);
 	CHECK_INT(call(&f, n1, &namespaces), 403);

@@ -173,6 +173,25 @@ TEST(a_list_is_converted_by_one_question)
 	hx_close(&x);
 }
 
+TEST(a_collection_goes_by_fields_of_the_version_that_was_asked)
+{
+	struct hooks_fixture x;
+	hx_open(&x);
+	CHECK_INT(define(&x, "/convert"), 201);
+	CHECK_INT(make(&x, false, "a", "one", "80"), 201);
+	CHECK_INT(make(&x, false, "b", "two", "81"), 201);
+	CHECK_INT(make(&x, false, "c", "three", "80"), 201);
+	CHECK_INT(hcall(&x,
+			  &(struct client_req){HOSTS("v2"), .verb = CLIENT_DELETE_COLLECTION,
+				  .field_selector = STR("port=80")}),
+		200);
+	CHECK_INT(hcall(&x, &(struct client_req){HOSTS("v1"), .verb = CLIENT_LIST}), 200);
+	CHECK(says(&x.f, "\"hostPort\":\"two:81\""));
+	CHECK(strstr(x.f.body.data, "\"one:80\"") == NULL);
+	CHECK(strstr(x.f.body.data, "\"three:80\"") == NULL);
+	hx_close(&x);
+}
+
 TEST(what_was_stored_in_another_version_is_converted_too)
 {
 	struct hooks_fixture x;

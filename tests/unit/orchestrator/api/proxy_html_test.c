@@ -32,16 +32,21 @@ TEST(links_of_a_page_lead_through_the_proxy)
 		{"<a href=\"/rewriteme\">test</a>", "<a href=\"" P "/rewriteme\">test</a>"},
 		{"<A HREF='/x/'>", "<A HREF='" P "/x/'>"},
 		{"<img src=/i.png alt=\"/i\">", "<img src=" P "/i.png alt=\"/i\">"},
-		{"<img longdesc = \"/d\"\n src=\"/s\"/>", "<img longdesc = \"" P "/d\"\n src=\"" P "/s\"/>"},
-		{"<form action=\"/f?a=>\"><p title=\"/no\">", "<form action=\"" P "/f?a=>\"><p title=\"/no\">"},
+		{"<img longdesc = \"/d\"\n src=\"/s\"/>",
+			"<img longdesc = \"" P "/d\"\n src=\"" P "/s\"/>"},
+		{"<form action=\"/f?a=>\"><p title=\"/no\">",
+			"<form action=\"" P "/f?a=>\"><p title=\"/no\">"},
 		{"<a href=\"rel\"><a href=\"//host/x\"><a href=\"#x\"><a href>",
 			"<a href=\"rel\"><a href=\"//host/x\"><a href=\"#x\"><a href>"},
 		{"<a href=\"" P "/there\">", "<a href=\"" P "/there\">"},
 		{"<a href=\"http://10.0.0.1:80/x\"><a href=\"https://api:6443/x\"><a href=\"https://else/x\">",
-			"<a href=\"" P "/x\"><a href=\"https://api:6443" P "/x\"><a href=\"https://else/x\">"},
-		{"a < b <3 <!-- <a href=\"/c\"> --> <a href='/d'>", "a < b <3 <!-- <a href=\"/c\"> --> <a href='" P "/d'>"},
+			"<a href=\"" P "/x\"><a href=\"https://api:6443" P
+			"/x\"><a href=\"https://else/x\">"},
+		{"a < b <3 <!-- <a href=\"/c\"> --> <a href='/d'>",
+			"a < b <3 <!-- <a href=\"/c\"> --> <a href='" P "/d'>"},
 		{"<script src=\"/s.js\">if (a<b) x='<a href=\"/q\">'</script><a href=\"/z\">",
-			"<script src=\"" P "/s.js\">if (a<b) x='<a href=\"/q\">'</script><a href=\"" P "/z\">"},
+			"<script src=\"" P
+			"/s.js\">if (a<b) x='<a href=\"/q\">'</script><a href=\"" P "/z\">"},
 		{"<a href=\"/cut", "<a href=\"/cut"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
