@@ -13,7 +13,7 @@ static struct core_v1_container container = {
 static struct core_v1_pod_condition conditions[8];
 static struct core_v1_pod pods[8];
 static const struct core_v1_pod *selected[8];
-static char names[8][8];
+static char names[8][24];
 
 /* ask: n pods that run and are ready since long, of which the first m have these values. */
 static struct hpa_ask

@@ -456,7 +456,7 @@ TEST(a_node_asks_for_certificates_of_its_own_pods_only)
 			  "{\"metadata\":{\"name\":\"default\"}}"),
 		201);
 	for (int i = 1; i <= 2; i++) {
-		char body[500], name[8], node[8];
+		char body[500], name[24], node[24];
 		snprintf(name, sizeof(name), "p%d", i);
 		snprintf(node, sizeof(node), "n%d", i);
 		snprintf(body, sizeof(body), pod, name, node);
