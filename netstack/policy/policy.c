@@ -201,7 +201,8 @@ elements_take(const struct making *m, struct elements *ret)
 	size_t n = 0;
 	if (!v)
 		return -ENOMEM;
-	qsort(m->v, m->n, sizeof(*m->v), element_cmp);
+	if (m->n)
+		qsort(m->v, m->n, sizeof(*m->v), element_cmp);
 	for (size_t i = 0; i < m->n; i++)
 		if (i == 0 || element_cmp(&m->v[i], &v[n - 1]) != 0)
 			v[n++] = m->v[i];

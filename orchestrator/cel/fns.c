@@ -12,7 +12,7 @@ static const struct cel_fn_table *const tables[] = {&cel_fns_std, &cel_fns_compa
 	&cel_fns_patch, &cel_fns_authz};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static struct arena *kept; /* for the life of the process */
+static struct arena *kept __attribute__((used)); /* for the life of the process */
 static struct cel_fn_group *groups;
 static size_t n_groups;
 

@@ -389,7 +389,8 @@ selector_from_struct(struct arena *a, const struct meta_v1_label_selector *ls, s
 		r->values = ARENA_ARRAY(a, struct str, x->n_values);
 		if (r->values == NULL)
 			return -ENOMEM;
-		memcpy(r->values, x->values, x->n_values * sizeof(struct str));
+		if (x->n_values)
+			memcpy(r->values, x->values, x->n_values * sizeof(struct str));
 		r->n_values = x->n_values;
 		if (values_ok(r) != 0)
 			return -EINVAL;
