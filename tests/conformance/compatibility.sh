@@ -27,6 +27,12 @@ oracle() {
 	awk '/^most frequent causes/ { on = 1; next } /^$/ { on = 0 } on && n++ < 25' "$oracle_table" |
 		cut -c1-130 | sed 's/^/    /'
 }
+causes() {
+	rows=$("$here/causes.sh" "$out" | head -25)
+	[ "$rows" ] || { echo 'Nothing.' && return; }
+	printf 'First lines of errors, most frequent first, with what stands for one object taken out.\n\n'
+	printf '| specs | error |\n|---|---|\n%s\n' "$rows"
+}
 peer() {
 	echo '```'
 	cat "$peer_table"
@@ -44,17 +50,17 @@ passed; one that did not run has not passed. It is no certification: that is one
 $(awk '/^(sig-|all )/ { print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " | " $6 " |" }' "$out/table")
 
 Runs by ground: $(awk -F '\t' '{ n[$3]++ } END { for (g in n) printf "%s%s %d", s++ ? ", " : "", g, n[g] }' "$out/runs.tsv").
+Specs by the build of Keelson that ran them last: $(awk -F '\t' '{ last[$7] = $2; when[$2] = $1 }
+	END { for (spec in last) n[last[spec]]++
+		for (build in n) print when[build], n[build], build }' "$out/runs.tsv" | sort -rn |
+	awk '{ printf "%s%d with %s", s++ ? ", " : "", $2, $3 }') (newest first).
 On the ground \`server\` nodes only pretend to run pods (docs/hollow.md); specs that look at containers run on \`qemu\` alone.
 
 Spec by spec: [conformance.tsv](conformance.tsv).
 
 ## What did not pass
 
-First lines of errors, most frequent first, with what stands for one object taken out.
-
-| specs | error |
-|---|---|
-$("$here/causes.sh" "$out" | head -25)
+$(causes)
 
 ## Answer by answer
 
