@@ -160,13 +160,12 @@ on_link_gone(void *arg, const char *key)
 }
 
 static void
-on_policies(void *arg)
+on_policies(void *arg, struct str uid)
 {
 	struct node *n = arg;
-	size_t pos = 0;
-	void *v = NULL;
-	while (map_next(&n->pods, &pos, NULL, &v))
-		pod_sync_later(v);
+	struct pod *p = map_get(&n->pods, uid);
+	if (p)
+		pod_sync_later(p);
 }
 
 static void

@@ -182,12 +182,12 @@ hostports_open(struct pod *p)
 	pod_wake_in(p, NS_PER_SEC);
 }
 
-/* policies_hold: no container of a pod with a network of its own starts before network policies are known. */
+/* policies_hold: no container of a pod with a network of its own starts before network policies hold for it. */
 static bool
 policies_hold(const struct pod *p)
 {
 	const struct nodenet *net = p->node->nodenet;
-	return !net || p->o->spec.host_network || nodenet_policies_known(net);
+	return !net || p->o->spec.host_network || nodenet_policies_hold(net, str_c(p->uid));
 }
 
 void

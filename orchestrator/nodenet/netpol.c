@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { REST_FACTOR = 20 };
+enum { REST_FACTOR = 20, REST_FACTOR_WAITED_FOR = 1 };
 #define RETRY_NS NS_PER_SEC
 #define REST_MAX_NS NS_PER_SEC
 
@@ -25,6 +25,7 @@ struct local_pod {
 	struct arena *a;
 	struct str key; /* "ns/name" */
 	struct map_pod view;
+	bool holds;
 };
 struct netpol {
 	struct loop *loop;
@@ -35,9 +36,11 @@ struct netpol {
 	struct map local;                   /* uid -> struct local_pod */
 	struct loop_work work;
 	struct loop_timer again;
-	int64_t rest_until_ns;
-	bool found, pods_synced, known;
-	void (*on_known)(void *arg);
+	int64_t done_ns, took_ns; /* the last time it was worked out */
+	bool found, pods_synced;
+	bool known;   /* it was worked out once */
+	bool waiting; /* a local pod does not hold */
+	void (*on_holds)(void *arg, struct str uid);
 	void *arg;
 };
 
@@ -219,6 +222,7 @@ apply(struct netpol *p)
 	struct arena *a = arena_new((size_t)1 << 30);
 	struct map_policy_input in = {0};
 	struct policy_state s = {0};
+	struct err e = {0};
 	int rc = a ? 0 : -ENOMEM;
 	if (rc == 0 && p->pods) {
 		rc = pods_view(p, a, &in);
@@ -228,6 +232,12 @@ apply(struct netpol *p)
 	if (rc == 0)
 		rc = policy_set(p->kernel, &s);
 	arena_free(a);
+	if (rc == 0 && policy_flush(p->kernel, &e) < 0) {
+		log_warn("%s", e.msg);
+		return -EAGAIN;
+	}
+	if (rc < 0)
+		log_warn("network policies: %s", strerror(-rc));
 	return rc;
 }
 
@@ -275,37 +285,55 @@ ready(struct netpol *p, int *rc)
 		(!p->found || p->pods_synced);
 }
 
+/* all_hold: what on_holds does of it must not set or remove pods. */
 static void
-known(struct netpol *p)
+all_hold(struct netpol *p)
 {
-	bool was = netpol_known(p);
+	struct str uid;
+	void *v;
 	p->known = true;
-	if (!was && p->on_known)
-		p->on_known(p->arg);
+	if (!p->waiting)
+		return;
+	p->waiting = false;
+	for (size_t pos = 0; map_next(&p->local, &pos, &uid, &v);) {
+		struct local_pod *l = v;
+		bool held = l->holds;
+		l->holds = true;
+		if (!held && p->on_holds)
+			p->on_holds(p->arg, uid);
+	}
+}
+
+static int64_t
+rest_left_ns(const struct netpol *p, int64_t now_ns)
+{
+	int64_t rest_ns = p->took_ns * (p->waiting ? REST_FACTOR_WAITED_FOR : REST_FACTOR);
+	return p->done_ns + (rest_ns < REST_MAX_NS ? rest_ns : REST_MAX_NS) - now_ns;
 }
 
 static void
 on_work(struct loop_work *w)
 {
 	struct netpol *p = w->arg;
-	int64_t begun_ns = clock_mono_ns();
+	int64_t begun_ns = clock_mono_ns(), left_ns = rest_left_ns(p, begun_ns);
 	int rc = 0;
-	if (begun_ns < p->rest_until_ns) {
-		loop_timer_after(p->loop, &p->again, p->rest_until_ns - begun_ns);
+	if (left_ns > 0) {
+		loop_timer_after(p->loop, &p->again, left_ns);
 		return;
 	}
 	if (!ready(p, &rc) && rc == 0)
 		return;
-	if (rc == 0)
+	if (rc < 0)
+		log_warn("network policies: %s", strerror(-rc));
+	else
 		rc = apply(p);
 	if (rc < 0) {
-		log_warn("network policies: %s", strerror(-rc));
 		loop_timer_after(p->loop, &p->again, RETRY_NS);
 		return;
 	}
-	int64_t now_ns = clock_mono_ns(), rest_ns = REST_FACTOR * (now_ns - begun_ns);
-	p->rest_until_ns = now_ns + (rest_ns < REST_MAX_NS ? rest_ns : REST_MAX_NS);
-	known(p);
+	p->done_ns = clock_mono_ns();
+	p->took_ns = p->done_ns - begun_ns;
+	all_hold(p);
 }
 
 static void
@@ -367,6 +395,13 @@ local_new(const struct core_v1_pod *pod, const struct ip_addr *ips, size_t n_ips
 	return NULL;
 }
 
+/* holds_at_once: of a pod that was not set before: an earlier process saw to it, or there is no policy. */
+static bool
+holds_at_once(const struct netpol *p)
+{
+	return p->known ? !informer_len(p->policies) : p->found && !p->pods_synced;
+}
+
 int
 netpol_pod_set(struct netpol *p, struct str uid, const struct core_v1_pod *pod,
 	const struct ip_addr *ips, size_t n_ips)
@@ -379,6 +414,8 @@ netpol_pod_set(struct netpol *p, struct str uid, const struct core_v1_pod *pod,
 		local_free(l);
 		return -ENOMEM;
 	}
+	l->holds = old ? ((struct local_pod *)old)->holds : holds_at_once(p);
+	p->waiting |= !l->holds;
 	local_free(old);
 	work_soon(p);
 	return 0;
@@ -401,9 +438,10 @@ netpol_pods_synced(struct netpol *p)
 }
 
 bool
-netpol_known(const struct netpol *p)
+netpol_holds(const struct netpol *p, struct str uid)
 {
-	return p->known || p->found;
+	const struct local_pod *l = map_get(&p->local, uid);
+	return l && l->holds;
 }
 
 void
@@ -415,15 +453,15 @@ netpol_stats_get(const struct netpol *p, struct policy_stats *ret)
 /* ---- life ---- */
 
 int
-netpol_new(struct client *c, void (*on_known)(void *arg), void *arg, struct netpol **ret,
-	struct err *e)
+netpol_new(struct client *c, void (*on_holds)(void *arg, struct str uid), void *arg,
+	struct netpol **ret, struct err *e)
 {
 	struct netpol *p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_errno(e, -ENOMEM, "network policies");
 	p->loop = c->loop;
 	p->client = c;
-	p->on_known = on_known;
+	p->on_holds = on_holds;
 	p->arg = arg;
 	map_init(&p->local);
 	p->work = (struct loop_work){.fn = on_work, .arg = p};

@@ -466,9 +466,9 @@ nodenet_pods_synced(struct nodenet *a)
 }
 
 bool
-nodenet_policies_known(const struct nodenet *a)
+nodenet_policies_hold(const struct nodenet *a, struct str key)
 {
-	return netpol_known(a->policies);
+	return netpol_holds(a->policies, key);
 }
 
 /* ---- life ---- */

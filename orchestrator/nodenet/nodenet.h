@@ -33,7 +33,8 @@ struct nodenet_config {
 		node_ips; /* where node ports are served, besides what the Node object says; copied */
 	size_t n_node_ips;
 	bool wait_hostports; /* an earlier process's rules stay until nodenet_pods_synced */
-	void (*on_policies)(void *arg); /* nodenet_policies_known has turned true; may be NULL */
+	void (*on_policies)(
+		void *arg, struct str key); /* nodenet_policies_hold has turned true; may be NULL */
 	void (*on_ready)(
 		void *arg); /* all that the API had at the start is in the kernel; once; may be NULL */
 	void *arg;
@@ -59,8 +60,9 @@ int nodenet_hostports_set(
 int nodenet_pod_set(struct nodenet *a, struct str key, const struct core_v1_pod *pod,
 	const struct ip_addr *ips, size_t n_ips);
 void nodenet_pod_del(struct nodenet *a, struct str key);
-/* nodenet_policies_known: no container should start before network policies hold; on_policies tells when. */
-bool nodenet_policies_known(const struct nodenet *a);
+/* nodenet_policies_hold: network policies hold for the pod, which nodenet_pod_set has told of; no container of it should
+ * start before. on_policies tells when. */
+bool nodenet_policies_hold(const struct nodenet *a, struct str key);
 /* nodenet_pods_synced: all pods that ran before have been set (see wait_hostports). */
 void nodenet_pods_synced(struct nodenet *a);
 

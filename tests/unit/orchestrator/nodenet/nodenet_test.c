@@ -60,6 +60,17 @@ podnet_up(void)
 		TEST_FAIL_("%s", e.msg);
 }
 
+/* on_policies: counts, and keeps the last pod it was called for. */
+static int policies_told;
+static char policies_pod[40];
+static void
+on_policies(void *arg, struct str key)
+{
+	(void)arg;
+	policies_told++;
+	CHECK(str_copy_c(key, policies_pod, sizeof(policies_pod)));
+}
+
 static void
 agent_start(bool wait_hostports)
 {
@@ -75,6 +86,7 @@ agent_start(bool wait_hostports)
 		.node_ips = &node,
 		.n_node_ips = 1,
 		.wait_hostports = wait_hostports,
+		.on_policies = on_policies,
 		.on_ready = on_agent_ready};
 	struct err e = {0};
 	if (nodenet_new(&c, &agent, &e) < 0)
@@ -252,9 +264,9 @@ TEST(policies_of_the_api_hold_for_pods_the_kubelet_told_of)
 	struct ip_addr ip = ip_of("10.244.1.9");
 	NETNS_ENTER();
 	world_up();
-	TURNS_UNTIL(loop, nodenet_policies_known(agent));
-	CHECK(!api.at[5].watched); /* no policy: nobody watches pods */
 	CHECK_INT(nodenet_pod_set(agent, STR("uid-1"), &pod, &ip, 1), 0);
+	TURNS_UNTIL(loop, nodenet_policies_hold(agent, STR("uid-1")));
+	CHECK(!api.at[5].watched); /* no policy: nobody watches pods */
 	fake_event(&api, "networkpolicies", CLIENT_ADDED, POLICY_OF("web", "20"));
 	TURNS_UNTIL(loop, elements() == 3); /* the pod, itself, one permission */
 	fake_event(&api, "networkpolicies", CLIENT_MODIFIED, POLICY_OF("db", "21"));
@@ -266,6 +278,36 @@ TEST(policies_of_the_api_hold_for_pods_the_kubelet_told_of)
 	TURNS_UNTIL(loop, elements() == 0);
 	fake_event(&api, "networkpolicies", CLIENT_DELETED, POLICY_OF("db", "23"));
 	TURNS_UNTIL(loop, !api.at[5].watched);
+	world_down();
+}
+
+TEST(a_new_pod_is_isolated_before_its_containers_may_start)
+{
+	struct core_v1_pod pod = {
+		.metadata = {.name = STR("here"), .namespace = STR("shop"), .uid = STR("uid-1")}};
+	struct ip_addr ip = ip_of("10.244.1.9"), other = ip_of("10.244.1.10");
+	NETNS_ENTER();
+	world_up();
+	policies_told = 0;
+	CHECK(!nodenet_policies_hold(agent, STR("uid-1")));
+	CHECK_INT(nodenet_pod_set(agent, STR("uid-1"), &pod, &ip, 1), 0);
+	TURNS_UNTIL(loop, nodenet_policies_hold(agent, STR("uid-1")));
+	fake_event(&api, "networkpolicies", CLIENT_ADDED, POLICY_OF("web", "20"));
+	TURNS_UNTIL(loop, elements() == 3);
+	policies_told = 0;
+	CHECK_INT(nodenet_pod_set(agent, STR("uid-2"), &pod, &other, 1), 0);
+	CHECK(!nodenet_policies_hold(agent, STR("uid-2")));
+	CHECK(nodenet_policies_hold(agent, STR("uid-1")));
+	TURNS_UNTIL(loop, policies_told == 1);
+	CHECK_STR(str_c(policies_pod), "uid-2");
+	CHECK(nodenet_policies_hold(agent, STR("uid-2")));
+	CHECK_INT(elements(), 5); /* two pods, themselves, one permission */
+	nodenet_pod_del(agent, STR("uid-2"));
+	CHECK(!nodenet_policies_hold(agent, STR("uid-2")));
+	fake_event(&api, "networkpolicies", CLIENT_DELETED, POLICY_OF("web", "21"));
+	TURNS_UNTIL(loop, !api.at[5].watched);
+	CHECK_INT(nodenet_pod_set(agent, STR("uid-2"), &pod, &other, 1), 0);
+	CHECK(nodenet_policies_hold(agent, STR("uid-2"))); /* no policy: nothing to wait for */
 	world_down();
 }
 
