@@ -2,6 +2,7 @@
  *
  * proxy_html_fuzz: any bytes as a page that comes through a proxy. Holds: how the bytes are cut changes nothing, and
  * nothing is lost: without the prefix the page is what it was, but where hosts of links are dropped. */
+#include "base/err.h"
 #include "orchestrator/api/proxy_html.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

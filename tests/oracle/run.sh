@@ -28,7 +28,7 @@ pids=
 
 finish() {
 	pair_stop
-	[ -z "$pids" ] || { kill "$pids" && wait "$pids"; } 2>/dev/null
+	[ -z "$pids" ] || { kill "$pids" && wait "$pids" || :; } 2>/dev/null
 	rm -rf "$tmp"
 }
 trap finish EXIT
