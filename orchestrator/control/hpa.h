@@ -27,6 +27,13 @@ struct hpa_samples {
 	struct hpa_sample *v;
 	size_t n;
 };
+/* hpa_sum: at the bounds where it would wrap around: a metrics API may say anything. */
+static inline int64_t
+hpa_sum(int64_t a, int64_t b)
+{
+	int64_t sum;
+	return !__builtin_add_overflow(a, b, &sum) ? sum : b < 0 ? INT64_MIN : INT64_MAX;
+}
 /* hpa_samples_resource: of a PodMetricsList: each pod's sum over its containers, or one container's. A pod that lacks
  * a value is left out. *ret_any: the list had items. arena; strings are of `list`. */
 void hpa_samples_resource(struct arena *a, const struct doc *list, struct str resource,

@@ -151,7 +151,7 @@ request_of_containers(
 				STR_ARG(q->resource), STR_ARG(c->name), STR_ARG(p->metadata.name));
 			return -EINVAL;
 		}
-		*ret_milli += quantity_milli_of(*amount, 0);
+		*ret_milli = hpa_sum(*ret_milli, quantity_milli_of(*amount, 0));
 	}
 	if (q->container.n && !found) {
 		*why = arena_fmt(q->a, "container " STR_FMT " not found in Pod " STR_FMT,
@@ -200,14 +200,17 @@ measure(const struct hpa_samples *s, struct measure *m)
 							 : NULL;
 		if (m->requests && !r)
 			continue;
-		sum += s->v[i].milli;
-		asked += r ? r->milli : 0;
+		sum = hpa_sum(sum, s->v[i].milli);
+		asked = hpa_sum(asked, r ? r->milli : 0);
 		n++;
 	}
 	if (!n || (m->requests && !asked))
 		return -EINVAL;
 	m->milli = sum / n;
-	m->percent = m->requests ? (int32_t)(sum * 100 / asked) : 0;
+	__int128 percent = m->requests ? (__int128)sum * 100 / asked : 0;
+	m->percent = percent > INT32_MAX ? INT32_MAX
+		: percent < INT32_MIN    ? INT32_MIN
+					 : (int32_t)percent;
 	m->ratio = (m->requests ? (double)m->percent : (double)m->milli) / (double)m->target;
 	return 0;
 }
@@ -227,8 +230,12 @@ fill(struct hpa_ask *q, const struct groups *g, const struct measure *m)
 		const struct hpa_sample *r = m->requests ? sample_of(m->requests, g->missing.v[i])
 							 : NULL;
 		int64_t share = m->target > 100 ? m->target : 100;
-		int64_t full = m->requests ? (r ? r->milli * share / 100 : 0) : m->target;
-		sample_add(q->a, &q->samples, g->missing.v[i], m->ratio < 1.0 ? full : 0);
+		__int128 full = m->requests ? (__int128)(r ? r->milli : 0) * share / 100
+					    : m->target;
+		if (m->ratio > 1.0)
+			full = 0;
+		sample_add(q->a, &q->samples, g->missing.v[i],
+			full > INT64_MAX ? INT64_MAX : (int64_t)full);
 	}
 	for (size_t i = 0; m->ratio > 1.0 && i < g->unready.n; i++)
 		sample_add(q->a, &q->samples, g->unready.v[i], 0);

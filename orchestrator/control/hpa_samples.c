@@ -38,7 +38,7 @@ hpa_samples_resource(struct arena *a, const struct doc *list, struct str resourc
 			if (!str_is_set(v) || quantity_parse(v, &q) < 0)
 				lacking++;
 			else
-				sum += quantity_milli(&q);
+				sum = hpa_sum(sum, quantity_milli(&q));
 			found++;
 		}
 		struct hpa_sample *s = found && !lacking ? sample_new(a, pod, ret) : NULL;

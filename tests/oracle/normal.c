@@ -68,6 +68,8 @@ match_revision(struct str s, struct buf *b, const struct normal *n0)
 		return 0;
 	while (n < s.n && is_digit(s.p[n]))
 		n++;
+	if (n == before.n) /* it is normal already, as what was recorded is */
+		return 0;
 	buf_str(b, before);
 	buf_cstr(b, "<rv>");
 	return n;

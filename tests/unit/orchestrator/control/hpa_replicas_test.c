@@ -72,6 +72,22 @@ TEST(a_share_above_its_target_wants_more)
 	}
 }
 
+TEST(sums_of_huge_values_do_not_wrap_around)
+{
+	static const int64_t huge[] = {25000, INT64_MAX};
+	struct arena *a = arena_new(0);
+	struct hpa_ask q = ask(a, 2, huge, 2);
+	struct hpa_proposal p;
+	struct str why = STR_NONE;
+	CHECK_INT(hpa_by_average(&q, 10, &p, &why), 0);
+	CHECK_INT(p.replicas, INT32_MAX);
+	CHECK_INT(p.milli, INT64_MAX / 2);
+	CHECK_INT(hpa_by_share(&q, 50, &p, &why), 0);
+	CHECK_INT(p.replicas, 42949673 * 2); /* 2 * INT32_MAX / 50, rounded up */
+	CHECK_INT(p.percent, INT32_MAX);
+	arena_free(a);
+}
+
 TEST(pods_of_which_nothing_is_known_make_a_change_smaller)
 {
 	static const int64_t high[] = {1000, 1000}, low[] = {100, 100};

@@ -49,6 +49,16 @@ TEST(ids_times_and_revisions_of_a_run_are_no_difference)
 		'E');
 }
 
+TEST(a_quoted_revision_that_is_normal_already_stays)
+{
+	CHECK_INT(letter(422, "{\"message\":\"resourceVersion\\\\\\\":\\\\\\\"5\\\\\\\"\"}", 422,
+			  "{\"message\":\"resourceVersion\\\\\\\":\\\\\\\"17\\\\\\\"\"}"),
+		'E');
+	CHECK_INT(letter(422, "{\"message\":\"resourceVersion\\\\\\\":\\\\\\\"<rv>\\\\\\\"\"}", 422,
+			  "{\"message\":\"resourceVersion\\\\\\\":\\\\\\\"17\\\\\\\"\"}"),
+		'E');
+}
+
 TEST(an_absent_resource_version_is_a_difference)
 {
 	CHECK_INT(
