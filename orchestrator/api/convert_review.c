@@ -115,20 +115,6 @@ convert_answer_parse(struct arena *a, struct str body, struct str uid, const cha
 
 /* ---- one object ------------------------------------------------------------------------------------ */
 
-/* What Go calls a value that is of the wrong type. */
-static const char *
-go_type(const struct doc *d)
-{
-	static const char *const names[] = {[DOC_NULL] = "<nil>",
-		[DOC_BOOL] = "bool",
-		[DOC_INT] = "int64",
-		[DOC_DOUBLE] = "float64",
-		[DOC_STR] = "string",
-		[DOC_LIST] = "[]interface {}",
-		[DOC_MAP] = "map[string]interface {}"};
-	return d->type < ARRAY_LEN(names) && names[d->type] ? names[d->type] : "<nil>";
-}
-
 /* take_map: labels or annotations of the answer, into meta. */
 static int
 take_map(struct arena *a, struct doc *meta, const struct doc *from, const char *name,
@@ -143,14 +129,14 @@ take_map(struct arena *a, struct doc *meta, const struct doc *from, const char *
 	if (have->type != DOC_MAP)
 		return wrong(why,
 			arena_fmt(a, "invalid metadata.%s of type %s in converted object", name,
-				go_type(have)));
+				schema_go_type(have)));
 	DOC_EACH (m, have)
 		if (m->type != DOC_STR)
 			return wrong(why,
 				arena_fmt(a,
 					"metadata.%s[" STR_FMT
 					"] must be a string, but is %s in converted object",
-					name, STR_ARG(said(m->key)), go_type(m)));
+					name, STR_ARG(said(m->key)), schema_go_type(m)));
 	if (!doc_equal(have, had) && strcmp(name, "labels") == 0)
 		schema_validate_labels(have, STR("metadata.labels"), &errs);
 	else if (!doc_equal(have, had))
@@ -176,7 +162,7 @@ take_meta(struct arena *a, const struct doc *sent, struct doc *out, struct str *
 	if (got->type != DOC_MAP)
 		return wrong(why,
 			arena_fmt(a, "invalid metadata of type %s in converted object",
-				go_type(got)));
+				schema_go_type(got)));
 	int rc = take_map(a, meta, got, "labels", why);
 	if (rc == 0)
 		rc = take_map(a, meta, got, "annotations", why);

@@ -49,7 +49,7 @@ cel_issue(struct cel_compiler *c, uint32_t at, const char *fmt, ...)
 	va_start(ap, fmt);
 	i->text = arena_vfmt(c->a, fmt, ap);
 	va_end(ap);
-	i->line = at; /* for now: cel_issue_place makes lines of them */
+	i->line = at; /* an offset until cel_issue_place makes line and column of it */
 }
 
 static void

@@ -312,19 +312,6 @@ go_value(struct arena *a, const struct doc *d)
 	return buf_view(&b);
 }
 
-static const char *
-go_type(const struct doc *d)
-{
-	static const char *const names[] = {[DOC_NULL] = "<nil>",
-		[DOC_BOOL] = "bool",
-		[DOC_INT] = "int64",
-		[DOC_DOUBLE] = "float64",
-		[DOC_STR] = "string",
-		[DOC_LIST] = "[]interface {}",
-		[DOC_MAP] = "map[string]interface {}"};
-	return names[d->type];
-}
-
 static void
 check_scalar(struct check *c, const struct place *p, const struct doc *d, const struct way *w)
 {
@@ -337,7 +324,8 @@ check_scalar(struct check *c, const struct place *p, const struct doc *d, const 
 	case SCHEMA_INT64:
 	case SCHEMA_DOUBLE:
 		if (!number)
-			fault_add(c, w, "expected numeric (int or float), got %s", go_type(d));
+			fault_add(
+				c, w, "expected numeric (int or float), got %s", schema_go_type(d));
 		return;
 	case SCHEMA_BOOL:
 		if (d->type != DOC_BOOL)
@@ -351,7 +339,7 @@ check_scalar(struct check *c, const struct place *p, const struct doc *d, const 
 			fault_add(c, w,
 				"expected string, got &value.valueUnstructured{Value:%s" STR_FMT
 				"}",
-				container ? go_type(d) : "", STR_ARG(go_value(c->a, d)));
+				container ? schema_go_type(d) : "", STR_ARG(go_value(c->a, d)));
 		return;
 	default:
 		if (container)

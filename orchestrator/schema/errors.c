@@ -250,3 +250,16 @@ schema_errors_causes(const struct schema_errors *errs)
 	}
 	return list;
 }
+
+const char *
+schema_go_type(const struct doc *d)
+{
+	static const char *const names[] = {[DOC_NULL] = "<nil>",
+		[DOC_BOOL] = "bool",
+		[DOC_INT] = "int64",
+		[DOC_DOUBLE] = "float64",
+		[DOC_STR] = "string",
+		[DOC_LIST] = "[]interface {}",
+		[DOC_MAP] = "map[string]interface {}"};
+	return d->type < ARRAY_LEN(names) && names[d->type] ? names[d->type] : "<nil>";
+}

@@ -82,6 +82,8 @@ void schema_err_forbidden(struct schema_errors *errs, struct str field, const ch
 void schema_err_duplicate(struct schema_errors *errs, struct str field, struct str value);
 void schema_err_not_found(struct schema_errors *errs, struct str field, struct str value);
 void schema_err_too_long(struct schema_errors *errs, struct str field, size_t max);
+/* schema_go_type: what Go calls a decoded value in messages about a wrong type ("int64", "[]interface {}"). Static. */
+const char *schema_go_type(const struct doc *d);
 void schema_err_too_many(struct schema_errors *errs, struct str field, size_t n, size_t max);
 /* schema_err_unsupported: `Unsupported value: "x": supported values: "a", "b"`; ok is NULL-terminated and
  * shown in its order. */
