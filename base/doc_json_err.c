@@ -79,12 +79,6 @@ is_digit(int c)
 }
 
 static bool
-is_hex(int c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool
 scan_string(struct scan *p)
 {
 	p->at++;
@@ -104,7 +98,7 @@ scan_string(struct scan *p)
 			return wrong(p, "in string escape code");
 		for (int i = 0; c == 'u' && i < 4; i++) {
 			p->at++;
-			if (!is_hex(peek(p)))
+			if (hex_digit(peek(p)) < 0)
 				return wrong(p, "in \\u hexadecimal character escape");
 		}
 	}

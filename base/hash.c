@@ -145,16 +145,6 @@ hex_encode(struct buf *b, struct str s)
 	buf_commit(b, s.n * 2);
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 int
 hex_decode(struct buf *b, struct str s)
 {
@@ -164,7 +154,7 @@ hex_decode(struct buf *b, struct str s)
 	if (!out)
 		return 0; /* sticky in b */
 	for (size_t i = 0; i < s.n; i += 2) {
-		int high = hex_value(s.p[i]), low = hex_value(s.p[i + 1]);
+		int high = hex_digit(s.p[i]), low = hex_digit(s.p[i + 1]);
 		if (high < 0 || low < 0)
 			return -EINVAL;
 		out[i / 2] = (char)(high << 4 | low);

@@ -55,18 +55,6 @@ parse_v4(struct str s, uint8_t *out)
 	return part == 4 ? 0 : -1;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* One group of 1..4 hex digits at s[*i]; -1 when there is none or it is too long. */
 static int
 parse_group(struct str s, size_t *i)

@@ -200,15 +200,6 @@ perl_set(struct parser *p, struct set *s)
 	return false;
 }
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9'    ? c - '0'
-		: c >= 'a' && c <= 'f' ? c - 'a' + 10
-		: c >= 'A' && c <= 'F' ? c - 'A' + 10
-				       : -1;
-}
-
 static bool
 escape_hex(struct parser *p, uint32_t *ret)
 {

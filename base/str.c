@@ -213,6 +213,15 @@ str_to_double(struct str s, double *ret)
 }
 
 int
+hex_digit(int c)
+{
+	return c >= '0' && c <= '9'    ? c - '0'
+		: c >= 'a' && c <= 'f' ? c - 'a' + 10
+		: c >= 'A' && c <= 'F' ? c - 'A' + 10
+				       : -1;
+}
+
+int
 str_to_u64_hex(struct str s, uint64_t *ret)
 {
 	if (s.n == 0)
@@ -220,12 +229,11 @@ str_to_u64_hex(struct str s, uint64_t *ret)
 	uint64_t v = 0;
 	bool over = false;
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = lower((unsigned char)s.p[i]);
-		unsigned digit = c >= 'a' && c <= 'f' ? c - 'a' + 10U : c - (unsigned)'0';
-		if (digit > 15 || (digit > 9 && c < 'a'))
+		int digit = hex_digit(s.p[i]);
+		if (digit < 0)
 			return -EINVAL;
 		over |= v >> 60 != 0;
-		v = v << 4 | digit;
+		v = v << 4 | (uint64_t)digit;
 	}
 	if (over)
 		return -ERANGE;

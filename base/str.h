@@ -84,6 +84,7 @@ int str_to_i64(struct str s, int64_t *ret);
 int str_to_u64(struct str s, uint64_t *ret);
 int str_to_double(struct str s, double *ret);
 int str_to_u64_hex(struct str s, uint64_t *ret);
+int hex_digit(int c); /* 0 to 15; -1 = none */
 /* str_is_utf8: valid UTF-8 (RFC 3629: no surrogates, no overlong forms, <= U+10FFFF). */
 bool str_is_utf8(struct str s);
 /* str_copy_c: copy as C string into dst (size bytes, > 0), cut when too long; returns false if cut. */

@@ -340,10 +340,7 @@ enum chunk_state {
 static int
 size_byte(struct http1_body *b, uint8_t c)
 {
-	int v = c >= '0' && c <= '9'   ? c - '0'
-		: c >= 'a' && c <= 'f' ? c - 'a' + 10
-		: c >= 'A' && c <= 'F' ? c - 'A' + 10
-				       : -1;
+	int v = hex_digit(c);
 
 	if (v >= 0) {
 		if (++b->digits > 15)

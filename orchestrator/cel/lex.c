@@ -70,12 +70,6 @@ is_digit(int c)
 }
 
 static bool
-is_hex(int c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool
 is_letter(int c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -121,7 +115,7 @@ escape_size(const struct cel_lexer *l, size_t at)
 		return 2;
 	size_t hex = c == 'x' || c == 'X' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
 	for (size_t i = 0; i < hex; i++)
-		if (!is_hex(peek(l, at + 2 + i)))
+		if (hex_digit(peek(l, at + 2 + i)) < 0)
 			return 0;
 	if (hex)
 		return hex + 2;
@@ -140,7 +134,7 @@ escape_good(const struct cel_lexer *l, size_t at)
 	size_t hex = c == 'x' || c == 'X' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0, n = 0;
 	if (c >= '0' && c <= '3')
 		return 1 + (peek(l, at + 2) >= '0' && peek(l, at + 2) <= '7');
-	while (n < hex && is_hex(peek(l, at + 2 + n)))
+	while (n < hex && hex_digit(peek(l, at + 2 + n)) >= 0)
 		n++;
 	return hex ? n + 1 : 0;
 }
@@ -177,9 +171,9 @@ static void
 lex_number(struct cel_lexer *l)
 {
 	size_t n = 0;
-	if (peek(l, 0) == '0' && peek(l, 1) == 'x' && is_hex(peek(l, 2))) {
+	if (peek(l, 0) == '0' && peek(l, 1) == 'x' && hex_digit(peek(l, 2)) >= 0) {
 		n = 2;
-		while (is_hex(peek(l, n)))
+		while (hex_digit(peek(l, n)) >= 0)
 			n++;
 		bool u = peek(l, n) == 'u' || peek(l, n) == 'U';
 		take(l, u ? TOKEN_UINT : TOKEN_INT, n + u);
