@@ -127,6 +127,13 @@ int loop_call_deep(size_t stack_bytes, void (*fn)(void *arg), void *arg);
  * 0 or -ENOMEM. */
 int loop_blocking(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
+/* ---- being told to end ---- */
+/* loop_signals_take: from now on SIGTERM and SIGINT stop l with code 0, and SIGPIPE does nothing; call it before
+ * tasks are started, which inherit it. *w is the caller's until released. Errors: -errno. */
+int loop_signals_take(struct loop *l, struct loop_fd *w);
+/* loop_signals_release: before loop_free; a zeroed w is allowed. The signals stay blocked. */
+void loop_signals_release(struct loop_fd *w);
+
 /* ---- simulated world ---- */
 /* world_new: virtual time starts at wall_ns; seeds rand and installs the clock. One per process. */
 struct world *world_new(uint64_t seed, int64_t wall_ns);

@@ -13,11 +13,7 @@
 #include "orchestrator/api/server_int.h"
 #include "orchestrator/kinds/kinds.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #define MAX_PARTS 16
 
@@ -95,37 +91,6 @@ on_ready(void *arg)
 	rc = s->init ? init_ready(s->init) : 0;
 	if (rc < 0)
 		log_warn("telling PID 1: %s", strerror(-rc));
-}
-
-static void
-on_signal(struct loop_fd *w, uint32_t events)
-{
-	(void)events;
-	struct server *s = w->arg;
-	struct signalfd_siginfo si;
-	if (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		loop_stop(s->loop, 0);
-}
-
-static int
-signals_take(struct server *s, struct err *e)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	/* before any task starts, so that all inherit it */
-	const struct sigaction ignore = {.sa_handler = SIG_IGN};
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
-		return err_errno(e, -errno, "blocking signals");
-	s->signals = (struct loop_fd){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-		.events = EPOLLIN,
-		.prio = LOOP_PRIO_SIGNAL,
-		.fn = on_signal,
-		.arg = s};
-	if (s->signals.fd < 0)
-		return err_errno(e, -errno, "making a signalfd");
-	return loop_fd_add(s->loop, &s->signals);
 }
 
 static int
@@ -231,8 +196,8 @@ server_run(const struct server_options *o)
 	int rc = disk_mkdirs(o->data_dir, 0700);
 	if (rc < 0)
 		err_errno(&e, rc, "making '%s'", o->data_dir);
-	if (rc == 0)
-		rc = signals_take(&s, &e);
+	else if ((rc = loop_signals_take(s.loop, &s.signals)) < 0)
+		err_errno(&e, rc, "taking signals");
 	if (rc == 0)
 		rc = api_start(&s, &e);
 	if (rc < 0) {
@@ -254,10 +219,7 @@ server_run(const struct server_options *o)
 	api_pki_release(&s.pki);
 	if (s.init)
 		init_client_free(s.init);
-	if (s.signals.loop)
-		loop_fd_del(&s.signals);
-	if (s.signals.fd > 0)
-		close(s.signals.fd);
+	loop_signals_release(&s.signals);
 	loop_turn(s.loop, 0); /* what was to be freed at the end of the last turn */
 	loop_free(s.loop);
 	arena_free(s.a);

@@ -5,11 +5,6 @@
 
 #include "base/options.h"
 
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
-
 struct hollow_options {
 	const char *kubeconfig;
 	struct str server;
@@ -45,47 +40,18 @@ usage(FILE *to)
 		"  hollow.keelson.dev/run-seconds   that long after the pod came to its node [0]\n");
 }
 
-/* ---- signals ---- */
-
-static void
-on_signal(struct loop_fd *w, uint32_t events)
-{
-	(void)events;
-	struct signalfd_siginfo si;
-	if (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		loop_stop(w->arg, 0);
-}
-
-static int
-signals_take(struct loop *l, struct loop_fd *w)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	const struct sigaction ignore = {.sa_handler = SIG_IGN};
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
-		return -errno;
-	*w = (struct loop_fd){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-		.events = EPOLLIN,
-		.prio = LOOP_PRIO_SIGNAL,
-		.fn = on_signal,
-		.arg = l};
-	return w->fd < 0 ? -errno : loop_fd_add(l, w);
-}
-
 /* ---- the command ---- */
 
 static int
 run(const struct hollow_options *o, struct err *e)
 {
 	struct loop *l = loop_new(NULL, "hollow");
-	struct loop_fd signals = {.fd = -1};
+	struct loop_fd signals = {0};
 	struct client *c = NULL;
 	struct hollow *h = NULL;
 	if (!l)
 		return err_errno(e, -ENOMEM, "starting");
-	int rc = signals_take(l, &signals);
+	int rc = loop_signals_take(l, &signals);
 	if (rc < 0)
 		err_errno(e, rc, "taking signals");
 	if (rc == 0)
@@ -96,9 +62,7 @@ run(const struct hollow_options *o, struct err *e)
 		loop_run(l);
 	hollow_free(h);
 	client_free(c);
-	if (signals.loop)
-		loop_fd_del(&signals);
-	cleanup_fd(&signals.fd);
+	loop_signals_release(&signals);
 	loop_turn(l, 0);
 	loop_free(l);
 	return rc;

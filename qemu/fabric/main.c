@@ -7,10 +7,6 @@
 #include "base/log.h"
 
 #include <arpa/inet.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 static const char usage[] =
 	"usage: keelctl fabric --dir DIR --machine NAME=MAC=ADDR [--machine ...]\n"
@@ -127,13 +123,6 @@ options_check(int argc, char **argv)
 	return dir;
 }
 
-static void
-on_signal(struct loop_fd *w, uint32_t revents)
-{
-	(void)revents;
-	loop_stop(w->arg, 0);
-}
-
 int
 fabric_main(int argc, char **argv)
 {
@@ -153,17 +142,8 @@ fabric_main(int argc, char **argv)
 		return 1;
 	f->loop = l;
 	str_copy_c(str_c(dir), f->dir, sizeof(f->dir));
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	struct loop_fd sig = {.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-		.events = EPOLLIN,
-		.prio = LOOP_PRIO_SIGNAL,
-		.fn = on_signal,
-		.arg = l};
-	int rc = loop_fd_add(l, &sig);
+	struct loop_fd signals = {0};
+	int rc = loop_signals_take(l, &signals);
 	if (rc == 0)
 		rc = switch_port_add(f, "gateway");
 	if (rc >= 0)
