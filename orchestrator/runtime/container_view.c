@@ -78,20 +78,9 @@ int
 runtime_container_set_data(struct runtime *rt, struct str id, struct str data)
 {
 	struct container *c = container_find(rt, id);
-	char *copy = NULL;
+	int rc = c ? data_replace(&c->data, data, &c->rec.spec.data) : -ENOENT;
 
-	if (!c)
-		return -ENOENT;
-	if (data.n > RUNTIME_DATA_MAX)
-		return -E2BIG;
-	copy = malloc(data.n + 1);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, data.n ? data.p : "", data.n);
-	free(c->data);
-	c->data = copy;
-	c->rec.spec.data = str_from(copy, data.n);
-	return container_save(c);
+	return rc < 0 ? rc : container_save(c);
 }
 
 int

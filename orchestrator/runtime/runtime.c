@@ -652,6 +652,23 @@ runtime_container_fs(struct runtime *rt, struct runtime_fs_usage *ret)
 	return fs_usage_of(rt->data_path, ret);
 }
 
+/* ---- data of callers ---- */
+
+int
+data_replace(char **own, struct str data, struct str *ret)
+{
+	if (data.n > RUNTIME_DATA_MAX)
+		return -E2BIG;
+	char *copy = malloc(data.n + 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, data.n ? data.p : "", data.n);
+	free(*own);
+	*own = copy;
+	*ret = str_from(copy, data.n);
+	return 0;
+}
+
 /* ---- cgroups ---- */
 
 int

@@ -141,6 +141,8 @@ struct sandbox *sandbox_new(struct runtime *rt, struct arena *a);
 struct container *container_new(struct runtime *rt, struct arena *a);
 void sandbox_free(struct sandbox *s);
 void container_free(struct container *c);
+/* data_replace: *own (allocated) and *ret (a view of it) become a copy of data. Errors: -E2BIG, -ENOMEM. */
+int data_replace(char **own, struct str data, struct str *ret);
 int sandbox_save(struct sandbox *s);
 int container_save(struct container *c);
 /* sandbox_container_gone: one of its containers was removed. */

@@ -476,20 +476,9 @@ int
 runtime_sandbox_set_data(struct runtime *rt, struct str id, struct str data)
 {
 	struct sandbox *s = sandbox_find(rt, id);
-	char *copy = NULL;
+	int rc = s ? data_replace(&s->data, data, &s->rec.spec.data) : -ENOENT;
 
-	if (!s)
-		return -ENOENT;
-	if (data.n > RUNTIME_DATA_MAX)
-		return -E2BIG;
-	copy = malloc(data.n + 1);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, data.n ? data.p : "", data.n);
-	free(s->data);
-	s->data = copy;
-	s->rec.spec.data = str_from(copy, data.n);
-	return sandbox_save(s);
+	return rc < 0 ? rc : sandbox_save(s);
 }
 
 int
