@@ -10,43 +10,33 @@
 #include "orchestrator/api/api_int.h"
 
 #include "base/queue.h"
+#include "orchestrator/client/watch_list.h"
 
 #include <stdlib.h>
 
-struct role {
-	struct arena *a;
-	struct str name;
-	struct doc *d;
-};
+#define GROUP "rbac.authorization.k8s.io"
+#define RESOURCE "clusterroles"
+
 struct api_aggregator {
 	struct client *c;
 	struct loop *loop;
-	struct client_watch *watch;
-	struct map roles; /* name -> struct role */
+	struct watch_list watch;
+	struct map roles; /* name -> struct kept_doc */
 	struct queue *queue;
-	struct loop_timer again;
-	bool initial; /* the first events are still coming */
 	struct client_call *call;
 	struct str key; /* being written; arena of `work` */
 	struct arena *work;
 };
 
-static void
-role_free(struct role *r)
-{
-	if (r)
-		arena_free(r->a);
-}
-
 static bool
-aggregates(const struct role *r)
+aggregates(const struct kept_doc *r)
 {
 	return doc_len(doc_get(
 		       doc_get(r->d, STR("aggregationRule")), STR("clusterRoleSelectors"))) > 0;
 }
 
 static bool
-matches(const struct role *by, const struct role *r)
+matches(const struct kept_doc *by, const struct kept_doc *r)
 {
 	const struct doc *list = doc_get(
 		doc_get(by->d, STR("aggregationRule")), STR("clusterRoleSelectors"));
@@ -65,23 +55,23 @@ matches(const struct role *by, const struct role *r)
 static int
 by_name(const void *x, const void *y)
 {
-	const struct role *const *a = x, *const *b = y;
+	const struct kept_doc *const *a = x, *const *b = y;
 	return str_cmp((*a)->name, (*b)->name);
 }
 
 /* The rules a role should have. */
 static struct doc *
-rules_wanted(struct api_aggregator *g, struct arena *a, const struct role *by)
+rules_wanted(struct api_aggregator *g, struct arena *a, const struct kept_doc *by)
 {
 	struct doc *out = doc_list(a);
-	const struct role **list = NULL;
+	const struct kept_doc **list = NULL;
 	size_t n = 0, pos = 0;
 	struct str key;
 	void *v;
 	while (map_next(&g->roles, &pos, &key, &v)) {
 		if (!matches(by, v))
 			continue;
-		const struct role **slot = ARENA_PUSH(a, list, n);
+		const struct kept_doc **slot = ARENA_PUSH(a, list, n);
 		if (slot)
 			*slot = v;
 	}
@@ -115,7 +105,7 @@ static void
 role_sync(void *arg, struct str key)
 {
 	struct api_aggregator *g = arg;
-	struct role *r = map_get(&g->roles, key);
+	struct kept_doc *r = map_get(&g->roles, key);
 	struct arena *a = arena_new(0);
 	struct doc *want = a && r && aggregates(r) ? rules_wanted(g, a, r) : NULL;
 	if (!want || doc_equal(want, doc_get(r->d, STR("rules"))) ||
@@ -133,9 +123,9 @@ role_sync(void *arg, struct str key)
 	g->key = arena_str(a, key);
 	g->work = a;
 	struct client_req q = {.verb = CLIENT_PATCH_MERGE,
-		.group = STR("rbac.authorization.k8s.io"),
+		.group = STR(GROUP),
 		.version = STR("v1"),
-		.resource = STR("clusterroles"),
+		.resource = STR(RESOURCE),
 		.name = key,
 		.body = buf_view(&body)};
 	if (client_call_start(g->c, &q, role_written, g, &g->call) < 0) {
@@ -146,8 +136,9 @@ role_sync(void *arg, struct str key)
 }
 
 static void
-queue_all(struct api_aggregator *g)
+queue_all(void *arg)
 {
+	struct api_aggregator *g = arg;
 	size_t pos = 0;
 	struct str key;
 	void *v;
@@ -157,19 +148,19 @@ queue_all(struct api_aggregator *g)
 }
 
 /* role_make: what matters of a role, for good, in an arena that is no larger. */
-static struct role *
+static struct kept_doc *
 role_make(const struct doc *d)
 {
 	static const struct str parts[] = {
 		STR_INIT("metadata"), STR_INIT("rules"), STR_INIT("aggregationRule")};
 	struct arena *scratch = arena_new(0), *a = NULL;
-	struct role *r = NULL;
+	struct kept_doc *r = NULL;
 	for (int pass = 0; pass < 2; pass++) {
 		struct arena *to = pass ? a : scratch;
-		r = to ? ARENA_NEW(to, struct role) : NULL;
+		r = to ? ARENA_NEW(to, struct kept_doc) : NULL;
 		if (!r)
 			break;
-		*r = (struct role){.a = to, .d = doc_map(to)};
+		*r = (struct kept_doc){.a = to, .d = doc_map(to)};
 		for (size_t i = 0; r->d && i < ARRAY_LEN(parts); i++) {
 			const struct doc *v = doc_get(d, parts[i]);
 			if (v)
@@ -188,97 +179,52 @@ role_make(const struct doc *d)
 }
 
 static void
-role_event(void *arg, enum client_event ev, struct str object)
+on_begin(void *arg)
+{
+	kept_docs_clear(&((struct api_aggregator *)arg)->roles);
+}
+
+static void
+on_event(void *arg, enum client_event ev, struct str object)
 {
 	struct api_aggregator *g = arg;
 	struct arena *scratch = arena_new(0);
 	struct doc *d = NULL;
-	struct role *r = NULL, *old = NULL;
-	if (ev == CLIENT_BOOKMARK && g->initial) {
-		g->initial = false;
-		queue_all(g);
-	}
-	if (ev != CLIENT_BOOKMARK && scratch &&
-		doc_parse_json(scratch, object, NULL, &d, NULL) == 0)
+	struct kept_doc *r = NULL, *old = NULL;
+	if (scratch && doc_parse_json(scratch, object, NULL, &d, NULL) == 0)
 		r = role_make(d);
 	arena_free(scratch);
 	if (!r)
 		return;
 	if (ev == CLIENT_DELETED) {
-		role_free(map_del(&g->roles, r->name));
-		role_free(r);
+		kept_doc_free(map_del(&g->roles, r->name));
+		kept_doc_free(r);
 	} else {
 		if (map_put(&g->roles, r->name, r, (void **)&old) < 0)
 			old = r;
-		role_free(old);
+		kept_doc_free(old);
 	}
-	if (!g->initial)
+	if (!g->watch.initial)
 		queue_all(g);
-}
-
-static void aggregator_watch(struct api_aggregator *g);
-
-static void
-watch_again(struct loop_timer *t)
-{
-	aggregator_watch(t->arg);
-}
-
-static void
-watch_ended(void *arg, const struct client_result *res)
-{
-	(void)res;
-	struct api_aggregator *g = arg;
-	g->watch = NULL;
-	loop_timer_after(g->loop, &g->again, NS_PER_SEC);
-}
-
-static void
-roles_clear(struct api_aggregator *g)
-{
-	size_t pos = 0;
-	struct str key;
-	void *v;
-	while (map_next(&g->roles, &pos, &key, &v))
-		role_free(v);
-	map_release(&g->roles);
-	map_init(&g->roles);
-}
-
-/* Each watch begins with everything there is. */
-static void
-aggregator_watch(struct api_aggregator *g)
-{
-	static const struct client_watch_fns fns = {role_event, watch_ended};
-	struct client_req q = {.verb = CLIENT_WATCH,
-		.group = STR("rbac.authorization.k8s.io"),
-		.version = STR("v1"),
-		.resource = STR("clusterroles"),
-		.send_initial_events = true,
-		.allow_bookmarks = true};
-	roles_clear(g);
-	g->initial = true;
-	if (client_watch_start(g->c, &q, &fns, g, &g->watch) < 0)
-		loop_timer_after(g->loop, &g->again, NS_PER_SEC);
 }
 
 int
 api_aggregator_new(struct client *c, struct loop *l, struct api_aggregator **ret)
 {
+	static const struct watch_list_fns fns = {on_begin, on_event, .complete = queue_all};
 	struct api_aggregator *g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
 	g->c = c;
 	g->loop = l;
 	map_init(&g->roles);
-	g->again = (struct loop_timer){.fn = watch_again, .arg = g};
-	g->queue = queue_new(l, "clusterroles", 1, role_sync, g);
+	g->queue = queue_new(l, RESOURCE, 1, role_sync, g);
 	if (!g->queue) {
 		free(g);
 		return -ENOMEM;
 	}
 	*ret = g;
-	aggregator_watch(g);
+	watch_list_start(&g->watch, c, GROUP, RESOURCE, &fns, g);
 	return 0;
 }
 
@@ -287,14 +233,11 @@ api_aggregator_free(struct api_aggregator *g)
 {
 	if (!g)
 		return;
-	if (g->watch)
-		client_watch_stop(g->watch);
+	watch_list_stop(&g->watch);
 	if (g->call)
 		client_call_cancel(g->call);
-	loop_timer_cancel(&g->again);
 	queue_free(g->queue);
 	arena_free(g->work);
-	roles_clear(g);
-	map_release(&g->roles);
+	kept_docs_clear(&g->roles);
 	free(g);
 }

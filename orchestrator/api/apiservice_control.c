@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/queue.h"
+#include "orchestrator/client/watch_list.h"
 
 #include <stdlib.h>
 
@@ -29,9 +30,7 @@ enum source { SERVICES_API, DEFINITIONS, SERVICES, SLICES, SOURCE__COUNT };
 struct source_state {
 	struct apiservice_control *k;
 	enum source which;
-	struct client_watch *watch;
-	struct loop_timer again;
-	bool synced; /* the first events have come */
+	struct watch_list watch;
 };
 
 /* An APIService as it is stored. */
@@ -319,6 +318,12 @@ want_delete(struct task *t, const struct stored *s)
 		task_end(t, true);
 }
 
+static bool
+all_known(const struct apiservice_control *k)
+{
+	return !k->sources[SERVICES_API].watch.initial && !k->sources[DEFINITIONS].watch.initial;
+}
+
 /* want_work: what is done by what is wanted (none, once after a start, always) and what is there (nothing, not ours,
  * ours once after a start, ours): see the table of the source. */
 static void
@@ -329,17 +334,14 @@ want_work(void *arg, struct str key)
 	if (!t)
 		return;
 	const struct stored *s = map_get(&k->stored, key);
-	struct doc *want = k->started && k->sources[DEFINITIONS].synced &&
-			k->sources[SERVICES_API].synced
-		? wanted(k, t->a, key)
-		: NULL;
-	bool done = map_get(&k->synced, t->name) != NULL, on_start = false;
-	if (want)
-		apiservice_is_managed(want, &on_start);
-	if (!k->started || !k->sources[DEFINITIONS].synced || !k->sources[SERVICES_API].synced) {
+	if (!k->started || !all_known(k)) {
 		task_end(t, false); /* all come again when they are */
 		return;
 	}
+	struct doc *want = wanted(k, t->a, key);
+	bool done = map_get(&k->synced, t->name) != NULL, on_start = false;
+	if (want)
+		apiservice_is_managed(want, &on_start);
 	bool leave = (!s && !want) || (on_start && done) || (s && !s->managed) ||
 		(s && s->on_start && (!s->at_start || done)) ||
 		(s && want && doc_equal(doc_get(s->d, STR("spec")), doc_get(want, STR("spec"))));
@@ -503,19 +505,19 @@ forget_unseen(struct apiservice_control *k, enum source which)
 		apiservice_fetcher_keep(k->fetcher, is_stored, k);
 }
 
-/* source_complete: all there is has come: from now on nothing is missing by chance. */
+/* on_complete: all there is has come: from now on nothing is missing by chance. */
 static void
-source_complete(struct source_state *src)
+on_complete(void *arg)
 {
+	struct source_state *src = arg;
 	struct apiservice_control *k = src->k;
 	size_t pos = 0;
 	struct str name;
 	void *v;
-	if (src->which > DEFINITIONS || src->synced)
+	if (src->which > DEFINITIONS)
 		return;
-	src->synced = true;
 	forget_unseen(k, src->which);
-	if (!k->sources[SERVICES_API].synced || !k->sources[DEFINITIONS].synced)
+	if (!all_known(k))
 		return;
 	k->started = true;
 	while (map_next(&k->stored, &pos, &name, &v))
@@ -531,9 +533,7 @@ on_event(void *arg, enum client_event ev, struct str object)
 	struct source_state *src = arg;
 	struct apiservice_control *k = src->k;
 	struct stored *s;
-	if (ev == CLIENT_BOOKMARK) {
-		source_complete(src);
-	} else if (src->which == DEFINITIONS) {
+	if (src->which == DEFINITIONS) {
 		definition_event(k, object, ev == CLIENT_DELETED);
 	} else if (src->which != SERVICES_API) {
 		service_event(k, src->which, object);
@@ -545,60 +545,26 @@ on_event(void *arg, enum client_event ev, struct str object)
 	}
 }
 
-static void source_watch(struct source_state *src);
-
 static void
-on_again(struct loop_timer *t)
+on_begin(void *arg)
 {
-	source_watch(t->arg);
-}
-
-static void
-on_end(void *arg, const struct client_result *res)
-{
-	(void)res;
 	struct source_state *src = arg;
-	src->watch = NULL;
-	loop_timer_after(src->k->loop, &src->again, NS_PER_SEC);
-}
-
-/* Each watch begins with everything there is. */
-static void
-source_watch(struct source_state *src)
-{
-	static const struct client_watch_fns fns = {on_event, on_end};
 	struct apiservice_control *k = src->k;
 	size_t pos = 0;
 	struct str name;
 	void *v;
-	struct client_req q = {.verb = CLIENT_WATCH,
-		.group = str_c(sources[src->which].group),
-		.version = STR("v1"),
-		.resource = str_c(sources[src->which].resource),
-		.send_initial_events = true,
-		.allow_bookmarks = true};
-	src->synced = false;
 	while (src->which == SERVICES_API && map_next(&k->stored, &pos, &name, &v))
 		((struct stored *)v)->seen = false;
 	while (src->which == DEFINITIONS && map_next(&k->definitions, &pos, &name, &v))
 		((struct definition *)v)->seen = false;
-	if (client_watch_start(k->way.c, &q, &fns, src, &src->watch) < 0)
-		loop_timer_after(k->loop, &src->again, NS_PER_SEC);
 }
 
 static void
-source_stop(struct source_state *src)
+source_watch(struct source_state *src)
 {
-	if (src->watch)
-		client_watch_stop(src->watch);
-	src->watch = NULL;
-	loop_timer_cancel(&src->again);
-}
-
-static bool
-source_runs(const struct source_state *src)
-{
-	return src->watch || loop_timer_is_set(&src->again);
+	static const struct watch_list_fns fns = {on_begin, on_event, on_complete};
+	watch_list_start(&src->watch, src->k->way.c, sources[src->which].group,
+		sources[src->which].resource, &fns, src);
 }
 
 static void
@@ -606,10 +572,10 @@ remote_sources(struct apiservice_control *k)
 {
 	for (enum source i = SERVICES; i <= SLICES; i++) {
 		struct source_state *src = &k->sources[i];
-		if (k->remotes && !source_runs(src))
+		if (k->remotes && !watch_list_runs(&src->watch))
 			source_watch(src);
 		else if (!k->remotes)
-			source_stop(src);
+			watch_list_stop(&src->watch);
 	}
 }
 
@@ -624,7 +590,7 @@ apiservice_control_free(struct apiservice_control *k)
 	if (!k)
 		return;
 	for (size_t i = 0; i < SOURCE__COUNT; i++)
-		source_stop(&k->sources[i]);
+		watch_list_stop(&k->sources[i].watch);
 	while (k->tasks)
 		task_free(k->tasks);
 	if (k->wants)
@@ -667,8 +633,7 @@ apiservice_control_new(
 	}
 	queue_set_backoff(k->looks, BACKOFF_NS, AGAIN_NS);
 	for (enum source i = 0; i < SOURCE__COUNT; i++)
-		k->sources[i] = (struct source_state){
-			.k = k, .which = i, .again = {.fn = on_again, .arg = &k->sources[i]}};
+		k->sources[i] = (struct source_state){.k = k, .which = i};
 	source_watch(&k->sources[SERVICES_API]);
 	source_watch(&k->sources[DEFINITIONS]);
 	*ret = k;

@@ -16,24 +16,19 @@
 
 #include <stdlib.h>
 
+#define GROUP "apiextensions.k8s.io"
+#define RESOURCE "customresourcedefinitions"
 #define BACKOFF_NS (50 * NS_PER_MS)
 #define BACKOFF_MAX_NS (5 * NS_PER_SEC)
 
-struct crd {
-	struct arena *a;
-	struct str name;
-	struct doc *d;
-};
 enum phase { PHASE_STATUS, PHASE_MARK, PHASE_DELETE, PHASE_COUNT, PHASE_RELEASE };
 
 struct crd_control {
 	struct client *c;
 	struct loop *loop;
-	struct client_watch *watch;
-	struct map crds; /* name -> struct crd */
+	struct watch_list watch;
+	struct map crds; /* name -> struct kept_doc */
 	struct queue *queue;
-	struct loop_timer again;
-	bool initial; /* the first events are still coming */
 	struct client_call *call;
 	struct str key; /* in work; arena of `work` */
 	struct arena *work;
@@ -41,66 +36,35 @@ struct crd_control {
 	enum phase phase;
 };
 
-const struct doc *
-crd_doc(const void *value)
-{
-	return ((const struct crd *)value)->d;
-}
-
-static void
-crd_free(struct crd *x)
-{
-	if (x)
-		arena_free(x->a);
-}
-
 static struct client_req
 req_for(struct crd_control *k, enum client_verb verb, const char *sub)
 {
 	return (struct client_req){.verb = verb,
-		.group = STR("apiextensions.k8s.io"),
+		.group = STR(GROUP),
 		.version = STR("v1"),
-		.resource = STR("customresourcedefinitions"),
+		.resource = STR(RESOURCE),
 		.name = k->key,
 		.subresource = str_c(sub)};
 }
 
 /* ---- the definitions ------------------------------------------------------------------------------- */
 
-static struct crd *
-crd_make(struct str object)
-{
-	struct arena *a = arena_new(0);
-	struct crd *x = a ? ARENA_NEW(a, struct crd) : NULL;
-	if (x) {
-		struct str own = arena_str(a, object);
-		*x = (struct crd){.a = a};
-		if (doc_parse_json(a, own, NULL, &x->d, NULL) == 0)
-			x->name = doc_get_str(meta_of(x->d), STR("name"));
-	}
-	if (!x || x->name.n == 0 || arena_failed(a)) {
-		arena_free(a);
-		return NULL;
-	}
-	return x;
-}
-
 static struct str
-group_of(const struct crd *x)
+group_of(const struct kept_doc *x)
 {
 	return doc_get_str(doc_get(x->d, STR("spec")), STR("group"));
 }
 
 /* Those of a group that wait for a name, and x itself. */
 static void
-queue_group(struct crd_control *k, const struct crd *x)
+queue_group(struct crd_control *k, const struct kept_doc *x)
 {
 	size_t pos = 0;
 	struct str key;
 	void *v;
 	while (map_next(&k->crds, &pos, &key, &v))
 		if (v != x && str_eq(group_of(v), group_of(x)) &&
-			!crd_condition_is(crd_doc(v), "NamesAccepted", "True"))
+			!crd_condition_is(((const struct kept_doc *)v)->d, "NamesAccepted", "True"))
 			queue_add(k->queue, key);
 	queue_add(k->queue, x->name);
 }
@@ -114,44 +78,51 @@ revision(const struct doc *d)
 
 /* Takes x. An older state than the one at hand is dropped. */
 static void
-crd_put(struct crd_control *k, struct crd *x)
+crd_put(struct crd_control *k, struct kept_doc *x)
 {
-	struct crd *old = map_get(&k->crds, x->name);
+	struct kept_doc *old = map_get(&k->crds, x->name);
 	if (old && revision(old->d) >= revision(x->d)) {
-		crd_free(x);
+		kept_doc_free(x);
 		return;
 	}
 	if (map_put(&k->crds, x->name, x, NULL) < 0) {
-		crd_free(x);
+		kept_doc_free(x);
 		return;
 	}
-	crd_free(old);
-	if (!k->initial)
+	kept_doc_free(old);
+	if (!k->watch.initial)
 		queue_group(k, x);
 }
 
 static void
-crd_event(void *arg, enum client_event ev, struct str object)
+on_begin(void *arg)
+{
+	kept_docs_clear(&((struct crd_control *)arg)->crds);
+}
+
+static void
+on_complete(void *arg)
 {
 	struct crd_control *k = arg;
-	struct crd *x = NULL;
-	if (ev == CLIENT_BOOKMARK && k->initial) {
-		size_t pos = 0;
-		struct str key;
-		void *v;
-		k->initial = false;
-		while (map_next(&k->crds, &pos, &key, &v))
-			queue_add(k->queue, key);
-	}
-	if (ev == CLIENT_BOOKMARK || !(x = crd_make(object)))
-		return;
-	if (ev != CLIENT_DELETED) {
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&k->crds, &pos, &key, &v))
+		queue_add(k->queue, key);
+}
+
+static void
+on_event(void *arg, enum client_event ev, struct str object)
+{
+	struct crd_control *k = arg;
+	struct kept_doc *x = kept_doc_new(object);
+	if (x && ev != CLIENT_DELETED) {
 		crd_put(k, x);
-		return;
+	} else if (x) {
+		kept_doc_free(map_del(&k->crds, x->name));
+		queue_group(k, x); /* its names are free */
+		kept_doc_free(x);
 	}
-	crd_free(map_del(&k->crds, x->name));
-	queue_group(k, x); /* its names are free */
-	crd_free(x);
 }
 
 /* ---- work ------------------------------------------------------------------------------------------ */
@@ -269,10 +240,10 @@ phase_done(void *arg, const struct client_result *res)
 		work_over(k, res->http != 404 && res->http != 409);
 		return;
 	}
-	struct crd *x = k->phase == PHASE_RELEASE ? NULL : crd_make(res->body);
+	struct kept_doc *x = k->phase == PHASE_RELEASE ? NULL : kept_doc_new(res->body);
 	if (x && k->phase == PHASE_MARK) {
 		k->d = doc_copy(k->work, x->d);
-		crd_free(x);
+		kept_doc_free(x);
 		if (k->d)
 			empty_it(k);
 		else
@@ -288,7 +259,7 @@ static void
 crd_sync(void *arg, struct str key)
 {
 	struct crd_control *k = arg;
-	struct crd *x = map_get(&k->crds, key);
+	struct kept_doc *x = map_get(&k->crds, key);
 	k->work = arena_new(0);
 	k->key = k->work ? arena_str(k->work, key) : STR_NONE;
 	k->d = x && k->work ? doc_copy(k->work, x->d) : NULL;
@@ -322,68 +293,24 @@ crd_sync(void *arg, struct str key)
 
 /* ---- life ------------------------------------------------------------------------------------------ */
 
-static void control_watch(struct crd_control *k);
-
-static void
-watch_again(struct loop_timer *t)
-{
-	control_watch(t->arg);
-}
-
-static void
-watch_ended(void *arg, const struct client_result *res)
-{
-	(void)res;
-	struct crd_control *k = arg;
-	k->watch = NULL;
-	loop_timer_after(k->loop, &k->again, NS_PER_SEC);
-}
-
-static void
-crds_clear(struct crd_control *k)
-{
-	size_t pos = 0;
-	struct str key;
-	void *v;
-	while (map_next(&k->crds, &pos, &key, &v))
-		crd_free(v);
-	map_release(&k->crds);
-	map_init(&k->crds);
-}
-
-/* Each watch begins with everything there is. */
-static void
-control_watch(struct crd_control *k)
-{
-	static const struct client_watch_fns fns = {crd_event, watch_ended};
-	struct client_req q = req_for(k, CLIENT_WATCH, "");
-	q.name = STR("");
-	q.send_initial_events = true;
-	q.allow_bookmarks = true;
-	crds_clear(k);
-	k->initial = true;
-	if (client_watch_start(k->c, &q, &fns, k, &k->watch) < 0)
-		loop_timer_after(k->loop, &k->again, NS_PER_SEC);
-}
-
 int
 crd_control_new(struct client *c, struct loop *l, struct crd_control **ret)
 {
+	static const struct watch_list_fns fns = {on_begin, on_event, on_complete};
 	struct crd_control *k = calloc(1, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
 	k->c = c;
 	k->loop = l;
 	map_init(&k->crds);
-	k->again = (struct loop_timer){.fn = watch_again, .arg = k};
-	k->queue = queue_new(l, "customresourcedefinitions", 1, crd_sync, k);
+	k->queue = queue_new(l, RESOURCE, 1, crd_sync, k);
 	if (!k->queue) {
 		free(k);
 		return -ENOMEM;
 	}
 	queue_set_backoff(k->queue, BACKOFF_NS, BACKOFF_MAX_NS);
 	*ret = k;
-	control_watch(k);
+	watch_list_start(&k->watch, c, GROUP, RESOURCE, &fns, k);
 	return 0;
 }
 
@@ -392,14 +319,11 @@ crd_control_free(struct crd_control *k)
 {
 	if (!k)
 		return;
-	if (k->watch)
-		client_watch_stop(k->watch);
+	watch_list_stop(&k->watch);
 	if (k->call)
 		client_call_cancel(k->call);
-	loop_timer_cancel(&k->again);
 	queue_free(k->queue);
 	arena_free(k->work);
-	crds_clear(k);
-	map_release(&k->crds);
+	kept_docs_clear(&k->crds);
 	free(k);
 }

@@ -9,7 +9,7 @@
 #define ORCHESTRATOR_API_CRD_CONTROL_H
 
 #include "base/hash.h"
-#include "orchestrator/client/client.h"
+#include "orchestrator/client/watch_list.h"
 
 #define CRD_CLEANUP "customresourcecleanup.apiextensions.k8s.io"
 
@@ -18,11 +18,9 @@ struct crd_control;
 int crd_control_new(struct client *c, struct loop *l, struct crd_control **ret);
 void crd_control_free(struct crd_control *k);
 
-/* crd_doc: the document of a value of the map of definitions. */
-const struct doc *crd_doc(const void *value);
 struct doc *crd_condition(const struct doc *crd, const char *type); /* NULL = none */
 bool crd_condition_is(const struct doc *crd, const char *type, const char *status);
-/* crd_status_set: brings crd's status up to date; all: the definitions there are, by name. */
+/* crd_status_set: brings crd's status up to date; all: the definitions there are: name -> struct kept_doc. */
 void crd_status_set(struct arena *a, const struct map *all, struct doc *crd, int64_t wall_ns);
 
 #endif

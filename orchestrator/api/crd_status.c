@@ -66,7 +66,7 @@ used(const struct naming *n, struct str name, bool kinds)
 	struct str key;
 	void *v;
 	while (map_next(n->all, &pos, &key, &v)) {
-		const struct doc *other = crd_doc(v);
+		const struct doc *other = ((const struct kept_doc *)v)->d;
 		const struct doc *names = doc_get(
 			doc_get(other, STR("status")), STR("acceptedNames"));
 		if (!str_eq(doc_get_str(doc_get(other, STR("spec")), STR("group")), n->group))
