@@ -67,7 +67,14 @@ check 'logs -f' 'line 0 line 1 line 2 .*line 9' stopped 5 "$kubectl" -n work log
 check 'logs -f ends with its container' 'word 1 word 2 word 3 *$' wk logs -f once
 check 'logs --tail' '^line [0-9]+ line [0-9]+ *$' wk logs --tail=2 talker
 check 'logs --timestamps' '^20[0-9-]+T[0-9:]+\.[0-9]+Z line [0-9]+ *$' wk logs --timestamps --tail=1 -l app=talker
-check 'logs --since' '^(line [0-9]+ ){5,20}$' wk logs --since=2s talker
+# How many lines a writer comes to in a window depends on what else the machine does.
+since() {
+	n=$(wk logs --since=5s talker | grep -c '^line ')
+	all=$(wk logs talker | grep -c '^line ')
+	echo "$n of $all"
+	[ "$n" -gt 0 ] && [ "$n" -lt "$all" ]
+}
+check 'logs --since: the last ones, not all' ' of ' since
 check 'logs of a selector' '\[pod/talker/c\] line' wk logs -l app=talker --prefix
 check 'logs of all pods of a deployment' 'GET / HTTP/1\.1" 200 .*kube-probe/' w logs deploy/web --all-pods
 check 'a container that ends is started again' 'CrashLoopBackOff' eventually 60 matches '^[2-9] CrashLoopBackOff' \
