@@ -153,7 +153,8 @@ TEST(what_has_no_name_is_not_kept)
 {
 	CHECK(kept_doc_new(STR("{\"metadata\":{}}")) == NULL);
 	CHECK(kept_doc_new(STR("[")) == NULL);
-	struct kept_doc *x = kept_doc_new(STR("{\"metadata\":{\"name\":\"n\"},\"spec\":{\"x\":1}}"));
+	struct kept_doc *x = kept_doc_new(
+		STR("{\"metadata\":{\"name\":\"n\"},\"spec\":{\"x\":1}}"));
 	CHECK(x != NULL);
 	CHECK_STR(x->name, "n");
 	CHECK_INT(doc_get_int(doc_get(x->d, STR("spec")), STR("x"), 0), 1);
