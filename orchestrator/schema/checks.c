@@ -299,9 +299,8 @@ static const char *const quota_resources[] = {"cpu", "memory", "ephemeral-storag
 	"replicationcontrollers", "secrets", "persistentvolumeclaims", "configmaps",
 	"services.nodeports", "services.loadbalancers", NULL};
 
-/* is_native: of Kubernetes itself: no prefix, or kubernetes.io/. */
-static bool
-is_native(struct str name)
+bool
+resource_is_native(struct str name)
 {
 	return str_find_char(name, '/') < 0 || str_find(name, STR("kubernetes.io/")) >= 0;
 }
@@ -309,7 +308,7 @@ is_native(struct str name)
 static bool
 is_extended(struct str name)
 {
-	return !is_native(name) && !str_starts(name, STR("requests."));
+	return !resource_is_native(name) && !str_starts(name, STR("requests."));
 }
 
 bool
@@ -321,7 +320,7 @@ resource_is_integer(struct str name)
 bool
 resource_is_overcommitted(struct str name)
 {
-	return is_native(name) && !str_starts(name, STR("hugepages-"));
+	return resource_is_native(name) && !str_starts(name, STR("hugepages-"));
 }
 
 static void
@@ -344,7 +343,7 @@ check_resource_name(
 		!str_starts(name, STR("hugepages-")))
 		schema_err_invalid(
 			s->errs, path, name, "must be a standard resource for containers");
-	else if (use == USE_CONTAINER && !plain && !is_native(name) && !is_extended(name))
+	else if (use == USE_CONTAINER && !plain && !resource_is_native(name) && !is_extended(name))
 		schema_err_invalid(
 			s->errs, path, name, "doesn't follow extended resource name standard");
 	if (use == USE_QUOTA && plain && !one_of(quota_resources, name) &&

@@ -384,7 +384,9 @@ CHECK(autoscaling_v2_cross_version_object_reference)
 		else
 			REQUIRED(NULL, "%s", *n);
 	}
-	if (str_find_char(version, '/') != str_rfind_char(version, '/'))
+	if (str_find_char(version, '/') < 0 && !str_eq_c(version, "v1"))
+		INVALID(version, "apiVersion must specify API group", "apiVersion");
+	else if (str_find_char(version, '/') != str_rfind_char(version, '/'))
 		schema_error_fmt(s->errs, SCHEMA_CAUSE_INVALID, AT("apiVersion"),
 			get(d, "apiVersion"), "unexpected GroupVersion string: " STR_FMT,
 			STR_ARG(version));

@@ -210,10 +210,32 @@ check_trust_bundle(const struct schema_spot *s, const struct doc *b, const char 
 
 /* ---- requests ---- */
 
+#define SECONDS_MIN 600
+
 CHECK(certificates_v1_certificate_signing_request_spec)
 {
+	int64_t seconds = doc_get_int(d, STR("expirationSeconds"), SECONDS_MIN);
+
 	if (old == NULL)
 		check_signer(s, text(d, "signerName"), "signerName");
+	if (seconds < SECONDS_MIN)
+		INVALID_INT(seconds, "may not specify a duration less than 600 seconds (10 minutes)",
+			"expirationSeconds");
+}
+
+CHECK(certificates_v1_certificate_signing_request_condition)
+{
+	static const char *const any[] = {"False", "True", "Unknown", NULL}, *const yes[] = {"True", NULL};
+	static const char *const decisions[] = {"Approved", "Denied", "Failed", NULL};
+	const char *const *allowed = one_of(decisions, text(d, "type")) ? yes : any;
+
+	(void)old;
+	if (!text(d, "type").n)
+		REQUIRED(NULL, "type");
+	if (!text(d, "status").n)
+		REQUIRED(NULL, "status");
+	else if (!one_of(allowed, text(d, "status")))
+		UNSUPPORTED(text(d, "status"), allowed, "status");
 }
 
 int64_t

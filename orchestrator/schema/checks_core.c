@@ -272,7 +272,7 @@ CHECK(core_v1_namespace)
 				"qualified",
 				"spec.finalizers");
 	}
-	if (!dying && str_eq_c(phase, "Terminating"))
+	if (!dying && phase.n && !str_eq_c(phase, "Active"))
 		INVALID(phase, "may only be 'Active' if `deletionTimestamp` is empty",
 			"status.Phase");
 }
@@ -319,12 +319,53 @@ check_pod_cidrs(const struct schema_spot *s, const struct doc *now, const struct
 		if (ip_prefix_parse(doc_as_str(c), &p) == 0)
 			have[p.addr.family == 6]++;
 	}
+	if (i == 0 && text(now, "podCIDR").n)
+		FORMAT(FORMAT_CIDR, text(now, "podCIDR"), "spec.podCIDRs[0]");
 	if (have[0] > 1 || have[1] > 1 || i > 2)
 		INVALID_DOC(cidrs, "may specify no more than one CIDR for each IP family",
 			"spec.podCIDRs");
 	if (!doc_is_empty(before) && !doc_equal(cidrs, before))
 		FORBIDDEN("node updates may not change podCIDR except from \"\" to valid",
 			"spec.podCIDRs");
+}
+
+/* is_feature: segments of letters and digits between slashes, the first in UpperCamelCase. */
+static bool
+is_feature(struct str name)
+{
+	struct str rest = name, part = STR_NONE;
+
+	if (!name.n || name.p[0] < 'A' || name.p[0] > 'Z' || name.p[name.n - 1] == '/')
+		return false;
+	while (str_next(&rest, '/', &part)) {
+		if (!part.n)
+			return false;
+		for (size_t i = 0; i < part.n; i++)
+			if (!(part.p[i] >= '0' && part.p[i] <= '9') &&
+				!((part.p[i] | 32) >= 'a' && (part.p[i] | 32) <= 'z'))
+				return false;
+	}
+	return true;
+}
+
+static void
+check_features(const struct schema_spot *s, const struct doc *list)
+{
+	size_t i = 0;
+
+	DOC_EACH (f, list) {
+		if (!is_feature(doc_as_str(f)))
+			INVALID(doc_as_str(f),
+				arena_fmt(s->errs->a,
+					"invalid feature name \"" STR_FMT
+					"\": must start with an UpperCamelCase segment, with subsequent "
+					"segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), "
+					"and contain only alphanumeric characters and slashes",
+					STR_ARG(doc_as_str(f)))
+					.p,
+				"status.declaredFeatures[%zu]", i);
+		i++;
+	}
 }
 
 CHECK(core_v1_node)
@@ -336,6 +377,7 @@ CHECK(core_v1_node)
 
 	check_taints(s, get(now, "taints"));
 	check_pod_cidrs(s, now, was);
+	check_features(s, get(st, "declaredFeatures"));
 	for (const char *const *l = lists; *l; l++)
 		DOC_EACH (q, get(st, *l)) {
 			struct quantity v = {0};
@@ -422,6 +464,7 @@ check_ratios(const struct schema_spot *s, const struct doc *d, const struct name
 	DOC_EACH (r, get(d, "maxLimitRequestRatio")) {
 		struct quantity ratio = {0}, min = {0}, max = {0};
 
+		check_resource(s, r, "maxLimitRequestRatio", USE_ANY);
 		if (quantity_parse(doc_as_str(r), &ratio) != 0)
 			continue;
 		if (ratio.nano < 1000000000)

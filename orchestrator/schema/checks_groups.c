@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * checks_groups: kinds of networking, policy, rbac, storage, scheduling and events.
- * Source: k8s.io/kubernetes pkg/apis/{networking,policy,rbac,storage,scheduling,core}/validation. */
+ * checks_groups: kinds of networking, policy, rbac, scheduling and events.
+ * Source: k8s.io/kubernetes pkg/apis/{networking,policy,rbac,scheduling,core}/validation. */
 #include "orchestrator/schema/checks_int.h"
 
 #include "base/ip.h"
@@ -135,6 +135,14 @@ CHECK(networking_v1_ingress_spec)
 				i);
 		i++;
 	}
+}
+
+/* The spec may be missing as a whole. */
+CHECK(networking_v1_ingress_class)
+{
+	(void)old;
+	if (!text(get(d, "spec"), "controller").n)
+		REQUIRED(NULL, "spec.controller");
 }
 
 CHECK(networking_v1_ingress_class_spec)
@@ -384,82 +392,55 @@ CHECK(rbac_v1_role_binding)
 	check_binding(s, d, any_role, true);
 }
 
-/* ---- storage ---- */
+/* ---- nodes, scheduling, coordination ---- */
 
-#define PARAMETERS_MAX 512
-#define PARAMETERS_BYTES (256 * 1024)
-
-CHECK(storage_v1_storage_class)
+CHECK(node_v1_runtime_class)
 {
-	static const char *const policies[] = {"Delete", "Retain", NULL};
-	const struct doc *parameters = get(d, "parameters");
-	struct str policy = text(d, "reclaimPolicy");
-	size_t total = 0;
-
 	(void)old;
-	if (text(d, "provisioner").n)
-		FORMAT(FORMAT_QUALIFIED_NAME, lower_text(s->errs->a, text(d, "provisioner")),
-			"provisioner");
-	if (policy.n && !one_of(policies, policy))
-		UNSUPPORTED(policy, policies, "reclaimPolicy");
-	if (doc_len(parameters) > PARAMETERS_MAX)
-		schema_err_too_long(s->errs, AT("parameters"), PARAMETERS_MAX);
-	DOC_EACH (p, parameters) {
-		if (p->key.n == 0)
-			INVALID(p->key, "field can not be empty.", "parameters");
-		total += p->key.n + doc_as_str(p).n;
-	}
-	if (total > PARAMETERS_BYTES)
-		schema_err_too_long(s->errs, AT("parameters"), PARAMETERS_BYTES);
+	DOC_EACH (q, get(get(d, "overhead"), "podFixed"))
+		check_resource(s, q, "overhead.limits", USE_CONTAINER);
+	check_pairs(s, get(get(d, "scheduling"), "nodeSelector"), "scheduling.nodeSelector");
 }
 
-CHECK(core_v1_topology_selector_term)
+static bool
+has_true(const struct doc *d, const char *type)
 {
-	const struct doc *list = get(d, "matchLabelExpressions");
-	struct names seen = names_new(s->errs->a, doc_len(list));
-	size_t i = 0;
-
-	(void)old;
-	DOC_EACH (e, list) {
-		if (!names_add(&seen, text(e, "key"), e))
-			DUPLICATE(text(e, "key"), "matchLabelExpressions[%zu].key", i);
-		FORMAT(FORMAT_QUALIFIED_NAME, text(e, "key"), "matchLabelExpressions[%zu].key", i);
-		i++;
-	}
+	DOC_EACH (c, get(get(d, "status"), "conditions"))
+		if (is(c, "type", type) && is(c, "status", "True"))
+			return true;
+	return false;
 }
 
-CHECK(storage_v1_volume_attachment_spec)
+CHECK(storagemigration_v1_storage_version_migration)
 {
-	static const char one[] =
-		"must specify exactly one of inlineVolumeSpec and persistentVolumeName";
-	const struct doc *source = get(d, "source"), *name = get(source, "persistentVolumeName");
-	bool inlined = get(source, "inlineVolumeSpec");
+	const struct doc *of = get(get(d, "spec"), "resource"), *st = get(d, "status");
+	struct str group = text(of, "group"), resource = text(of, "resource");
+	struct str version = text(st, "resourceVersion"), was = text(get(old, "status"), "resourceVersion");
+	bool good = has_true(d, "Succeeded"), bad = has_true(d, "Failed");
 
-	(void)old;
-	if (text(d, "attacher").n)
-		check_driver(s, text(d, "attacher"), "attacher");
+	if (resource.n)
+		FORMAT(FORMAT_DNS1035_LABEL, resource, "spec.resource.resource");
 	else
-		REQUIRED(NULL, "attacher");
-	if (!inlined && name == NULL)
-		REQUIRED(one, "source");
-	else if (inlined && name) {
-		schema_errors_drop(s->errs, AT("source.inlineVolumeSpec"));
-		FORBIDDEN(one, "source");
-	} else if (name && doc_as_str(name).n == 0)
-		REQUIRED("must specify non empty persistentVolumeName",
-			"source.persistentVolumeName");
-	FORMAT(FORMAT_DNS_SUBDOMAIN, text(d, "nodeName"), "nodeName");
-	if (name)
-		FORMAT(FORMAT_DNS_SUBDOMAIN, doc_as_str(name), "source.persistentVolumeName");
+		REQUIRED("resource is required to be set", "spec.resource.resource");
+	if (group.n)
+		FORMAT(FORMAT_DNS_SUBDOMAIN, group, "spec.resource.group");
+	if (old && differs(get(d, "spec"), get(old, "spec")))
+		INVALID_DOC(get(d, "spec"), format_text_immutable, "spec");
+	if (was.n && !str_eq(was, version))
+		INVALID(version, format_text_immutable, "status.resourceVersion");
+	if (good && bad)
+		INVALID_DOC(get(st, "conditions"),
+			"Both success and failed conditions cannot be true at the same time",
+			"status.conditions");
+	if (has_true(old, "Succeeded") && !good)
+		INVALID_DOC(get(st, "conditions"),
+			"Success condition cannot be set to false once it is true",
+			"status.conditions");
+	if (has_true(old, "Failed") && !bad)
+		INVALID_DOC(get(st, "conditions"),
+			"Failed condition cannot be set to false once it is true",
+			"status.conditions");
 }
-
-CHECK(storage_v1_csi_driver_spec)
-{
-	if (old && differs(get(d, "attachRequired"), get(old, "attachRequired")))
-		INVALID_DOC(get(d, "attachRequired"), format_text_immutable, "attachedRequired");
-}
-
-/* ---- scheduling, coordination ---- */
 
 static const struct {
 	const char *name;

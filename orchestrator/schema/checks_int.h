@@ -124,12 +124,15 @@ void check_driver(const struct schema_spot *s, struct str name, const char *at);
 enum resource_use { USE_CONTAINER, USE_QUOTA, USE_ANY };
 void check_resource(
 	const struct schema_spot *s, const struct doc *q, const char *at, enum resource_use use);
+bool resource_is_native(struct str name); /* of Kubernetes itself: no prefix, or kubernetes.io/ */
 bool resource_is_integer(struct str name);
 bool resource_is_overcommitted(struct str name);
 /* check_signer: "example.com/signer-name". signer_longest_s: how long its certificates for pods may live. */
 void check_signer(const struct schema_spot *s, struct str name, const char *at);
 bool signer_is_ours(struct str name); /* of kubernetes.io */
 int64_t signer_longest_s(struct str name);
+/* check_host_process: a pod spec whose containers are processes of a Windows host, all or none. */
+void check_host_process(const struct schema_spot *s, const struct doc *spec);
 /* check_user_annotations: what a pod tells the signer of its certificate. check_trust_bundle: a volume's source. */
 void check_user_annotations(const struct schema_spot *s, const struct doc *map, const char *at);
 void check_trust_bundle(const struct schema_spot *s, const struct doc *b, const char *at);
@@ -206,6 +209,7 @@ CHECK(batch_v1_job);
 CHECK(batch_v1_job_spec);
 CHECK(batch_v1_job_status);
 CHECK(batch_v1_job_template_spec);
+CHECK(certificates_v1_certificate_signing_request_condition);
 CHECK(certificates_v1_certificate_signing_request_spec);
 CHECK(certificates_v1_cluster_trust_bundle);
 CHECK(certificates_v1_cluster_trust_bundle_spec);
@@ -229,6 +233,7 @@ CHECK(core_v1_flex_volume_source);
 CHECK(core_v1_flocker_volume_source);
 CHECK(core_v1_gce_persistent_disk_volume_source);
 CHECK(core_v1_glusterfs_persistent_volume_source);
+CHECK(core_v1_host_alias);
 CHECK(core_v1_iscsi_persistent_volume_source);
 CHECK(core_v1_iscsi_volume_source);
 CHECK(core_v1_key_to_path);
@@ -245,6 +250,7 @@ CHECK(core_v1_persistent_volume_claim_spec);
 CHECK(core_v1_persistent_volume_claim_status);
 CHECK(core_v1_persistent_volume_spec);
 CHECK(core_v1_pod_affinity_term);
+CHECK(core_v1_pod_readiness_gate);
 CHECK(core_v1_pod_spec);
 CHECK(core_v1_pod_template_spec);
 CHECK(core_v1_preferred_scheduling_term);
@@ -265,12 +271,16 @@ CHECK(core_v1_topology_selector_term);
 CHECK(core_v1_topology_spread_constraint);
 CHECK(core_v1_volume);
 CHECK(core_v1_weighted_pod_affinity_term);
+CHECK(core_v1_windows_security_context_options);
 CHECK(discovery_v1_endpoint_hints);
 CHECK(discovery_v1_endpoint_slice);
 CHECK(events_v1_event);
+CHECK(flowcontrol_v1_flow_schema);
+CHECK(flowcontrol_v1_priority_level_configuration);
 CHECK(meta_v1_label_selector);
 CHECK(networking_v1_http_ingress_path);
 CHECK(networking_v1_ingress);
+CHECK(networking_v1_ingress_class);
 CHECK(networking_v1_ingress_class_parameters_reference);
 CHECK(networking_v1_ingress_class_spec);
 CHECK(networking_v1_ingress_load_balancer_ingress);
@@ -281,6 +291,7 @@ CHECK(networking_v1_network_policy_peer);
 CHECK(networking_v1_network_policy_port);
 CHECK(networking_v1_network_policy_spec);
 CHECK(networking_v1_service_cidr_spec);
+CHECK(node_v1_runtime_class);
 CHECK(policy_v1_pod_disruption_budget_spec);
 CHECK(policy_v1_pod_disruption_budget_status);
 CHECK(rbac_v1_aggregation_rule);
@@ -290,7 +301,11 @@ CHECK(rbac_v1_role);
 CHECK(rbac_v1_role_binding);
 CHECK(scheduling_v1_priority_class);
 CHECK(storage_v1_csi_driver_spec);
+CHECK(storage_v1_csi_node_spec);
+CHECK(storage_v1_csi_storage_capacity);
 CHECK(storage_v1_storage_class);
 CHECK(storage_v1_volume_attachment_spec);
+CHECK(storage_v1_volume_attributes_class);
+CHECK(storagemigration_v1_storage_version_migration);
 
 #endif

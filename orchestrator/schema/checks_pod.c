@@ -585,6 +585,7 @@ CHECK(core_v1_pod_spec)
 	check_containers(s, d);
 	check_pod_resources(s, d);
 	check_dns(s, d);
+	check_host_process(s, d);
 	check_host(s, d);
 	check_sysctls(s, d);
 	if (text(get(d, "os"), "name").n && !one_of(systems, text(get(d, "os"), "name")))
@@ -620,4 +621,17 @@ CHECK(core_v1_pod_spec)
 		i++;
 	}
 	check_file_keys(s, d);
+}
+
+CHECK(core_v1_host_alias)
+{
+	(void)old;
+	if (!text(d, "ip").n) /* the field's format takes none for good */
+		schema_err_format(s->errs, AT("ip"), FORMAT_IP, STR(""));
+}
+
+CHECK(core_v1_pod_readiness_gate)
+{
+	(void)old;
+	FORMAT(FORMAT_QUALIFIED_NAME, text(d, "conditionType"), "conditionType");
 }

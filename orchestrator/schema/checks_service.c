@@ -344,7 +344,8 @@ CHECK(discovery_v1_endpoint_slice)
 }
 
 static void
-check_hints(const struct schema_spot *s, const struct doc *list, const char *at)
+check_hints(const struct schema_spot *s, const struct doc *list, enum schema_format format,
+	const char *at)
 {
 	struct names seen = names_new(s->errs->a, doc_len(list));
 	size_t i = 0;
@@ -352,6 +353,7 @@ check_hints(const struct schema_spot *s, const struct doc *list, const char *at)
 	DOC_EACH (h, list) {
 		if (!names_add(&seen, text(h, "name"), h))
 			DUPLICATE(text(h, "name"), "%s[%zu].name", at, i);
+		FORMAT(format, text(h, "name"), "%s[%zu].name", at, i);
 		i++;
 	}
 }
@@ -359,6 +361,6 @@ check_hints(const struct schema_spot *s, const struct doc *list, const char *at)
 CHECK(discovery_v1_endpoint_hints)
 {
 	(void)old;
-	check_hints(s, get(d, "forZones"), "forZones");
-	check_hints(s, get(d, "forNodes"), "forNodes");
+	check_hints(s, get(d, "forZones"), FORMAT_LABEL_VALUE, "forZones");
+	check_hints(s, get(d, "forNodes"), FORMAT_DNS_SUBDOMAIN, "forNodes");
 }

@@ -305,8 +305,24 @@ CHECK(core_v1_persistent_volume_claim_spec)
 		INVALID_DOC(doc_map(s->errs->a), "must match dataSourceRef", "%s", "");
 }
 
+/* check_claimed: what a claim may be given: storage, and what others define. */
+static void
+check_claimed(const struct schema_spot *s, struct str name, const char *at)
+{
+	static const char *const known[] = {"storage", NULL};
+
+	if (format_check(s->errs->a, FORMAT_QUALIFIED_NAME, name))
+		FORMAT(FORMAT_QUALIFIED_NAME, name, "%s", at);
+	else if (resource_is_native(name) && !one_of(known, name))
+		UNSUPPORTED(name, known, "%s", at);
+}
+
 CHECK(core_v1_persistent_volume_claim_status)
 {
+	static const char *const resizing[] = {"ControllerResizeInProgress",
+		"ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible",
+		"NodeResizePending", NULL};
+
 	(void)old;
 	DOC_EACH (c, get(d, "capacity")) {
 		struct quantity q = {0};
@@ -314,6 +330,13 @@ CHECK(core_v1_persistent_volume_claim_status)
 		if (quantity_parse(doc_as_str(c), &q) == 0 && q.nano < 0)
 			INVALID_INT(quantity_value(&q), "must be a valid resource quantity",
 				"capacity[" STR_FMT "]", STR_ARG(c->key));
+	}
+	DOC_EACH (q, get(d, "allocatedResources"))
+		check_claimed(s, q->key, "allocatedResources");
+	DOC_EACH (st, get(d, "allocatedResourceStatuses")) {
+		check_claimed(s, st->key, "allocatedResourceStatuses");
+		if (!one_of(resizing, doc_as_str(st)))
+			UNSUPPORTED(doc_as_str(st), resizing, "allocatedResourceStatuses");
 	}
 }
 
