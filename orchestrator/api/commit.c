@@ -434,11 +434,15 @@ stage_commit(struct request *r)
 /* ---- reply ----------------------------------------------------------------------------------------- */
 
 /* Resources whose deletion answers the object rather than a Status. */
-static const struct str answer_object[] = {STR_INIT("pods"), STR_INIT("podtemplates"),
-	STR_INIT("persistentvolumes"), STR_INIT("persistentvolumeclaims"),
-	STR_INIT("resourcequotas"), STR_INIT("serviceaccounts"), STR_INIT("services"),
-	STR_INIT("storageclasses"), STR_INIT("csidrivers"), STR_INIT("csinodes"),
-	STR_INIT("volumeattachments")};
+static const struct {
+	const char *group, *plural;
+} answer_object[] = {{"", "pods"}, {"", "podtemplates"}, {"", "persistentvolumes"},
+	{"", "persistentvolumeclaims"}, {"", "resourcequotas"}, {"", "serviceaccounts"},
+	{"", "services"}, {"storage.k8s.io", "storageclasses"}, {"storage.k8s.io", "csidrivers"},
+	{"storage.k8s.io", "csinodes"}, {"storage.k8s.io", "volumeattachments"},
+	{"storage.k8s.io", "volumeattributesclasses"}, {"resource.k8s.io", "deviceclasses"},
+	{"resource.k8s.io", "resourceclaims"}, {"resource.k8s.io", "resourceclaimtemplates"},
+	{"resource.k8s.io", "resourceslices"}};
 
 /* The object as it went: a pod goes marked as deleted. */
 static struct doc *
@@ -456,7 +460,8 @@ static enum step
 reply_deleted(struct request *r)
 {
 	for (size_t i = 0; i < ARRAY_LEN(answer_object); i++)
-		if (str_eq(r->res->plural, answer_object[i]) && r->old)
+		if (r->old && str_eq_c(r->res->plural, answer_object[i].plural) &&
+			str_eq_c(r->res->group, answer_object[i].group))
 			return request_reply_doc(r, 200, last_form(r));
 	return request_success_status(r, 200, doc_get_str(meta_of(r->old), STR("uid")));
 }

@@ -96,6 +96,11 @@ propagation(struct request *r, struct doc *meta)
 	const struct doc *list = doc_get(meta, STR("finalizers"));
 	if (p.n == 0 && orphans_by_default(r) && !doc_list_has(list, str_c(foreground)))
 		finalizer_set(r, meta, orphan, true);
+	if (p.n == 0 && str_eq_c(r->res->group, "batch") && orphans_by_default(r))
+		request_warn(r,
+			"child pods are preserved by default when jobs are deleted; set "
+			"propagationPolicy=Background to remove them or set propagationPolicy=Orphan to "
+			"suppress this warning");
 	if (p.n == 0)
 		return;
 	finalizer_set(r, meta, orphan, str_eq(p, STR("Orphan")));
@@ -108,6 +113,8 @@ delete_mark(struct request *r, struct doc *meta, int64_t grace_s, bool first)
 	char text[40];
 	size_t n = rfc3339_format(r->wall_ns + grace_s * NS_PER_SEC, 0, text);
 	doc_set_str(r->a, meta, STR("deletionTimestamp"), arena_str(r->a, str_from(text, n)));
+	if (r->res->ops->marks_time_only)
+		return;
 	doc_set_int(r->a, meta, STR("deletionGracePeriodSeconds"), grace_s);
 	int64_t gen = doc_get_int(meta, STR("generation"), 0);
 	if (first && gen > 0)

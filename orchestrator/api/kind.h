@@ -71,6 +71,8 @@ struct kind_ops {
 	/* mark_deleted: a first deletion leaves obj (a copy of what is stored) there for now: what else is
 	 * written with it. Finalizers added here hold it. */
 	void (*mark_deleted)(struct request *r, struct doc *obj);
+	/* marks_time_only: a deletion that is held says when it was, but no grace period, and is no generation. */
+	bool marks_time_only;
 
 	/* name_ok: extra rule for metadata.name beyond the schema's; NULL text = good. */
 	const char *(*name_ok)(struct str name);

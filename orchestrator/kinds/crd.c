@@ -109,4 +109,5 @@ const struct kind_ops crd_ops = {.group = "apiextensions.k8s.io",
 	.prepare_create = crd_create,
 	.prepare_update = crd_update,
 	.warn = crd_warn,
-	.mark_deleted = crd_marked};
+	.mark_deleted = crd_marked,
+	.marks_time_only = true};

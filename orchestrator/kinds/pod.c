@@ -5,6 +5,7 @@
  * Sources: kube-apiserver pkg/registry/core/pod (strategy), pkg/apis/core/validation (ValidatePodSpec,
  * ValidatePodUpdate), pkg/apis/core/v1/helper/qos. */
 #include "orchestrator/kinds/kinds_int.h"
+#include "orchestrator/kinds/warnings.h"
 
 #include "base/hash.h"
 #include "base/ip.h"
@@ -560,6 +561,15 @@ before_delete(struct request *r, const struct doc *old, int64_t *grace_s)
 	return STEP_NEXT;
 }
 
+static void
+warn(struct request *r, const struct doc *obj, const struct doc *old)
+{
+	if (old)
+		return;
+	warn_name(r, obj, "the Pod's hostname");
+	warn_pod(r, "", meta_of(obj), doc_get(obj, S("spec")));
+}
+
 const struct kind_ops pod_ops = {
 	.group = "",
 	.resource = "pods",
@@ -570,4 +580,5 @@ const struct kind_ops pod_ops = {
 	.validate_update = validate_update,
 	.validate_status = validate_status,
 	.before_delete = before_delete,
+	.warn = warn,
 };

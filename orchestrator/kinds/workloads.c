@@ -4,6 +4,7 @@
  * and those of Deployments and the like, are checks of the schema (checks_apps.c, checks_batch.c).
  * Source: kube-apiserver pkg/registry/batch/job (strategy), pkg/apis/batch/validation. */
 #include "orchestrator/kinds/kinds_int.h"
+#include "orchestrator/kinds/warnings.h"
 
 #define UID_LABEL "batch.kubernetes.io/controller-uid"
 
@@ -127,7 +128,8 @@ const struct kind_ops daemonset_ops = {.group = "apps",
 	.convert = daemonset_convert,
 	.prepare_create = daemonset_create,
 	.prepare_update = daemonset_prepare_update,
-	.prepare_status = daemonset_status};
+	.prepare_status = daemonset_status,
+	.warn = warn_daemonset};
 
 /* A write of status leaves the labels alone. */
 static void
@@ -138,11 +140,14 @@ deployment_status(struct request *r, struct doc *obj, const struct doc *old)
 		keep_member(r->a, meta, doc_get(old, S("metadata")), S("labels"));
 }
 
-const struct kind_ops deployment_ops = {
-	.group = "apps", .resource = "deployments", .prepare_status = deployment_status};
+const struct kind_ops deployment_ops = {.group = "apps",
+	.resource = "deployments",
+	.prepare_status = deployment_status,
+	.warn = warn_workload};
 
 const struct kind_ops job_ops = {.group = "batch",
 	.resource = "jobs",
 	.default_again = true,
 	.prepare_create = job_create,
-	.validate_update = job_update};
+	.validate_update = job_update,
+	.warn = warn_job};

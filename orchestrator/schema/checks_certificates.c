@@ -219,13 +219,15 @@ CHECK(certificates_v1_certificate_signing_request_spec)
 	if (old == NULL)
 		check_signer(s, text(d, "signerName"), "signerName");
 	if (seconds < SECONDS_MIN)
-		INVALID_INT(seconds, "may not specify a duration less than 600 seconds (10 minutes)",
+		INVALID_INT(seconds,
+			"may not specify a duration less than 600 seconds (10 minutes)",
 			"expirationSeconds");
 }
 
 CHECK(certificates_v1_certificate_signing_request_condition)
 {
-	static const char *const any[] = {"False", "True", "Unknown", NULL}, *const yes[] = {"True", NULL};
+	static const char *const any[] = {"False", "True", "Unknown", NULL},
+				 *const yes[] = {"True", NULL};
 	static const char *const decisions[] = {"Approved", "Denied", "Failed", NULL};
 	const char *const *allowed = one_of(decisions, text(d, "type")) ? yes : any;
 

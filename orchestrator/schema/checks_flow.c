@@ -50,15 +50,15 @@ check_fixed(const struct schema_spot *s, struct str name, const struct doc *spec
 		struct doc *want = NULL, *have = spec ? doc_copy(a, spec) : NULL;
 		struct str json = str_c(level ? fixed[i].level : fixed[i].schema);
 
-		if (!str_eq_c(name, fixed[i].name) || doc_parse_json(a, json, NULL, &want, NULL) < 0)
+		if (!str_eq_c(name, fixed[i].name) ||
+			doc_parse_json(a, json, NULL, &want, NULL) < 0)
 			continue;
 		if (but && have && get(have, but))
 			doc_set(have, str_c(but), NULL);
 		if (!have || !doc_equal(have, want))
 			INVALID_DOC(spec,
 				arena_fmt(a, "spec of '%s'%s must equal the fixed value",
-					fixed[i].name,
-					but ? " except the 'spec.exempt' field" : "")
+					fixed[i].name, but ? " except the 'spec.exempt' field" : "")
 					.p,
 				"spec");
 	}
@@ -78,7 +78,8 @@ check_verbs(const struct schema_spot *s, const struct doc *list, const char *at)
 	}
 	if (has_text(list, STR("*"))) {
 		if (doc_len(list) > 1)
-			INVALID_DOC(list, "if '*' is present, must not specify other verbs", "%s", at);
+			INVALID_DOC(
+				list, "if '*' is present, must not specify other verbs", "%s", at);
 		return;
 	}
 	DOC_EACH (v, list)
@@ -96,7 +97,8 @@ check_names(const struct schema_spot *s, const struct doc *list, const char *one
 	struct arena *a = s->errs->a;
 
 	if (doc_len(list) == 0)
-		REQUIRED(arena_fmt(a, "resource rules must supply at least one %s", one).p, "%s", at);
+		REQUIRED(arena_fmt(a, "resource rules must supply at least one %s", one).p, "%s",
+			at);
 	else if (doc_len(list) > 1 && has_text(list, STR("*")))
 		INVALID_DOC(list,
 			arena_fmt(a, "if '*' is present, must not specify other %s", many).p, "%s",
@@ -111,7 +113,8 @@ check_namespaces(const struct schema_spot *s, const struct doc *rule, const char
 	size_t i = 0;
 
 	if (doc_len(list) == 0 && !flag(rule, "clusterScope"))
-		REQUIRED("resource rules that are not cluster scoped must supply at least one namespace",
+		REQUIRED(
+			"resource rules that are not cluster scoped must supply at least one namespace",
 			"%s", at);
 	if (has_text(list, STR("*"))) {
 		if (doc_len(list) > 1)
@@ -163,8 +166,9 @@ check_paths(const struct schema_spot *s, const struct doc *list, const char *at)
 	}
 	if (has_text(list, STR("*"))) {
 		if (doc_len(list) > 1)
-			INVALID_DOC(list, "if '*' is present, must not specify other non-resource URLs",
-				"%s", at);
+			INVALID_DOC(list,
+				"if '*' is present, must not specify other non-resource URLs", "%s",
+				at);
 		return;
 	}
 	DOC_EACH (v, list) {
@@ -211,7 +215,8 @@ check_subject(const struct schema_spot *s, const struct doc *subject, const char
 		if (!is(subject, "kind", kind))
 			continue;
 		if (!x)
-			REQUIRED(arena_fmt(a, "%s is required when subject kind is '%s'", member, kind)
+			REQUIRED(arena_fmt(a, "%s is required when subject kind is '%s'", member,
+					 kind)
 					 .p,
 				"%s", here);
 		else if (!text(x, "name").n)
@@ -256,8 +261,8 @@ check_rule(const struct schema_spot *s, const struct doc *rule, const char *at)
 		const char *here = arena_fmt(a, "%s.nonResourceRules[%zu]", at, i++).p;
 
 		check_verbs(s, get(x, "verbs"), arena_fmt(a, "%s.verbs", here).p);
-		check_paths(s, get(x, "nonResourceURLs"),
-			arena_fmt(a, "%s.nonResourceURLs", here).p);
+		check_paths(
+			s, get(x, "nonResourceURLs"), arena_fmt(a, "%s.nonResourceURLs", here).p);
 	}
 }
 
@@ -306,7 +311,8 @@ check_queuing(const struct schema_spot *s, const struct doc *q, const char *at)
 	struct arena *a = s->errs->a;
 
 	if (number(q, "queueLengthLimit") <= 0)
-		INVALID_INT(number(q, "queueLengthLimit"), text_positive, "%s.queueLengthLimit", at);
+		INVALID_INT(
+			number(q, "queueLengthLimit"), text_positive, "%s.queueLengthLimit", at);
 	if (queues <= 0)
 		INVALID_INT(queues, text_positive, "%s.queues", at);
 	else if (queues > QUEUES_MAX)
@@ -316,7 +322,8 @@ check_queuing(const struct schema_spot *s, const struct doc *q, const char *at)
 		INVALID_INT(hand, text_positive, "%s.handSize", at);
 	else if (hand > queues)
 		INVALID_INT(hand,
-			arena_fmt(a, "should not be greater than queues (%lld)", (long long)queues).p,
+			arena_fmt(a, "should not be greater than queues (%lld)", (long long)queues)
+				.p,
 			"%s.handSize", at);
 	else if (ceil(log2((double)queues) * (double)hand) > HASH_BITS_MAX)
 		INVALID_INT(hand,

@@ -415,7 +415,8 @@ CHECK(storagemigration_v1_storage_version_migration)
 {
 	const struct doc *of = get(get(d, "spec"), "resource"), *st = get(d, "status");
 	struct str group = text(of, "group"), resource = text(of, "resource");
-	struct str version = text(st, "resourceVersion"), was = text(get(old, "status"), "resourceVersion");
+	struct str version = text(st, "resourceVersion"),
+		   was = text(get(old, "status"), "resourceVersion");
 	bool good = has_true(d, "Succeeded"), bad = has_true(d, "Failed");
 
 	if (resource.n)

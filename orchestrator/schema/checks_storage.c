@@ -175,7 +175,8 @@ CHECK(storage_v1_csi_driver_spec)
 	static const char *const policies[] = {"File", "None", "ReadWriteOnceWithFSType", NULL};
 	static const char *const modes[] = {"Persistent", "Ephemeral", NULL};
 	const struct doc *period = get(d, "nodeAllocatableUpdatePeriodSeconds");
-	const struct doc *policy = get(d, "fsGroupPolicy"), *secrets = get(d, "serviceAccountTokenInSecrets");
+	const struct doc *policy = get(d, "fsGroupPolicy"),
+			 *secrets = get(d, "serviceAccountTokenInSecrets");
 
 	if (policy && !one_of(policies, doc_as_str(policy)))
 		UNSUPPORTED(doc_as_str(policy), policies, "fsGroupPolicy");
@@ -195,10 +196,12 @@ CHECK(storage_v1_csi_driver_spec)
 }
 
 static void
-check_node_driver(const struct schema_spot *s, const struct doc *driver, struct names *names, size_t i)
+check_node_driver(
+	const struct schema_spot *s, const struct doc *driver, struct names *names, size_t i)
 {
 	struct str name = text(driver, "name"), id = text(driver, "nodeID");
-	const struct doc *keys = get(driver, "topologyKeys"), *count = get(get(driver, "allocatable"), "count");
+	const struct doc *keys = get(driver, "topologyKeys"),
+			 *count = get(get(driver, "allocatable"), "count");
 	struct arena *a = s->errs->a;
 	struct names seen = names_new(a, doc_len(keys));
 

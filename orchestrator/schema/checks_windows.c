@@ -44,15 +44,18 @@ check_account(const struct schema_spot *s, struct str whole, struct str domain, 
 				.p,
 			"runAsUserName");
 	if (has_domain && !like(a, domain, "^[^\\\\/:\\*\\?\"<>|\\.][^\\\\/:\\*\\?\"<>|]{0,14}$") &&
-		!like(a, domain, "^[a-zA-Z0-9]([a-zA-Z0-9\\-]{0,61}[a-zA-Z0-9])?"
-			      "(\\.[a-zA-Z0-9]([a-zA-Z0-9\\-]{0,61}[a-zA-Z0-9])?)*$"))
-		INVALID(whole, "runAsUserName's Domain doesn't match the NetBios nor the DNS format",
+		!like(a, domain,
+			"^[a-zA-Z0-9]([a-zA-Z0-9\\-]{0,61}[a-zA-Z0-9])?"
+			"(\\.[a-zA-Z0-9]([a-zA-Z0-9\\-]{0,61}[a-zA-Z0-9])?)*$"))
+		INVALID(whole,
+			"runAsUserName's Domain doesn't match the NetBios nor the DNS format",
 			"runAsUserName");
 	if (user.n == 0)
 		INVALID(whole, "runAsUserName's User cannot be empty", "runAsUserName");
 	else if (user.n > USER_MAX)
 		INVALID(whole,
-			arena_fmt(a, "runAsUserName's User length must not be longer than %d characters",
+			arena_fmt(a,
+				"runAsUserName's User length must not be longer than %d characters",
 				USER_MAX)
 				.p,
 			"runAsUserName");
@@ -112,7 +115,8 @@ check_host_process(const struct schema_spot *s, const struct doc *spec)
 {
 	static const char *const lists[] = {
 		"initContainers", "containers", "ephemeralContainers", NULL};
-	const struct doc *all = get(get(get(spec, "securityContext"), "windowsOptions"), "hostProcess");
+	const struct doc *all = get(
+		get(get(spec, "securityContext"), "windowsOptions"), "hostProcess");
 	size_t n = 0, n_host = 0;
 
 	for (const char *const *l = lists; *l; l++) {
@@ -129,7 +133,8 @@ check_host_process(const struct schema_spot *s, const struct doc *spec)
 						"specified, was %s",
 						doc_as_bool(all, false) ? "true" : "false")
 						.p,
-					"%s[%zu].securityContext.windowsOptions.hostProcess", *l, i);
+					"%s[%zu].securityContext.windowsOptions.hostProcess", *l,
+					i);
 			n_host += doc_as_bool(own ? own : all, false);
 			n++;
 			i++;
