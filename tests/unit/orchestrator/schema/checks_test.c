@@ -247,3 +247,127 @@ TEST(a_new_finalizer_of_an_update_is_checked)
 		"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
 		"'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')]");
 }
+
+#define FLOW "flowcontrol.apiserver.k8s.io"
+#define RULES                                                                                      \
+	"rules: [{subjects: [{kind: Group, group: {name: g}}], nonResourceRules: [{verbs: ['*'], " \
+	"nonResourceURLs: [/healthz, '/x/*']}]}]"
+
+TEST(requests_are_sorted_by_rules_that_say_something)
+{
+	static const char *const names[] = {"exempt", "catch-all"};
+	const char *kind = "FlowSchema";
+	CHECK_STR(causes(FLOW, kind,
+			  CLUSTER "spec: {priorityLevelConfiguration: {name: l}, " RULES "}", NULL),
+		"");
+	CHECK_STR(causes(FLOW, kind,
+			  CLUSTER
+			  "spec: {matchingPrecedence: 1, priorityLevelConfiguration: {name: l}}",
+			  NULL),
+		"spec.matchingPrecedence: Invalid value: 1: only the schema named 'exempt' may have "
+		"matchingPrecedence 1");
+	CHECK_STR(
+		causes(FLOW, kind,
+			CLUSTER
+			"spec: {priorityLevelConfiguration: {name: l}, rules: [{subjects: "
+			"[{kind: ServiceAccount, user: {name: u}}], nonResourceRules: [{verbs: ['*', "
+			"get], nonResourceURLs: [x, /a b, //, '/*x', '/**']}]}]}",
+			NULL),
+		"[spec.rules[0].subjects[0].serviceAccount: Required value: serviceAccount is required "
+		"when subject kind is 'ServiceAccount', spec.rules[0].subjects[0].user: Forbidden: user "
+		"is forbidden when subject kind is not 'User', spec.rules[0].nonResourceRules[0].verbs: "
+		"Invalid value: [\"*\",\"get\"]: if '*' is present, must not specify other verbs, "
+		"spec.rules[0].nonResourceRules[0].nonResourceURLs[0]: Invalid value: \"x\": must start "
+		"with slash, spec.rules[0].nonResourceRules[0].nonResourceURLs[1]: Invalid value: \"/a "
+		"b\": must not contain white-space, spec.rules[0].nonResourceRules[0].nonResourceURLs[2]: "
+		"Invalid value: \"//\": must not contain double slash, "
+		"spec.rules[0].nonResourceRules[0].nonResourceURLs[3]: Invalid value: \"/*x\": wildcard "
+		"can only do suffix matching, spec.rules[0].nonResourceRules[0].nonResourceURLs[4]: "
+		"Invalid value: \"/**\": wildcard can only do suffix matching]");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char obj[200];
+		snprintf(obj, sizeof(obj),
+			"metadata: {name: %s}\nspec: {priorityLevelConfiguration: {name: l}}",
+			names[i]);
+		CHECK(strstr(causes(FLOW, kind, obj, NULL), "must equal the fixed value") != NULL);
+	}
+}
+
+#define LEVEL(spec) CLUSTER "spec: {" spec "}"
+#define QUEUES(q, h)                                                                               \
+	LEVEL("type: Limited, limited: {limitResponse: {type: Queue, queuing: {queues: " q         \
+	      ", handSize: " h "}}}")
+
+TEST(a_priority_level_can_deal_its_hands)
+{
+	const char *kind = "PriorityLevelConfiguration";
+	CHECK_STR(causes(FLOW, kind, QUEUES("64", "8"), NULL), "");
+	CHECK_STR(causes(FLOW, kind, QUEUES("4", "8"), NULL),
+		"spec.limited.limitResponse.queuing.handSize: Invalid value: 8: should not be greater "
+		"than queues (4)");
+	CHECK_STR(causes(FLOW, kind, QUEUES("1024", "8"), NULL),
+		"spec.limited.limitResponse.queuing.handSize: Invalid value: 8: required entropy bits of "
+		"deckSize 1024 and handSize 8 should not be greater than 60");
+	CHECK_STR(causes(FLOW, kind, LEVEL("type: Limited"), NULL),
+		"spec.limited: Required value: must not be empty when type is Limited");
+	CHECK_STR(causes(FLOW, kind,
+			  "metadata: {name: exempt}\nspec: {type: Exempt, exempt: "
+			  "{lendablePercent: 50}}",
+			  NULL),
+		"");
+	CHECK_STR(causes(FLOW, kind,
+			  "metadata: {name: catch-all}\nspec: {type: Limited, limited: "
+			  "{nominalConcurrencyShares: 5, limitResponse: {type: Reject}}}",
+			  NULL),
+		"");
+}
+
+#define CSI_NODE(driver) CLUSTER "spec: {drivers: [{name: d, " driver "}]}"
+#define TERM "{matchLabelExpressions: [{key: z, values: [a]}]}"
+
+TEST(what_drivers_say_of_storage_stays)
+{
+	const char *group = "storage.k8s.io";
+	CHECK_STR(causes(group, "CSINode", CSI_NODE("nodeID: a, allocatable: {count: 2}"),
+			  CSI_NODE("nodeID: a")),
+		"");
+	CHECK(strstr(causes(group, "CSINode", CSI_NODE("nodeID: b"), CSI_NODE("nodeID: a")),
+		      "field is immutable") != NULL);
+	CHECK_STR(
+		causes(group, "VolumeAttributesClass", CLUSTER "driverName: d\nparameters: {a: c}",
+			CLUSTER "driverName: d\nparameters: {a: b}"),
+		"parameters: Forbidden: updates to parameters are forbidden.");
+	CHECK_STR(causes(group, "StorageClass",
+			  CLUSTER "provisioner: p\nallowedTopologies: [" TERM "]", NULL),
+		"");
+	CHECK_STR(causes(group, "StorageClass",
+			  CLUSTER "provisioner: p\nallowedTopologies: [" TERM ", " TERM "]", NULL),
+		"allowedTopologies[1].matchLabelExpressions: Duplicate value: \"\"");
+}
+
+TEST(windows_users_are_looked_at_though_no_node_knows_them)
+{
+	static const struct {
+		const char *user, *why;
+	} rows[] = {
+		{"me", NULL},
+		{"HOST\\me", NULL},
+		{"a.example.com\\me", NULL},
+		{"a\\b\\c", "runAsUserName cannot contain more than one backslash"},
+		{"..", "runAsUserName's User cannot contain only periods or spaces"},
+		{"a:b", "runAsUserName's User cannot contain the following characters"},
+		{"a?b\\c", "runAsUserName's Domain doesn't match the NetBios nor the DNS format"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char obj[400];
+		snprintf(obj, sizeof(obj),
+			POD("securityContext: {windowsOptions: {runAsUserName: '%s'}}"),
+			rows[i].user);
+		const char *got = causes("", "Pod", obj, NULL);
+		CHECK(rows[i].why ? strstr(got, rows[i].why) != NULL : !*got);
+	}
+	CHECK(strstr(causes("", "Pod",
+			     POD("securityContext: {windowsOptions: {hostProcess: true}}"), NULL),
+		      "hostNetwork must be true if pod contains any hostProcess containers") !=
+		NULL);
+}
