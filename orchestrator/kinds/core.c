@@ -3,6 +3,7 @@
  * core: the smaller kinds of the core group: namespaces, nodes, ConfigMaps, Secrets, service accounts, claims
  * and volumes, events. Sources: kube-apiserver pkg/registry/core, pkg/apis/core/validation. */
 #include "orchestrator/kinds/kinds_int.h"
+#include "orchestrator/kinds/warnings.h"
 
 #include "base/hash.h"
 
@@ -99,7 +100,8 @@ slice_update(struct request *r, struct doc *obj, const struct doc *old)
 const struct kind_ops endpointslice_ops = {.group = "discovery.k8s.io",
 	.resource = "endpointslices",
 	.prepare_create = slice_create,
-	.prepare_update = slice_update};
+	.prepare_update = slice_update,
+	.warn = warn_endpointslice};
 
 /* ---- claims and volumes ---- */
 

@@ -13,7 +13,7 @@ extern const struct kind_ops pod_ops, service_ops, namespace_ops, secret_ops, cl
 	pod_certificate_ops, trust_bundle_ops, mutating_webhooks_ops, validating_webhooks_ops,
 	mutating_policies_ops, mutating_policy_bindings_ops, validating_policies_ops,
 	validating_policy_bindings_ops, apiservice_ops, statefulset_ops, replicaset_ops,
-	replicationcontroller_ops, podtemplate_ops, cronjob_ops;
+	replicationcontroller_ops, podtemplate_ops, cronjob_ops, csidriver_ops;
 
 /* Admission plugins, each family in its file. */
 enum step admit_namespace_lifecycle(struct request *r);

@@ -6,6 +6,7 @@
  * Sources: kube-apiserver pkg/registry/core/service (alloc, storage), pkg/apis/core/validation; KEP-563 (dual
  * stack), KEP-3070 (static ranges are left to those who ask). */
 #include "orchestrator/kinds/kinds_int.h"
+#include "orchestrator/kinds/warnings.h"
 
 #include "base/ip.h"
 #include "base/rand.h"
@@ -516,4 +517,5 @@ const struct kind_ops service_ops = {
 	.validate_create = validate_create,
 	.validate_update = validate_update,
 	.before_commit = before_commit,
+	.warn = warn_service,
 };

@@ -19,6 +19,7 @@ static const struct kind_ops *const kinds[] = {
 	&replicationcontroller_ops,
 	&podtemplate_ops,
 	&cronjob_ops,
+	&csidriver_ops,
 	&csr_ops,
 	&pod_certificate_ops,
 	&trust_bundle_ops,

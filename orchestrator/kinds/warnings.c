@@ -1,8 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * warnings: what is allowed in a pod, or in the template of pods, and is hardly meant: the client is told, and nothing is
- * refused. Of a template on create and when its object has a new generation, of a pod on create.
- * Source: k8s.io/kubernetes pkg/api/pod/warnings.go, pkg/api/node/util.go, pkg/api/job/warnings.go (behaviour, texts). */
+ * warnings: what is allowed in a pod, in the template of pods or in a Service, and is hardly meant: the client is told, and
+ * nothing is refused. Of a template on create and when its object has a new generation, of a pod on create.
+ * Source: k8s.io/kubernetes pkg/api/pod/warnings.go, pkg/api/node/util.go, pkg/api/{job,service}/warnings.go (behaviour, texts). */
 #include "orchestrator/kinds/warnings.h"
 
 #include "base/hash.h"
@@ -502,3 +502,72 @@ const struct kind_ops podtemplate_ops = {
 	.group = "", .resource = "podtemplates", .warn = warn_podtemplate};
 const struct kind_ops cronjob_ops = {
 	.group = "batch", .resource = "cronjobs", .warn = warn_cronjob};
+
+/* ---- Services ---- */
+
+static void
+warn_headless(struct request *r, const struct doc *spec)
+{
+	if (doc_get_str(spec, S("loadBalancerIP")).n)
+		request_warn(r, "spec.loadBalancerIP is ignored for headless services");
+	if (doc_len(member(spec, "externalIPs")))
+		request_warn(r, "spec.externalIPs is ignored for headless services");
+	if (!str_eq_c(doc_get_str(spec, S("sessionAffinity")), "None"))
+		request_warn(r, "spec.SessionAffinity is ignored for headless services");
+}
+
+void
+warn_service(struct request *r, const struct doc *obj, const struct doc *old)
+{
+	static const char hints[] = "service.kubernetes.io/topology-aware-hints";
+	const struct doc *spec = member(obj, "spec");
+	struct str type = doc_get_str(spec, S("type"));
+	bool outside = str_eq_c(type, "ExternalName"), ips = doc_len(member(spec, "externalIPs"));
+	bool headless = str_eq_c(type, "ClusterIP") &&
+		str_eq_c(doc_get_str(spec, S("clusterIP")), "None");
+	(void)old;
+	if (member(member(meta_of(obj), "annotations"), hints))
+		request_warn(r,
+			"annotation %s is deprecated, please use service.kubernetes.io/topology-mode "
+			"instead",
+			hints);
+	if (headless)
+		warn_headless(r, spec);
+	else if (ips && !outside)
+		request_warn(r,
+			"spec.externalIPs is deprecated and may no longer be implemented in some "
+			"clusters");
+	if (outside && ips)
+		request_warn(r, "spec.externalIPs is ignored when spec.type is \"ExternalName\"");
+	if (!outside && doc_get_str(spec, S("externalName")).n)
+		request_warn(
+			r, "spec.externalName is ignored when spec.type is not \"ExternalName\"");
+	if (str_eq_c(doc_get_str(spec, S("trafficDistribution")), "PreferClose"))
+		request_warn(r,
+			"spec.trafficDistribution: \"PreferClose\" is deprecated; use "
+			"\"PreferSameZone\"");
+}
+
+void
+warn_endpointslice(struct request *r, const struct doc *obj, const struct doc *old)
+{
+	if (!old && str_eq_c(doc_get_str(obj, S("addressType")), "FQDN"))
+		request_warn(r, "spec.addressType: FQDN endpoints are deprecated");
+}
+
+/* ---- drivers ---- */
+
+static void
+warn_csidriver(struct request *r, const struct doc *obj, const struct doc *old)
+{
+	const struct doc *spec = member(obj, "spec"), *was = member(old, "spec");
+	const struct doc *tokens = member(spec, "tokenRequests");
+	if (doc_len(tokens) && !member(spec, "serviceAccountTokenInSecrets") &&
+		!doc_equal(tokens, member(was, "tokenRequests")))
+		request_warn(r,
+			"spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set "
+			"to true to prevent possible logging of tokens in volume attributes");
+}
+
+const struct kind_ops csidriver_ops = {
+	.group = "storage.k8s.io", .resource = "csidrivers", .warn = warn_csidriver};

@@ -15,5 +15,7 @@ void warn_name(struct request *r, const struct doc *obj, const char *used_in);
 void warn_workload(struct request *r, const struct doc *obj, const struct doc *old);
 void warn_daemonset(struct request *r, const struct doc *obj, const struct doc *old);
 void warn_job(struct request *r, const struct doc *obj, const struct doc *old);
+void warn_service(struct request *r, const struct doc *obj, const struct doc *old);
+void warn_endpointslice(struct request *r, const struct doc *obj, const struct doc *old);
 
 #endif
