@@ -249,6 +249,7 @@ CHECK(core_v1_persistent_volume);
 CHECK(core_v1_persistent_volume_claim_spec);
 CHECK(core_v1_persistent_volume_claim_status);
 CHECK(core_v1_persistent_volume_spec);
+CHECK(core_v1_pod);
 CHECK(core_v1_pod_affinity_term);
 CHECK(core_v1_pod_readiness_gate);
 CHECK(core_v1_pod_spec);
