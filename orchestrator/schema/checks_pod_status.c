@@ -7,6 +7,7 @@
 
 #define UID_MAX 4294967295
 #define GID_MAX 2147483647
+#define MESSAGE_MAX 1024 /* of a device's health */
 
 /* ---- claims ---- */
 
@@ -141,10 +142,18 @@ check_health(const struct schema_spot *s, const struct doc *allocated, const cha
 	size_t i = 0;
 
 	DOC_EACH (x, list) {
-		if (!names_add(&seen, text(x, "resourceID"), x))
-			DUPLICATE(text(x, "resourceID"), "%s.resources[%zu].resourceID", at, i);
+		const struct doc *message = get(x, "message");
+
 		if (!one_of(known, text(x, "health")))
 			UNSUPPORTED(text(x, "health"), known, "%s.resources[%zu].health", at, i);
+		if (message && !doc_as_str(message).n)
+			REQUIRED("must be non-empty if specified", "%s.resources[%zu].message", at,
+				i);
+		else if (doc_as_str(message).n > MESSAGE_MAX)
+			schema_err_too_long(
+				s->errs, AT("%s.resources[%zu].message", at, i), MESSAGE_MAX);
+		if (!names_add(&seen, text(x, "resourceID"), x))
+			DUPLICATE(text(x, "resourceID"), "%s.resources[%zu].resourceID", at, i);
 		i++;
 	}
 }
