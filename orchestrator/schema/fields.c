@@ -8,11 +8,19 @@
 
 #define MAX_TERMS 256
 
+/* has_namespace: kinds of no namespace that have labels of their own name all they have; others are upstream's default. */
+static bool
+has_namespace(const struct schema_kind *k)
+{
+	return k->namespaced || k->n_selectables == 0;
+}
+
 /* attr_of: the indexed name of a label of this kind; STR_NONE = not supported. */
 static struct str
 attr_of(const struct schema_kind *k, struct str label)
 {
-	if (str_eq_c(label, "metadata.name") || str_eq_c(label, "metadata.namespace"))
+	if (str_eq_c(label, "metadata.name") ||
+		(str_eq_c(label, "metadata.namespace") && has_namespace(k)))
 		return label;
 	for (size_t i = 0; i < k->n_selectables; i++)
 		if (str_eq_c(label, k->selectables[i].label))
