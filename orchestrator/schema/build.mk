@@ -14,7 +14,8 @@ SRC_orchestrator/schema := $(O)/gen/kinds/tables.c orchestrator/schema/cells_cor
 	orchestrator/schema/cells_groups.c orchestrator/schema/cells_pod.c orchestrator/schema/checks.c \
 	orchestrator/schema/checks_admission.c orchestrator/schema/checks_apiservice.c orchestrator/schema/checks_apps.c orchestrator/schema/checks_batch.c \
 	orchestrator/schema/checks_certificates.c orchestrator/schema/checks_container.c orchestrator/schema/checks_core.c \
-	orchestrator/schema/checks_crd.c orchestrator/schema/checks_crd_schema.c orchestrator/schema/checks_flow.c \
+	orchestrator/schema/checks_crd.c orchestrator/schema/checks_crd_schema.c \
+	orchestrator/schema/checks_device.c orchestrator/schema/checks_device_slice.c orchestrator/schema/checks_flow.c \
 	orchestrator/schema/checks_groups.c orchestrator/schema/checks_pod.c \
 	orchestrator/schema/checks_pod_status.c orchestrator/schema/checks_policy.c \
 	orchestrator/schema/checks_service.c orchestrator/schema/checks_sources.c \
