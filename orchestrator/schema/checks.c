@@ -237,11 +237,17 @@ check_pairs(const struct schema_spot *s, const struct doc *map, const char *at)
 void
 check_driver(const struct schema_spot *s, struct str name, const char *at)
 {
-	if (name.n == 0)
+	if (name.n == 0) {
 		REQUIRED(NULL, "%s", at);
+		return;
+	}
 	if (name.n > 63)
 		schema_err_too_long(s->errs, AT("%s", at), 63);
-	FORMAT(FORMAT_DNS_SUBDOMAIN, lower_text(s->errs->a, name), "%s", at);
+	const char *why = format_check(
+		s->errs->a, FORMAT_DNS_SUBDOMAIN, lower_text(s->errs->a, name));
+
+	if (why)
+		INVALID(name, why, "%s", at);
 }
 
 /* ---- addresses ---- */
