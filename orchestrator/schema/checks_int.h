@@ -246,6 +246,7 @@ CHECK(core_v1_node);
 CHECK(core_v1_node_selector);
 CHECK(core_v1_node_selector_term);
 CHECK(core_v1_persistent_volume);
+CHECK(core_v1_persistent_volume_claim);
 CHECK(core_v1_persistent_volume_claim_spec);
 CHECK(core_v1_persistent_volume_claim_status);
 CHECK(core_v1_persistent_volume_spec);

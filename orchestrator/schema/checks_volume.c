@@ -319,10 +319,6 @@ check_claimed(const struct schema_spot *s, struct str name, const char *at)
 
 CHECK(core_v1_persistent_volume_claim_status)
 {
-	static const char *const resizing[] = {"ControllerResizeInProgress",
-		"ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible",
-		"NodeResizePending", NULL};
-
 	(void)old;
 	DOC_EACH (c, get(d, "capacity")) {
 		struct quantity q = {0};
@@ -331,12 +327,25 @@ CHECK(core_v1_persistent_volume_claim_status)
 			INVALID_INT(quantity_value(&q), "must be a valid resource quantity",
 				"capacity[" STR_FMT "]", STR_ARG(c->key));
 	}
-	DOC_EACH (q, get(d, "allocatedResources"))
-		check_claimed(s, q->key, "allocatedResources");
-	DOC_EACH (st, get(d, "allocatedResourceStatuses")) {
-		check_claimed(s, st->key, "allocatedResourceStatuses");
+}
+
+/* Of claims, not of templates, which stand in another object: what those say of a status is nobody's concern. */
+CHECK(core_v1_persistent_volume_claim)
+{
+	static const char *const resizing[] = {"ControllerResizeInProgress",
+		"ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible",
+		"NodeResizePending", NULL};
+	const struct doc *now = get(d, "status");
+
+	(void)old;
+	if (AT("%s", "").n)
+		return;
+	DOC_EACH (q, get(now, "allocatedResources"))
+		check_claimed(s, q->key, "status.allocatedResources");
+	DOC_EACH (st, get(now, "allocatedResourceStatuses")) {
+		check_claimed(s, st->key, "status.allocatedResourceStatuses");
 		if (!one_of(resizing, doc_as_str(st)))
-			UNSUPPORTED(doc_as_str(st), resizing, "allocatedResourceStatuses");
+			UNSUPPORTED(doc_as_str(st), resizing, "status.allocatedResourceStatuses");
 	}
 }
 
