@@ -216,6 +216,7 @@ struct pod {
 	bool gone;     /* deleted in the API */
 	bool stopping; /* deletion, deadline or finish: nothing is started any more */
 	bool finished; /* phase is final */
+	bool removing; /* the last word on it is said: all that is left of it goes, then the object */
 	char end_reason[40],
 		end_message[300];       /* Failed for a reason of its own (DeadlineExceeded) */
 	int64_t stop_by_ns, started_ns; /* started: status.startTime, wall */

@@ -491,8 +491,11 @@ on_patched(void *arg, const struct client_result *r)
 		pod_marks_tell(p);
 	}
 	pod_status_seen(p);
-	if (r->http != 200 && r->http != 404 && r->http != 409) {
+	bool told = r->http == 200 || r->http == 404 || r->http == 409;
+	if (!told)
 		log_warn("status of pod %s/%s: %s", p->ns, p->name, r->e.msg);
+	/* What is refused as it is would be refused again: it counts as said until there is something else. */
+	if (!told && r->http != 422) {
 		buf_clear(&p->sent);
 		loop_timer_after(p->node->loop, &p->patch_timer, RETRY_NS);
 	}
@@ -522,7 +525,7 @@ pod_status_seen(struct pod *p)
 void
 pod_status_update(struct pod *p)
 {
-	if (!p->o || p->gone || p->cleaning || p->cleaned || pod_turn_awaited(p) ||
+	if (!p->o || p->gone || p->cleaning || p->cleaned || p->removing || pod_turn_awaited(p) ||
 		(p->stopping && p->sandbox_down && !p->sandbox[0] && p->sent.len &&
 			p->o->metadata.deletion_timestamp))
 		return;
@@ -551,7 +554,8 @@ pod_status_update(struct pod *p)
 		}
 	}
 	p->patch_again = !str_eq(buf_view(&b), buf_view(&p->sent));
-	if (!p->patch_again || p->patching || p->turn || b.failed)
+	if (!p->patch_again || p->patching || p->turn || b.failed ||
+		loop_timer_is_set(&p->patch_timer))
 		return;
 	if (p->node->patching >= PATCHES_MAX) {
 		pod_queue_put(p, QUEUE_STATUS, false);

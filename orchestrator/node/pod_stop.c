@@ -346,10 +346,12 @@ pod_stop(struct pod *p)
 			clean_start(p, false);
 		return true;
 	}
-	if (!p->gone && !p->cleaned && !p->cleaning) {
+	if (!p->gone && !p->removing) {
 		pod_status_update(p);
 		if (!pod_status_settled(p))
 			return false;
+		p->removing =
+			true; /* containers that are no more would look as if they had not been */
 	}
 	all_remove(p);
 	if (p->cleaned && !p->gone && !p->deleting)

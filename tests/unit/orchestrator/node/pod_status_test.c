@@ -112,3 +112,52 @@ TEST(an_object_older_than_the_last_word_changes_nothing)
 	buf_release(&p.sent);
 	loop_free(n.loop);
 }
+
+/* failed: the answer to what was told is this status. */
+static void
+failed(struct pod *p, int http)
+{
+	struct client_result r = {.http = http, .e = {.code = -EIO, .msg = "no"}};
+	on_patched(p, &r);
+	loop_defer_cancel(&p->work);
+}
+
+/* A status that the server refused was sent again at once, for ever, and its pod was never deleted. */
+TEST(a_status_that_is_refused_holds_nobody_up)
+{
+	struct node n = {.loop = loop_new(NULL, "test"), .patching = 1};
+	struct pod p = told(&n);
+	failed(&p, 422);
+	CHECK(pod_status_settled(&p));
+	CHECK(!loop_timer_is_set(&p.patch_timer));
+	buf_release(&p.sent);
+	loop_free(n.loop);
+}
+
+TEST(a_status_that_failed_is_not_said_again_before_its_time)
+{
+	struct node n = {.loop = loop_new(NULL, "test"), .patching = 1};
+	struct pod p = told(&n);
+	failed(&p, 500);
+	CHECK(loop_timer_is_set(&p.patch_timer));
+	pod_status_update(&p); /* the node has no API here: asking it would end the test */
+	CHECK(!p.patching);
+	CHECK(!pod_status_settled(&p));
+	loop_timer_cancel(&p.patch_timer);
+	buf_release(&p.sent);
+	loop_free(n.loop);
+}
+
+/* Its containers were gone already, and it was told that they had not begun yet. */
+TEST(of_a_pod_that_is_removed_nothing_more_is_said)
+{
+	struct node n = {.loop = loop_new(NULL, "test")};
+	struct pod p = told(&n);
+	p.patching = false;
+	p.removing = true;
+	pod_status_update(&p);
+	CHECK(pod_status_settled(&p));
+	CHECK_STR(buf_view(&p.sent), "what was sent");
+	buf_release(&p.sent);
+	loop_free(n.loop);
+}
