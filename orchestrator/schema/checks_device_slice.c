@@ -211,7 +211,7 @@ check_capacity(const struct schema_spot *s, const struct doc *c, bool shared, co
 
 /* ---- devices ---- */
 
-/* place_of: which of the members that say where something is, are set; NULL-terminated names. arena. */
+/* places_of: which of the members that say where something is, are set; NULL-terminated names. arena. */
 static struct str
 places_of(const struct schema_spot *s, const struct doc *d, const char *const *members,
 	size_t *ret_n, const char *at)
