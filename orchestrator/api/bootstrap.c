@@ -380,7 +380,10 @@ static int
 crd_control_start(struct api_server *s)
 {
 	struct str groups[] = {STR("system:masters")};
-	struct api_identity id = {.user = STR("system:apiserver"), .groups = groups, .n_groups = 1};
+	struct api_identity id = {.user = STR("system:apiserver"),
+		.groups = groups,
+		.n_groups = 1,
+		.user_agent = STR("kube-apiserver")};
 	int rc = api_client_new(s, s->start_loop, &id, &s->crd_client);
 	return rc < 0 ? rc : crd_control_new(s->crd_client, s->start_loop, &s->crd_control);
 }

@@ -6,7 +6,6 @@
 #include "orchestrator/kinds/warnings.h"
 
 #include "base/hash.h"
-#include "base/ip.h"
 
 /* Where is being looked: the path in front of the pod ("" or "spec.template."). */
 struct look {

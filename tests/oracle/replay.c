@@ -2,13 +2,16 @@
  *
  * replay: asks a server all requests of a corpus, one after the other, and keeps its normalised answers.
  * Over TLS, with the administrator's certificate. A watch ends when it brought as many events as the corpus
- * says, or after WATCH_NS. A connection that fails is an answer too (status 0). */
+ * says, or after WATCH_NS. A connection that fails is an answer too (status 0). A server goes on with what it serves
+ * by itself (definitions, API services) after it answered: the next request waits until it has, SETTLE_NS at most. */
+#include "base/clock.h"
 #include "netstack/http/http.h"
 #include "tests/oracle/oracle.h"
 
 #define BODY_MAX ((size_t)64 << 20)
 #define CALL_NS (30 * NS_PER_SEC)
 #define WATCH_NS (2 * NS_PER_SEC)
+#define SETTLE_NS NS_PER_SEC
 #define MAX_HEADERS 16
 #define MAX_VARS 32
 
@@ -27,6 +30,8 @@ struct replay {
 	size_t n_vars;
 	struct oracle_step *step;
 	bool done;
+	struct str settling; /* path of the object that the server goes on with; scratch */
+	bool settled;
 	/* watch */
 	struct http_call *call;
 	struct loop_timer timer;
@@ -129,6 +134,100 @@ answer_failed(struct replay *r, const struct err *e)
 	keep(r, &r->step->data, &r->step->n_data, str_c(e->msg));
 }
 
+/* ---- what the server goes on with ------------------------------------------------------------------ */
+
+static struct doc *
+condition_of(const struct doc *obj, const char *type)
+{
+	DOC_EACH (c, doc_at(obj, "status.conditions"))
+		if (str_eq_c(doc_get_str(c, STR("type")), type))
+			return c;
+	return NULL;
+}
+
+/* Its controllers have nothing more to do with this object. One that goes stays while others' finalizers hold it. */
+static bool
+is_settled(const struct doc *obj)
+{
+	const struct doc *finalizers = doc_at(obj, "metadata.finalizers");
+	const struct doc *names = condition_of(obj, "NamesAccepted");
+	const struct doc *served = condition_of(obj, "Established");
+	if (doc_at(obj, "metadata.deletionTimestamp"))
+		return doc_len(finalizers) > 1 ||
+			!str_starts(doc_as_str(doc_index(finalizers, 0)),
+				STR("customresourcecleanup."));
+	if (!doc_at(obj, "spec.names"))
+		return condition_of(obj, "Available") != NULL;
+	if (!names || !served || str_eq_c(doc_get_str(served, STR("reason")), "Installing"))
+		return false;
+	return !str_eq_c(doc_get_str(names, STR("status")), "True") ||
+		doc_equal(doc_at(obj, "spec.names"), doc_at(obj, "status.acceptedNames"));
+}
+
+static bool
+are_settled(const struct doc *answer)
+{
+	bool all = true;
+	DOC_EACH (obj, doc_get(answer, STR("items")))
+		all &= is_settled(obj);
+	return doc_get(answer, STR("items")) ? all : is_settled(answer);
+}
+
+/* The path of what this answer changed, if it is one of those or a list of them; none otherwise. */
+static struct str
+settling_path(struct replay *r, int status, struct str body)
+{
+	static const struct {
+		const char *kind, *path;
+	} rows[] = {
+		{"CustomResourceDefinition",
+			"/apis/apiextensions.k8s.io/v1/customresourcedefinitions"},
+		{"APIService", "/apis/apiregistration.k8s.io/v1/apiservices"},
+	};
+	struct doc *d = NULL;
+	if (str_eq_c(r->step->method, "GET") || (status != 200 && status != 201) ||
+		doc_parse_json(r->scratch, body, NULL, &d, NULL) < 0)
+		return STR_NONE;
+	struct str name = doc_as_str(doc_at(d, "metadata.name"));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (str_starts(doc_get_str(d, STR("kind")), str_c(rows[i].kind)))
+			return arena_fmt(r->scratch, "%s%s" STR_FMT, rows[i].path,
+				name.n ? "/" : "", STR_ARG(name));
+	return STR_NONE;
+}
+
+static void
+on_settling(void *arg, const struct err *e, const struct http_response *resp, struct str body)
+{
+	struct replay *r = arg;
+	struct doc *d = NULL;
+	r->done = true;
+	r->settled = e->code || resp->status != 200 ||
+		doc_parse_json(r->scratch, body, NULL, &d, NULL) < 0 || are_settled(d);
+}
+
+static void
+settle(struct replay *r)
+{
+	int64_t until = clock_mono_ns() + SETTLE_NS;
+	struct http_call_spec spec = {.method = STR("GET"),
+		.url = arena_fmt(
+			r->scratch, STR_FMT STR_FMT, STR_ARG(r->url), STR_ARG(r->settling)),
+		.tls = r->tls,
+		.total_ns = CALL_NS};
+	for (r->settled = false; !r->settled && clock_mono_ns() < until;) {
+		struct http_fetch *f = NULL;
+		struct err e = {0};
+		r->done = false;
+		if (http_fetch(r->http, &spec, BODY_MAX, on_settling, r, &f, &e) < 0)
+			return;
+		while (!r->done)
+			loop_turn(r->loop, -1);
+	}
+}
+
+/* ---- answers, collected ---------------------------------------------------------------------------- */
+
 static void
 on_fetched(void *arg, const struct err *e, const struct http_response *resp, struct str body)
 {
@@ -140,6 +239,7 @@ on_fetched(void *arg, const struct err *e, const struct http_response *resp, str
 	}
 	answer_head(r, resp);
 	answer_data(r, body);
+	r->settling = settling_path(r, resp->status, body);
 }
 
 /* ---- watches --------------------------------------------------------------------------------------- */
@@ -240,6 +340,7 @@ step_run(struct replay *r, struct oracle_step *s)
 	struct err e = {0};
 	r->step = s;
 	r->done = false;
+	r->settling = STR_NONE;
 	s->n_answer_headers = s->n_data = 0;
 	s->answer_headers = s->data = NULL;
 	s->status = -1;
@@ -250,6 +351,8 @@ step_run(struct replay *r, struct oracle_step *s)
 	}
 	while (!r->done)
 		loop_turn(r->loop, -1);
+	if (str_is_set(r->settling))
+		settle(r);
 	arena_clear(r->scratch);
 }
 
