@@ -3,7 +3,7 @@ LIBS += tests/oracle
 SRC_tests/oracle := tests/oracle/corpus.c tests/oracle/normal.c tests/oracle/replay.c \
 	tests/oracle/compare.c tests/oracle/report.c
 DEPS_tests/oracle := netstack/http netstack/tls base
-UNIT_tests/oracle := tests/unit/tests/oracle/compare_test.c
+UNIT_tests/oracle := tests/unit/tests/oracle/compare_test.c tests/unit/tests/oracle/replay_test.c
 PROGS += oracle
 MAIN_oracle := tests/oracle/oracle.c
 DEPS_oracle := tests/oracle
