@@ -14,7 +14,7 @@
 #   cluster                         three machines and the pods that faults must not touch, once
 #   asked                           succeeds when the one pod is answered by the other
 #   steady                          containers with their ids and restarts, and since when nodes are Ready
-#   unanswered                      requests between the pods that failed
+#   unanswered                      requests between the pods that failed: how many, then each with what it had found
 #   served NODE N                   succeeds when the machine has come to serve N times since it was made
 #   count NODE                      how often it did
 #   ready_times NODE ROLE FROM      how long the role took to serve each time, from line FROM of the console
@@ -87,7 +87,7 @@ cluster() {
 	done >"$tmp/pods"
 	{
 		pod web node-2 'echo ok >/tmp/index.html; exec httpd -f -p 80 -h /tmp'
-		pod asks node-1 "while sleep 0.2; do if $(joined "$ask"); then touch /tmp/began; elif [ -e /tmp/began ]; then echo unanswered; fi; done"
+		pod asks node-1 "while sleep 0.2; do if $(joined "$ask"); then touch /tmp/began; elif [ -e /tmp/began ]; then echo \"\$(date +%T) unanswered, address '\$ip'\"; fi; done"
 		cat <<-E
 			apiVersion: v1
 			kind: Service
@@ -126,7 +126,12 @@ steady() {
 	k get pods -l steady=yes -o 'jsonpath={range .items[*]}{.metadata.name}{range .status.containerStatuses[*]} {.containerID} {.restartCount}{end}{"\n"}{end}' &&
 		k get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].lastTransitionTime}{"\n"}{end}'
 }
-unanswered() { k logs asks >"$tmp/asks" && grep -c unanswered "$tmp/asks"; :; }
+unanswered() {
+	k logs asks >"$tmp/asks" || return 1
+	echo "$(grep -c unanswered "$tmp/asks") of the requests"
+	grep unanswered "$tmp/asks"
+	:
+}
 
 on() { ctl start "$1" --kernel "$O/image/vmlinuz"; }
 count() { cat "$tmp/c/$1/console.log" 2>/dev/null | grep -c 'all roles serve'; }
