@@ -365,6 +365,18 @@ run_jobs(struct bootstrap *b)
 		job_start(b, j);
 }
 
+/* own_client: a client by which the server meets its own API, under the identity of upstream's loopback. */
+static int
+own_client(struct api_server *s, struct client **ret)
+{
+	struct str groups[] = {STR("system:masters")};
+	struct api_identity id = {.user = STR("system:apiserver"),
+		.groups = groups,
+		.n_groups = 1,
+		.user_agent = STR("kube-apiserver")};
+	return api_client_new(s, s->start_loop, &id, ret);
+}
+
 static int
 aggregator_start(struct api_server *s)
 {
@@ -379,12 +391,7 @@ aggregator_start(struct api_server *s)
 static int
 crd_control_start(struct api_server *s)
 {
-	struct str groups[] = {STR("system:masters")};
-	struct api_identity id = {.user = STR("system:apiserver"),
-		.groups = groups,
-		.n_groups = 1,
-		.user_agent = STR("kube-apiserver")};
-	int rc = api_client_new(s, s->start_loop, &id, &s->crd_client);
+	int rc = own_client(s, &s->crd_client);
 	return rc < 0 ? rc : crd_control_new(s->crd_client, s->start_loop, &s->crd_control);
 }
 
@@ -403,12 +410,7 @@ policy_control_start(struct api_server *s)
 static int
 apiservices_start(struct api_server *s)
 {
-	struct str groups[] = {STR("system:masters")};
-	struct api_identity id = {.user = STR("system:apiserver"),
-		.groups = groups,
-		.n_groups = 1,
-		.user_agent = STR("kube-apiserver")};
-	int rc = api_client_new(s, s->start_loop, &id, &s->apiservice_client);
+	int rc = own_client(s, &s->apiservice_client);
 	return rc < 0 ? rc
 		      : apiservice_control_new(
 				s, s->apiservice_client, s->start_loop, &s->apiservice_control);
@@ -475,12 +477,7 @@ int
 bootstrap_start(struct api_server *s)
 {
 	struct bootstrap *b = calloc(1, sizeof(*b));
-	struct str groups[] = {STR("system:masters")};
-	struct api_identity id = {.user = STR("system:apiserver"),
-		.groups = groups,
-		.n_groups = 1,
-		.user_agent = STR("kube-apiserver")};
-	if (!b || !(b->a = arena_new(0)) || api_client_new(s, s->start_loop, &id, &b->client) < 0) {
+	if (!b || !(b->a = arena_new(0)) || own_client(s, &b->client) < 0) {
 		if (b)
 			arena_free(b->a);
 		free(b);
