@@ -59,7 +59,8 @@ int init_fd_list(struct init_client *c, struct str prefix, int timeout_ms,
 /* Listening sockets stay open over the death of the role that serves on them: who connects, or asks, meanwhile
  * waits in the kernel for the next process instead of being refused. The first process opens a socket
  * and gives it to PID 1 by init_fd_put; each later one has it from init_sockets. PID 1 lets go of what is
- * called so when the role dies again and again (supervise.h). */
+ * called so when the role dies again and again (supervise.h), be it a socket or something else that a role
+ * wants back only as long as it does it good. */
 #define INIT_LISTEN "listen/"
 struct init_socket {
 	char name[96]; /* INIT_LISTEN and what it is */

@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * dns: the fence of the name server: it holds its listening sockets already, reads its credentials and the
- * resolvers, and opens UDP and TCP connections of its own. Source: architecture.md section 3. */
+ * resolvers, opens UDP and TCP connections of its own, and makes files without a name, for PID 1 to keep. Source: architecture.md section 3. */
 #include "init/commands.h"
 #include "init/sandbox.h"
 
@@ -16,7 +16,7 @@ dns_fence(struct err *e)
 	/* resolv.conf is replaced, so it is its folder that is allowed; who may read what there, the owners of
 	 * the files say. */
 	static const char *const read_paths[] = {"/run", "/proc/self", "/etc", NULL};
-	static const int more[] = {SYS_bind, SYS_connect};
+	static const int more[] = {SYS_bind, SYS_connect, SYS_memfd_create};
 	struct rlimit core = {0, 0};
 	const struct sandbox s = {
 		.uid = DNS_ROLE_UID,

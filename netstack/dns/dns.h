@@ -76,7 +76,12 @@ void dns_zone_services(
 /* dns_zone_reverse: answer NXDOMAIN for reverse names inside the prefix instead of forwarding them.
  * At most 64 prefixes. Errors: -ENOSPC. */
 int dns_zone_reverse(struct dns_zone *z, const struct ip_prefix *p);
-/* dns_zone_records: owner names held (diagnosis). */
+/* dns_zone_save: all services and their records as bytes at the end of b (b->failed: no memory). dns_zone_load: puts
+ * them into a zone without services, of the same domain and the same version of this program. Total over any
+ * bytes. Errors: -EBADMSG, -ENOMEM; then the zone has no services. */
+void dns_zone_save(const struct dns_zone *z, struct buf *b);
+int dns_zone_load(struct dns_zone *z, struct str saved);
+/* dns_zone_names: owner names held (diagnosis). */
 size_t dns_zone_names(const struct dns_zone *z);
 
 /* dns_zone_answer: answers the query in `msg` into out when the zone is responsible for it or the query
@@ -104,6 +109,7 @@ struct dns_server_config {
 	const struct dns_upstream
 		*upstreams; /* copied; none = names outside the zone are refused */
 	size_t n_upstreams;
+	bool partial; /* the zone may lack names: NXDOMAIN waits for dns_server_complete, no other answer does */
 	size_t cache_entries;     /* 0 = 4096 */
 	uint32_t cache_max_ttl_s; /* 0 = 30 */
 	uint32_t max_inflight;    /* forwarded queries at a time; 0 = 1024 */
@@ -122,6 +128,10 @@ int dns_server_new(
 void dns_server_free(struct dns_server *s);
 /* dns_server_upstreams: replaces the upstream resolvers; the cache is emptied. */
 int dns_server_upstreams(struct dns_server *s, const struct dns_upstream *u, size_t n);
+
+/* dns_server_complete: the zone has all names now: what waited for that is answered. At most 1024 questions wait; of
+ * more, those over UDP get no answer (the client asks again), those over TCP lose their connection. */
+void dns_server_complete(struct dns_server *s);
 
 struct dns_stats {
 	uint64_t queries, answers, forwarded, cache_hits, timeouts, refused, malformed, tcp_clients,

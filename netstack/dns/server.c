@@ -1,7 +1,7 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * The name server's sockets: UDP in batches, TCP with several questions on a connection, and the queries that wait for
- * an upstream. What is answered is decided in answer.c and forward.c. Bounded: clients, waiting
+ * an upstream, or for the zone to be complete. What is answered is decided in answer.c and forward.c. Bounded: clients, waiting
  * queries a connection, bytes a client may leave unread; idle connections are closed.
  * Source: RFC 1035 4.2, RFC 7766 (pipelining, idle time), RFC 9210. Contracts in dns.h. */
 #include <errno.h>
@@ -21,6 +21,7 @@ enum {
 	CONN_WAITING_MAX = 32,
 	CONN_OUT_MAX = 256 * 1024,
 	ACCEPTS_A_TURN = 32,
+	HELD_MAX = 1024,
 };
 static const int64_t conn_idle_ns = 10 * NS_PER_SEC;
 
@@ -41,7 +42,7 @@ struct conn {
 	bool ended; /* no more questions will come */
 };
 
-/* A query that waits for an upstream's answer. */
+/* A query that waits for an upstream's answer, or (held) for the zone to be complete. */
 struct pending {
 	struct dns_server *s;
 	struct pending *next, *prev;
@@ -51,6 +52,7 @@ struct pending {
 	socklen_t peer_len;
 	struct dquery q;
 	bool cname; /* `msg` is the zone's beginning of an answer, else the query */
+	bool held;
 	size_t n;
 	char msg[];
 };
@@ -64,6 +66,8 @@ struct dns_server {
 	struct conn *oldest, *newest;
 	size_t n_conns, max_conns;
 	struct pending *pending;
+	size_t n_held;
+	bool partial;
 	struct dns_stats stats;
 	/* one batch of datagrams */
 	struct mmsghdr in_hdr[BATCH], out_hdr[BATCH];
@@ -87,6 +91,7 @@ pending_free(struct pending *p)
 		p->next->prev = p->prev;
 	if (p->conn != NULL)
 		p->conn->waiting--;
+	p->s->n_held -= p->held;
 	free(p);
 }
 
@@ -142,25 +147,22 @@ last_target(struct str begin, const struct dquery *q, struct dname *ret)
 	return rr.type == T_CNAME ? dname_parse(begin, &at, ret) : -EBADMSG;
 }
 
-/* Passes the query on. `msg`: the query, or (cname) the zone's beginning of an answer. */
-static void
-forward(struct dns_server *s, struct str query, struct str msg, bool cname, struct conn *conn,
-	int fd, const struct sockaddr_storage *peer, socklen_t peer_len)
+/* A query put aside. `msg`: the query, or the zone's beginning of an answer. NULL: it was dropped. */
+static struct pending *
+put_aside(struct dns_server *s, struct str query, struct str msg, struct conn *conn, int fd,
+	const struct sockaddr_storage *peer, socklen_t peer_len)
 {
 	struct pending *p = calloc(1, sizeof(*p) + msg.n);
-	struct dname target;
 
 	if (p == NULL || dquery_parse(query, &p->q) != 0) {
 		free(p);
 		s->stats.dropped++;
-		return;
+		return NULL;
 	}
-	target = p->q.name;
 	p->s = s;
 	p->conn = conn;
 	p->fd = fd;
 	p->peer_len = peer_len;
-	p->cname = cname;
 	p->n = msg.n;
 	if (peer != NULL)
 		p->peer = *peer;
@@ -171,9 +173,90 @@ forward(struct dns_server *s, struct str query, struct str msg, bool cname, stru
 	if (s->pending != NULL)
 		s->pending->prev = p;
 	s->pending = p;
+	return p;
+}
+
+/* Passes the query on. `msg`: the query, or (cname) the zone's beginning of an answer. */
+static void
+forward(struct dns_server *s, struct str query, struct str msg, bool cname, struct conn *conn,
+	int fd, const struct sockaddr_storage *peer, socklen_t peer_len)
+{
+	struct pending *p = put_aside(s, query, msg, conn, fd, peer, peer_len);
+	struct dname target;
+
+	if (p == NULL)
+		return;
+	p->cname = cname;
+	target = p->q.name;
 	if ((cname && last_target(msg, &p->q, &target) < 0) ||
 		dforward_ask(s->forwarder, &target, p->q.type, on_answer, p) < 0)
 		on_answer(p, NULL);
+}
+
+/* ---- while the zone is partial ---- */
+
+/* A no of the zone's own: the name may be among what the zone still lacks. */
+static bool
+is_no(const uint8_t *answer, size_t n)
+{
+	uint16_t flags = dns_u16(str_from((const char *)answer, n), 2);
+
+	return (flags & DNS_AA) && (flags & 15) == RC_NXDOMAIN;
+}
+
+/* True: the query waits (or was dropped, when too many do) and is not to be answered now. */
+static bool
+hold(struct dns_server *s, struct str query, const uint8_t *answer, size_t n, struct conn *conn,
+	int fd, const struct sockaddr_storage *peer, socklen_t peer_len)
+{
+	struct pending *p = NULL;
+
+	if (!s->partial || !is_no(answer, n))
+		return false;
+	if (s->n_held < HELD_MAX)
+		p = put_aside(s, query, query, conn, fd, peer, peer_len);
+	else
+		s->stats.dropped++;
+	if (p != NULL) {
+		p->held = true;
+		s->n_held++;
+	} else if (conn != NULL) {
+		conn->ended = true;
+	}
+	return true;
+}
+
+static void
+held_answer(struct pending *p)
+{
+	struct dns_server *s = p->s;
+	struct conn *c = p->conn;
+	struct str query = str_from(p->msg, p->n);
+	size_t n = 0;
+	int code = dns_zone_answer(s->zone, query, c != NULL, dforwarder_can(s->forwarder), s->big,
+		sizeof(s->big), &n);
+
+	if (code == 1)
+		pending_reply(p, s->big, n);
+	else if (code == 0 || code == 3)
+		forward(s, query, code == 0 ? query : str_from((char *)s->big, n), code == 3, c,
+			p->fd, &p->peer, p->peer_len);
+	pending_free(p);
+	if (c != NULL)
+		conn_update(c);
+}
+
+void
+dns_server_complete(struct dns_server *s)
+{
+	s->partial = false;
+	while (s->n_held > 0) {
+		struct pending *p = s->pending;
+
+		while (!p->held) /* there is one */
+			p = p->next;
+		held_answer(p);
+	}
 }
 
 /* ---- UDP ---- */
@@ -208,6 +291,8 @@ udp_one(struct dns_server *s, int fd, unsigned i, unsigned k)
 		s->stats.malformed++;
 		return false;
 	}
+	if (hold(s, query, s->out[k], n, NULL, fd, &s->peers[i], mh->msg_namelen))
+		return false;
 	s->stats.refused += (s->out[k][3] & 15) == RC_REFUSED;
 	s->out_iov[k] = (struct iovec){s->out[k], n};
 	s->out_hdr[k].msg_hdr = (struct msghdr){
@@ -401,6 +486,8 @@ conn_one(struct conn *c, struct str query)
 		forward(s, query, str_from((char *)s->big, n), true, c, -1, NULL, 0);
 		return;
 	case 1:
+		if (hold(s, query, s->big, n, c, -1, NULL, 0))
+			return;
 		s->stats.answers++;
 		s->stats.refused += (s->big[3] & 15) == RC_REFUSED;
 		conn_send(c, s->big, n);
@@ -530,6 +617,7 @@ dns_server_new(
 		return err_set(e, -ENOMEM, R_UNKNOWN, "no memory for the name server");
 	s->loop = l;
 	s->zone = c->zone;
+	s->partial = c->partial;
 	s->max_conns = c->max_tcp_clients != 0 ? c->max_tcp_clients : 256;
 	s->forwarder = dforwarder_new(l, c, &s->stats);
 	if (s->forwarder == NULL)

@@ -105,8 +105,8 @@ svc_note(struct zsvc *s, struct znode *n)
 	return 0;
 }
 
-static int
-add_rr(struct dns_zone *z, struct zsvc *s, const struct dname *name, uint16_t type,
+int
+zone_rr_add(struct dns_zone *z, struct zsvc *s, const struct dname *name, uint16_t type,
 	const void *data, size_t len)
 {
 	struct znode *n = node_ensure(z, name);
@@ -139,14 +139,14 @@ add_rr(struct dns_zone *z, struct zsvc *s, const struct dname *name, uint16_t ty
 static int
 add_address(struct dns_zone *z, struct zsvc *s, const struct dname *name, const struct ip_addr *a)
 {
-	return add_rr(z, s, name, a->family == 4 ? T_A : T_AAAA, a->b, ip_size(a));
+	return zone_rr_add(z, s, name, a->family == 4 ? T_A : T_AAAA, a->b, ip_size(a));
 }
 
 static int
 add_name(struct dns_zone *z, struct zsvc *s, const struct dname *name, uint16_t type,
 	const struct dname *target)
 {
-	return add_rr(z, s, name, type, target->b, target->n);
+	return zone_rr_add(z, s, name, type, target->b, target->n);
 }
 
 static int
@@ -179,7 +179,7 @@ add_service_port(struct dns_zone *z, struct zsvc *s, const struct dname *svc,
 		dname_prepend(&name, str_from(label, (size_t)n)) < 0)
 		return -EINVAL;
 	memcpy(data + 6, target->b, target->n);
-	return add_rr(z, s, &name, T_SRV, data, 6u + target->n);
+	return zone_rr_add(z, s, &name, T_SRV, data, 6u + target->n);
 }
 
 /* ---- services ---- */
@@ -315,8 +315,8 @@ check_names(const struct dns_service *d, const struct dname *svc)
 	return 0;
 }
 
-static struct zsvc *
-svc_ensure(struct dns_zone *z, struct str ns, struct str name)
+struct zsvc *
+zone_svc_ensure(struct dns_zone *z, struct str ns, struct str name)
 {
 	_cleanup_free_ char *key = malloc(ns.n + name.n + 2);
 	struct zsvc *s = NULL;
@@ -348,7 +348,7 @@ dns_zone_service_set(struct dns_zone *z, const struct dns_service *d)
 		code = check_names(d, &svc);
 	if (code < 0)
 		return code;
-	s = svc_ensure(z, d->ns, d->name);
+	s = zone_svc_ensure(z, d->ns, d->name);
 	if (s == NULL)
 		return -ENOMEM;
 	svc_clear(z, s);
@@ -407,7 +407,7 @@ own_records(struct dns_zone *z, const struct dns_zone_config *c)
 		return -EINVAL;
 	code = add_name(z, &z->own, &z->domain, T_NS, &ns);
 	if (code == 0)
-		code = add_rr(z, &z->own, &version, T_TXT, "\0051.1.0", 6);
+		code = zone_rr_add(z, &z->own, &version, T_TXT, "\0051.1.0", 6);
 	for (size_t i = 0; i < c->n_server_addrs && code == 0; i++)
 		code = add_address(z, &z->own, &ns, &c->server_addrs[i]);
 	/* these exist whatever is below them */

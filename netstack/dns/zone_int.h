@@ -1,6 +1,6 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
- * The zone, inside: shared by zone.c, which fills it, and answer.c, which reads it. */
+ * The zone, inside: shared by zone.c, which fills it, answer.c, which reads it, and zone_save.c, which does both. */
 #ifndef NETSTACK_DNS_ZONE_INT_H
 #define NETSTACK_DNS_ZONE_INT_H
 
@@ -48,6 +48,12 @@ struct dns_zone {
 	struct ip_prefix reverse[ZONE_REVERSE_MAX];
 	size_t n_reverse;
 };
+
+/* zone_svc_ensure: the service, made if it is not there; without records then. NULL: no memory. */
+struct zsvc *zone_svc_ensure(struct dns_zone *z, struct str ns, struct str name);
+/* zone_rr_add: a record of the service; data as sent, names in full (copied). -ENOMEM. */
+int zone_rr_add(struct dns_zone *z, struct zsvc *s, const struct dname *name, uint16_t type,
+	const void *data, size_t len);
 
 static inline const uint8_t *
 zrr_data(const struct zrr *r)

@@ -142,6 +142,7 @@ on_work(struct loop_work *w)
 	struct dns_feed *f = w->arg;
 	struct str key;
 	void *v;
+	bool changed = false;
 	int rc = 0;
 	if (!informer_synced(f->services) || !informer_synced(f->slices))
 		return;
@@ -149,8 +150,10 @@ on_work(struct loop_work *w)
 		mark_all(f);
 	for (size_t pos = 0; rc == 0 && map_next(&f->dirty, &pos, &key, &v);) {
 		rc = key_sync(f, key);
-		if (rc == 0)
+		if (rc == 0) {
 			map_del(&f->dirty, key);
+			changed = true;
+		}
 	}
 	if (rc < 0 || f->all) {
 		log_warn("names of services: no memory, trying again");
@@ -159,6 +162,8 @@ on_work(struct loop_work *w)
 		f->synced = true;
 		f->cfg.on_synced(f->cfg.arg);
 	}
+	if (changed && f->synced)
+		f->cfg.on_change(f->cfg.arg);
 }
 
 static void
@@ -180,6 +185,7 @@ dns_feed_new(const struct dns_feed_config *cfg, struct dns_feed **ret)
 	if (!f)
 		return -ENOMEM;
 	f->cfg = *cfg;
+	f->all = true; /* what the zone has already, too */
 	map_init(&f->dirty);
 	f->work = (struct loop_work){.fn = on_work, .arg = f};
 	f->retry = (struct loop_timer){.fn = on_retry, .arg = f};

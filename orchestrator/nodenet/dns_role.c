@@ -3,8 +3,10 @@
  * dns_role: the life of the name server's process. See dns_role.h.
  *
  *   prepare: loop, PID 1's kept sockets or new ones, inotify on the folders of what changes
- *   main:    credentials -> client -> feed -> (zone complete) -> server -> PID 1 is told
- *   then:    a new certificate or new resolvers are taken into use when their file is replaced */
+ *   main:    the names an earlier process left with PID 1 -> zone -> server at once -> PID 1 is told
+ *            credentials -> client -> feed -> (zone complete) -> server, unless it is there -> PID 1 is told
+ *   then:    changed names are left with PID 1, a whole new file each time, so that it always has whole ones;
+ *            a new certificate or new resolvers are taken into use when their file is replaced */
 #include "orchestrator/nodenet/dns_role.h"
 
 #include "base/disk.h"
@@ -19,17 +21,24 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RESOLV_RUN "/run/resolv.conf"
 #define RESOLV_ETC "/etc/resolv.conf"
 #define CHANGES (IN_MOVED_TO | IN_CLOSE_WRITE)
+/* Among the sockets, so that PID 1 lets go of names on which one process after the other dies. */
+#define NAMES INIT_LISTEN "names"
+#define LEAVE_NS NS_PER_SEC   /* changes of so long are left together */
+#define PARTIAL_NS NS_PER_SEC /* so long a no waits for the API */
 enum {
 	PORT = 53,
 	ADDRS_MAX = 2,
 	UPSTREAMS_MAX = 8,
 	FILE_MAX = 1 << 16,
+	NAMES_MAX = 64 << 20,
 	RECEIVE_BYTES = 1 << 20,
 	NAME_AT = sizeof(INIT_LISTEN "udp ") - 1
 };
@@ -47,6 +56,9 @@ struct dns_role {
 	struct client *client;
 	struct dns_feed *feed;
 	struct buf pem; /* in use */
+	int left;       /* the names of an earlier process; -1 = none */
+	bool leaves;    /* something has been left */
+	struct loop_timer leave, partial;
 };
 
 static struct dns_role role;
@@ -77,20 +89,24 @@ socket_open(const struct ip_addr *ip, bool tcp, int *ret)
 	return 0;
 }
 
-/* sockets_open: of each address one for UDP and one for TCP; those PID 1 kept of an earlier process, or new ones. */
+/* sockets_open: of each address one for UDP and one for TCP; those PID 1 kept of an earlier process, or new ones. And
+ * what it kept of that one's names. */
 static int
 sockets_open(struct dns_role *r, struct err *e)
 {
-	struct init_socket kept[2 * ADDRS_MAX];
+	struct init_socket kept[2 * ADDRS_MAX + 1];
 	size_t n = 2 * r->n_addrs;
 	for (size_t i = 0; i < n; i++) {
 		memcpy(kept[i].name, i % 2 ? INIT_LISTEN "tcp " : INIT_LISTEN "udp ", NAME_AT + 1);
 		ip_format(&r->addrs[i / 2], kept[i].name + NAME_AT);
 		kept[i].fd = -1;
 	}
-	int rc = r->init ? init_sockets(r->init, kept, n) : 0;
+	memcpy(kept[n].name, NAMES, sizeof(NAMES));
+	kept[n].fd = -1;
+	int rc = r->init ? init_sockets(r->init, kept, n + 1) : 0;
 	if (rc < 0)
 		return err_errno(e, rc, "asking for kept sockets");
+	r->left = kept[n].fd;
 	for (size_t i = 0; i < n; i++) {
 		bool opened = kept[i].fd < 0;
 		if (opened)
@@ -134,6 +150,7 @@ dns_role_prepare(const struct machine_config *c, struct err *e)
 {
 	struct dns_role *r = &role;
 	r->cfg = c;
+	r->left = -1;
 	if (ip_is_set(&c->cluster.dns4))
 		r->addrs[r->n_addrs++] = c->cluster.dns4;
 	if (ip_is_set(&c->cluster.dns6))
@@ -174,12 +191,75 @@ upstreams_renew(struct dns_role *r)
 		log_warn("resolvers: %s", strerror(-rc));
 }
 
+/* ---- names over the death of the process ---- */
+
+/* names_read: what is left in fd, into the zone. 0 or -errno; then the zone has no services. */
+static int
+names_read(struct dns_zone *z, int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > NAMES_MAX)
+		return -EBADMSG;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	size_t n = (size_t)st.st_size;
+	char *p = buf_reserve(&b, n + 1);
+	if (!p)
+		return -ENOMEM;
+	ssize_t got = pread(fd, p, n, 0);
+	if (got != (ssize_t)n)
+		return got < 0 ? -errno : -EBADMSG;
+	buf_commit(&b, n);
+	return dns_zone_load(z, buf_view(&b));
+}
+
+static int
+names_leave(struct dns_role *r)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	dns_zone_save(r->zone, &b);
+	if (b.failed)
+		return -ENOMEM;
+	if (b.len > NAMES_MAX)
+		return -EFBIG;
+	_cleanup_fd_ int fd = memfd_create("names", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (size_t at = 0; at < b.len;) {
+		ssize_t n = pwrite(fd, b.data + at, b.len - at, (off_t)at);
+		if (n < 0)
+			return -errno;
+		at += (size_t)n;
+	}
+	return init_fd_put(r->init, STR(NAMES), fd);
+}
+
+static void
+on_leave(struct loop_timer *t)
+{
+	struct dns_role *r = t->arg;
+	int rc = names_leave(r);
+	if (rc < 0)
+		log_warn("names for the next process: %s", strerror(-rc));
+}
+
+static void
+on_change(void *arg)
+{
+	struct dns_role *r = arg;
+	if (!r->init || loop_timer_is_set(&r->leave))
+		return;
+	/* The first at once: a process that does not live for a second leaves what it knew. */
+	loop_timer_after(r->loop, &r->leave, r->leaves ? LEAVE_NS : 0);
+	r->leaves = true;
+}
+
 /* ---- serving ---- */
 
 static void
-on_synced(void *arg)
+serve(struct dns_role *r, bool partial)
 {
-	struct dns_role *r = arg;
 	struct dns_upstream up[UPSTREAMS_MAX];
 	struct err e = {0};
 	struct dns_server_config c = {.zone = r->zone,
@@ -188,7 +268,8 @@ on_synced(void *arg)
 		.tcp_fds = r->tcp,
 		.n_tcp_fds = r->n_addrs,
 		.upstreams = up,
-		.n_upstreams = upstreams_read(r, up)};
+		.n_upstreams = upstreams_read(r, up),
+		.partial = partial};
 	if (dns_server_new(r->loop, &c, &r->server, &e) < 0) {
 		log_error("serving: %s", e.msg);
 		loop_stop(r->loop, 1);
@@ -198,6 +279,44 @@ on_synced(void *arg)
 		r->n_addrs, c.n_upstreams);
 	if (r->init)
 		init_ready(r->init);
+}
+
+static void
+on_partial(struct loop_timer *t)
+{
+	struct dns_role *r = t->arg;
+	if (r->server)
+		dns_server_complete(r->server);
+}
+
+/* serve_left: with the names of the process before, if there are any: what they lack is at most a second old. */
+static void
+serve_left(struct dns_role *r)
+{
+	if (r->left < 0)
+		return;
+	int rc = names_read(r->zone, r->left);
+	cleanup_fd(&r->left);
+	r->left = -1;
+	if (rc < 0) {
+		log_warn("names of the process before: %s", strerror(-rc));
+		return;
+	}
+	serve(r, true);
+	loop_timer_after(r->loop, &r->partial, PARTIAL_NS);
+}
+
+static void
+on_synced(void *arg)
+{
+	struct dns_role *r = arg;
+	if (!r->server) {
+		serve(r, false);
+		return;
+	}
+	loop_timer_cancel(&r->partial);
+	dns_server_complete(r->server);
+	log_info("%zu names, as the API has them", dns_zone_names(r->zone));
 }
 
 static int
@@ -211,7 +330,7 @@ client_start(struct dns_role *r, struct str pem, struct err *e)
 	int rc = client_https_new(r->loop, &c, &r->client, e);
 	if (rc < 0)
 		return rc;
-	struct dns_feed_config f = {r->client, r->zone, on_synced, r};
+	struct dns_feed_config f = {r->client, r->zone, on_synced, on_change, r};
 	rc = dns_feed_new(&f, &r->feed);
 	if (rc == 0)
 		return 0;
@@ -312,6 +431,9 @@ dns_role_main(const struct machine_config *c)
 		log_error("watching '%s': %s", DNS_ROLE_DIR, strerror(-rc));
 		return 1;
 	}
+	r->leave = (struct loop_timer){.fn = on_leave, .arg = r};
+	r->partial = (struct loop_timer){.fn = on_partial, .arg = r};
+	serve_left(r);
 	credentials_renew(r);
 	if (!r->client)
 		log_info("waiting for the node's credentials");

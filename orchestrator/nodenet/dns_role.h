@@ -9,7 +9,9 @@
  *
  * It acts with the node's own client certificate, which the node role lays into DNS_ROLE_DIR, readable for
  * DNS_ROLE_UID only; what it may do with it is `keelson:node-proxier`'s read access and a node's own.
- * It answers once the zone is complete: until then queries wait in the sockets, none gets a wrong no.
+ * At a machine's first start it answers once the zone is complete: until then queries wait in the sockets, none gets
+ * a wrong no. A later process answers at once with the names that the one before left with PID 1 (a memfd), whether an API
+ * server is there or not; what is not among them waits for the API, at most a second.
  * Source: Kubernetes DNS specification 1.1.0; architecture.md sections 3 and 8. */
 #ifndef ORCHESTRATOR_NODENET_DNS_ROLE_H
 #define ORCHESTRATOR_NODENET_DNS_ROLE_H
@@ -25,7 +27,8 @@
 /* dns_role_prepare: all that needs privileges, once per process, before dns_role_main. Errors: -errno, e says
  * what. */
 int dns_role_prepare(const struct machine_config *c, struct err *e);
-/* dns_role_main: serves until the process is ended. System calls besides the common ones: socket, bind, connect.
+/* dns_role_main: serves until the process is ended. System calls besides the common ones: socket, bind,
+ * connect, memfd_create.
  * Reads DNS_ROLE_DIR, /run/resolv.conf and /etc/resolv.conf. Returns the exit status. */
 int dns_role_main(const struct machine_config *c);
 

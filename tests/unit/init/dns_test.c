@@ -7,6 +7,7 @@
 #include "tests/unit/init/fence.h"
 
 #include <poll.h>
+#include <sys/mman.h>
 
 /* A datagram to itself and a connection to a socket it was given before, as when it serves and forwards. */
 static int given = -1;
@@ -30,7 +31,10 @@ works(void)
 		return 3;
 	if (fence_open("/etc/resolv.conf", O_RDONLY) != 0 && errno != ENOENT)
 		return 4;
-	return fence_open("/proc/self/status", O_RDONLY) ? 5 : 0;
+	int names = memfd_create("names", MFD_CLOEXEC);
+	if (names < 0 || pwrite(names, "n", 1, 0) != 1)
+		return 5;
+	return fence_open("/proc/self/status", O_RDONLY) ? 6 : 0;
 }
 
 static int

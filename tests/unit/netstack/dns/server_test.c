@@ -24,6 +24,7 @@ static struct loop *l;
 static struct dns_server *server;
 static struct dns_zone *zone;
 static uint16_t port;
+static bool partial;
 
 /* An answer: a.example.org has an address, big.* many, alias.* is a CNAME, nx.* is not there. */
 static size_t
@@ -185,8 +186,10 @@ world_up(size_t n_upstreams, bool dead_first)
 	struct dns_service x = {
 		.ns = STR("shop"), .name = STR("out"), .external_name = STR("alias.example.org")};
 	struct dns_upstream ups[2] = {{lo, 0}, {lo, 0}};
-	struct dns_server_config c = {
-		.upstreams = ups, .n_upstreams = n_upstreams, .try_timeout_ns = 200 * NS_PER_MS};
+	struct dns_server_config c = {.upstreams = ups,
+		.n_upstreams = n_upstreams,
+		.partial = partial,
+		.try_timeout_ns = 200 * NS_PER_MS};
 	struct err e = {0};
 	int udp = -1, tcp = -1, uu = -1, ut = -1;
 
@@ -501,5 +504,113 @@ TEST(too_many_tcp_clients_the_idlest_goes)
 		"NOERROR aa ra\nan web.shop.svc.cluster.local. A 10.96.0.7\n");
 	for (unsigned i = 0; i < 4; i++)
 		close(fds[i]);
+	world_down();
+}
+
+/* A question sent and not waited for. */
+static int
+asked(const char *name)
+{
+	uint8_t q[512];
+	size_t n = query_of(q, name, T_A, 0);
+	int fd = client(SOCK_DGRAM);
+
+	CHECK_INT(send(fd, q, n, 0), n);
+	return fd;
+}
+
+static const char *
+answered(int fd)
+{
+	ssize_t n = await(fd, 0);
+
+	close(fd);
+	return answer_text(reply, (size_t)n, false);
+}
+
+TEST(a_partial_zone_says_yes_and_other_names_are_forwarded)
+{
+	partial = true;
+	world_up(1, false);
+	CHECK_STR(ask("web.shop.svc.cluster.local", T_A, 0, false),
+		"NOERROR aa ra\nan web.shop.svc.cluster.local. A 10.96.0.7\n");
+	/* a type that a name it has does not have */
+	CHECK(strstr(ask("web.shop.svc.cluster.local", T_AAAA, 0, false), "NOERROR aa ra\nns") !=
+		NULL);
+	CHECK_STR(ask("a.example.org", T_A, 0, false), "NOERROR ra\nan a.example.org. A 1.2.3.0\n");
+	partial = false;
+	world_down();
+}
+
+TEST(a_no_waits_until_the_zone_is_complete)
+{
+	struct ip_addr ip = ip_v4(0x0a600009);
+	struct dns_service late = {
+		.ns = STR("shop"), .name = STR("late"), .cluster_ips = &ip, .n_cluster_ips = 1};
+	struct dns_service out = {
+		.ns = STR("shop"), .name = STR("far"), .external_name = STR("a.example.org")};
+	int late_fd = -1, far_fd = -1, nope_fd = -1, tcp = -1;
+	uint8_t q[514];
+	size_t n = query_of(q + 2, "late.shop.svc.cluster.local", T_A, 0);
+
+	partial = true;
+	world_up(1, false);
+	late_fd = asked("late.shop.svc.cluster.local");
+	far_fd = asked("far.shop.svc.cluster.local");
+	nope_fd = asked("nope.shop.svc.cluster.local");
+	tcp = client(SOCK_STREAM);
+	q[0] = (uint8_t)(n >> 8);
+	q[1] = (uint8_t)n;
+	CHECK_INT(send(tcp, q, n + 2, 0), n + 2);
+	while (server->n_held < 4)
+		loop_turn(l, 20 * NS_PER_MS);
+	CHECK_INT(dns_zone_service_set(zone, &late), 0);
+	CHECK_INT(dns_zone_service_set(zone, &out), 0);
+	dns_server_complete(server);
+	CHECK_INT(server->n_held, 0);
+	CHECK_STR(
+		answered(late_fd), "NOERROR aa ra\nan late.shop.svc.cluster.local. A 10.96.0.9\n");
+	CHECK(strstr(answered(far_fd), "an a.example.org. A 1.2.3.0\n") != NULL);
+	CHECK(strstr(answered(nope_fd), "NXDOMAIN aa") != NULL);
+	ssize_t got = await(tcp, 0);
+	CHECK(got > 2 && dns_u16(str_from((char *)reply, (size_t)got), 0) == got - 2);
+	CHECK_STR(answer_text(reply + 2, (size_t)got - 2, false),
+		"NOERROR aa ra\nan late.shop.svc.cluster.local. A 10.96.0.9\n");
+	close(tcp);
+	/* from now on a no is said at once */
+	CHECK(strstr(ask("never.shop.svc.cluster.local", T_A, 0, false), "NXDOMAIN aa") != NULL);
+	partial = false;
+	world_down();
+}
+
+TEST(of_too_many_that_wait_the_last_go)
+{
+	struct dns_stats st;
+	int fds[8];
+
+	partial = true;
+	world_up(1, false);
+	server->n_held = HELD_MAX - 4; /* as if so many waited already */
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = asked("nope.shop.svc.cluster.local");
+	do {
+		loop_turn(l, 20 * NS_PER_MS);
+		dns_server_stats(server, &st);
+	} while (st.queries < ARRAY_LEN(fds));
+	CHECK_INT(server->n_held, HELD_MAX);
+	CHECK_INT(st.dropped, 4);
+	/* one over TCP loses its connection */
+	int tcp = client(SOCK_STREAM);
+	uint8_t q[514] = {0};
+	size_t n = query_of(q + 2, "nope.shop.svc.cluster.local", T_A, 0);
+	q[1] = (uint8_t)n;
+	CHECK_INT(send(tcp, q, n + 2, 0), n + 2);
+	CHECK_INT(await(tcp, 0), 0);
+	close(tcp);
+	server->n_held = 4;
+	dns_server_complete(server);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	partial = false;
 	world_down();
 }

@@ -10,7 +10,7 @@ static struct fake api;
 static struct loop *loop;
 static struct dns_zone *zone;
 static struct dns_feed *feed;
-static unsigned synced;
+static unsigned synced, changes;
 
 #define META(name, rv)                                                                             \
 	"\"metadata\":{\"name\":\"" name "\",\"namespace\":\"shop\",\"uid\":\"" name               \
@@ -44,16 +44,32 @@ on_feed_synced(void *arg)
 }
 
 static void
-feed_up(void)
+on_feed_change(void *arg)
+{
+	(void)arg;
+	CHECK_INT(synced, 1);
+	changes++;
+}
+
+static void
+zone_make(void)
 {
 	struct dns_zone_config zc = {.domain = "cluster.local"};
+	CHECK_INT(dns_zone_new(&zc, &zone), 0);
+}
+
+/* feed_up: for the zone there is, or a new one. */
+static void
+feed_up(void)
+{
 	loop = loop_new(NULL, "test");
 	fake_init(&api, loop);
 	fake_set(&api, 0, "services", services);
 	fake_set(&api, 1, "endpointslices", SLICE_OF("db-1", "db", "6", DB0 "," DB1));
-	synced = 0;
-	CHECK_INT(dns_zone_new(&zc, &zone), 0);
-	struct dns_feed_config c = {&api.c, zone, on_feed_synced, NULL};
+	synced = changes = 0;
+	if (!zone)
+		zone_make();
+	struct dns_feed_config c = {&api.c, zone, on_feed_synced, on_feed_change, NULL};
 	CHECK_INT(dns_feed_new(&c, &feed), 0);
 	TURNS_UNTIL(loop, synced == 1 && api.at[0].watched && api.at[1].watched);
 }
@@ -63,6 +79,7 @@ feed_down(void)
 {
 	dns_feed_free(feed);
 	dns_zone_free(zone);
+	zone = NULL;
 	loop_free(loop);
 }
 
@@ -129,6 +146,37 @@ TEST(the_zone_follows)
 	CHECK(!says("web.shop.svc.cluster.local", A, "10.96.0.7"));
 	CHECK(!says("out.shop.svc.cluster.local", A, "www.example.org"));
 	CHECK_INT(synced, 1);
+	feed_down();
+}
+
+TEST(each_change_of_names_is_told_and_others_are_not)
+{
+	feed_up();
+	CHECK_INT(changes, 1);
+	/* the endpoints of a Service with an address are in no record */
+	fake_event(&api, "endpointslices", CLIENT_ADDED, SLICE_OF("web-1", "web", "6", DB0));
+	fake_event(&api, "services", CLIENT_ADDED,
+		"{" META("new", "7") "},\"spec\":{\"clusterIP\":\"10.96.0.11\"}}");
+	TURNS_UNTIL(loop, says("new.shop.svc.cluster.local", A, "10.96.0.11"));
+	loop_turn(loop, 0);
+	CHECK_INT(changes, 2);
+	feed_down();
+}
+
+TEST(names_that_were_there_before_and_are_not_in_the_api_go_at_the_first_sync)
+{
+	struct ip_addr ip = ip_v4(0x0a600063);
+	struct dns_service gone = {
+		.ns = STR("shop"), .name = STR("gone"), .cluster_ips = &ip, .n_cluster_ips = 1};
+	struct dns_service web = gone;
+	web.name = STR("web");
+	zone_make();
+	CHECK_INT(dns_zone_service_set(zone, &gone), 0);
+	CHECK_INT(dns_zone_service_set(zone, &web), 0);
+	feed_up();
+	CHECK(!says("gone.shop.svc.cluster.local", A, "10.96.0.99"));
+	CHECK(!says("web.shop.svc.cluster.local", A, "10.96.0.99"));
+	CHECK(says("web.shop.svc.cluster.local", A, "10.96.0.7"));
 	feed_down();
 }
 
