@@ -193,6 +193,7 @@ fuzz suite-fuzz: $(filter $(if $(FUZZ),%/$(FUZZ) %/$(FUZZ)_fuzz,%),$(fuzzers))
 PEER ?=
 bench_parts = $(if $(PEER),peer,$(filter $(or $(BENCH),%),$(BENCH_PARTS)))
 bench: $(foreach p,$(bench_parts),$(filter %/$p_bench,$(benches)) $(BENCH_NEEDS_$p))
+	@deps/host-packages.sh run test
 	@tests/bench/run.sh $(O) $(bench_parts)
 lint: $(foreach l,$(LIBS),$(call archives,musl,$l))
 	@O=$(O) CC='$(CC)' CFLAGS='$(CFLAGS_musl)' tests/lint/run.sh
