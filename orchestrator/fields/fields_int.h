@@ -73,6 +73,10 @@ struct items {
 /* items_of: 0, -ENOMEM, or -EINVAL with why and *ret_bad the place of the first bad one (may be NULL). */
 int items_of(struct arena *a, const struct place *p, const struct doc *list, struct items *ret,
 	struct str *why, size_t *ret_bad);
+/* items_of_any: items that lack the keys of their list are there too, all under item_without_step, which is the step of
+ * no other. 0 or -ENOMEM. */
+extern const struct field_elem item_without_step;
+int items_of_any(struct arena *a, const struct place *p, const struct doc *list, struct items *ret);
 /* items_same: how many from i on have the same step. */
 size_t items_same(const struct items *v, size_t i);
 /* items_find: the first with this step; v->n = none. */

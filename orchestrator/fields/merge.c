@@ -235,7 +235,7 @@ take_at(struct arena *a, const struct place *p, const struct doc *d, const struc
 							   : place_member(p, m->key);
 		struct doc *v = NULL;
 		if (p->kind == PLACE_LIST && place_elem(a, p, m, &at, NULL) < 0)
-			at = (struct field_elem){.kind = FIELD_INDEX, .index = -1};
+			at = item_without_step;
 		const struct fields *f = children_find(&c, &at);
 		if (f && f->member)
 			continue;

@@ -504,9 +504,12 @@ item_cmp(const void *x, const void *y)
 	return c ? c : p->i < q->i ? -1 : p->i > q->i;
 }
 
-int
-items_of(struct arena *a, const struct place *p, const struct doc *list, struct items *ret,
-	struct str *why, size_t *ret_bad)
+const struct field_elem item_without_step = {.kind = FIELD_INDEX, .index = -1};
+
+/* any: an item without a step is no error. */
+static int
+items_read(struct arena *a, const struct place *p, const struct doc *list, bool any,
+	struct items *ret, struct str *why, size_t *ret_bad)
 {
 	bool sorted = true;
 	*ret = (struct items){0};
@@ -518,6 +521,10 @@ items_of(struct arena *a, const struct place *p, const struct doc *list, struct 
 	DOC_EACH (d, list) {
 		struct item *it = &ret->v[ret->n];
 		int rc = place_elem(a, p, d, &it->at, why);
+		if (rc == -EINVAL && any) {
+			it->at = item_without_step;
+			rc = 0;
+		}
 		if (rc < 0 && ret_bad)
 			*ret_bad = ret->n;
 		if (rc < 0)
@@ -529,6 +536,19 @@ items_of(struct arena *a, const struct place *p, const struct doc *list, struct 
 	if (!sorted)
 		qsort(ret->v, ret->n, sizeof(*ret->v), item_cmp);
 	return 0;
+}
+
+int
+items_of(struct arena *a, const struct place *p, const struct doc *list, struct items *ret,
+	struct str *why, size_t *ret_bad)
+{
+	return items_read(a, p, list, false, ret, why, ret_bad);
+}
+
+int
+items_of_any(struct arena *a, const struct place *p, const struct doc *list, struct items *ret)
+{
+	return items_read(a, p, list, true, ret, NULL, NULL);
 }
 
 size_t

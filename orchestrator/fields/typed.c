@@ -16,7 +16,7 @@ of_items(struct arena *a, const struct place *p, const struct doc *d, struct fie
 {
 	struct place inner = place_item(p);
 	struct items items;
-	if (items_of(a, p, d, &items, NULL, NULL) < 0)
+	if (items_of_any(a, p, d, &items) < 0)
 		return;
 	for (size_t i = 0, same = 0; i < items.n; i += same) {
 		struct fields *f = fields_add(a, at, &items.v[i].at);

@@ -24,6 +24,27 @@ read_doc(struct arena *a, struct str text)
 }
 
 static void
+item_found(void *arg, struct str path)
+{
+	*(bool *)arg = *(bool *)arg || str_find_char(path, '[') >= 0;
+}
+
+/* Does an item that the configuration names get another step when its object is written, because a key that it lacks
+ * has a value of nothing ("containerPort":0)? Then it is another item each time, for upstream too; validation refuses
+ * such objects. */
+static bool
+item_renamed(struct arena *a, const struct doc *config)
+{
+	struct doc *written = doc_copy(a, config);
+	bool renamed = false;
+	if (!written || schema_order(a, pod(), written) < 0)
+		return true;
+	fields_each(a, fields_minus(a, fields_of(a, pod(), config), fields_of(a, pod(), written)),
+		item_found, &renamed);
+	return renamed;
+}
+
+static void
 apply(struct arena *a, struct doc *live, struct managed *m, const struct doc *config)
 {
 	struct managed_op op = {.a = a,
@@ -32,6 +53,8 @@ apply(struct arena *a, struct doc *live, struct managed *m, const struct doc *co
 		.api_version = STR("v1"),
 		.now = STR("2026-01-01T00:00:00Z")};
 	struct managed_applied done = {0}, next = {0};
+	if (item_renamed(a, config))
+		return;
 	if (managed_apply(&op, m, live, config, false, &done, NULL) == -EEXIST)
 		managed_conflict_message(a, &done);
 	if (managed_apply(&op, m, live, config, true, &done, NULL) < 0)

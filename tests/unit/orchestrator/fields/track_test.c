@@ -312,6 +312,41 @@ TEST(kubectl_takes_over_what_it_applied_from_its_side)
 		"Apply failed with 1 conflict: conflict with \"kubectl-client-side-apply\" using v1: .data.y");
 }
 
+/* The items of a list went, all of them, when of one somebody owned the item but not its name. */
+TEST(an_item_whose_name_nobody_owns_takes_no_other_with_it)
+{
+	static const char pod[] =
+		"{\"metadata\":{\"labels\":{\"l\":\"1\"}},\"spec\":{\"containers\":["
+		"{\"name\":\"a\",\"image\":\"x\"},{\"name\":\"b\",\"image\":\"y\"}]}}";
+	static const char config[] =
+		"{\"metadata\":{\"labels\":{\"m\":\"1\"}},\"spec\":{\"containers\":[{\"name\":\"a\"}]}}";
+	static const char entries[] =
+		"[{\"manager\":\"me\",\"operation\":\"Apply\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":"
+		"{\"f:metadata\":{\"f:labels\":{\"f:l\":{}}},\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{\".\":{},\"f:name\":{}}}}}},"
+		"{\"manager\":\"other\",\"operation\":\"Update\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":"
+		"{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"b\\\"}\":{\".\":{},\"f:image\":{}}}}}}]";
+	arena_free(a);
+	a = arena_new(0);
+	custom = schema_kind_find(schema_builtin(), STR(""), STR("v1"), STR("Pod"))->type;
+	struct managed_op op = {.a = a,
+		.type = custom,
+		.manager = STR("me"),
+		.api_version = STR("v1"),
+		.now = STR("2026-01-01T00:00:00Z")};
+	struct managed m = {0};
+	struct managed_applied done = {0};
+	struct doc *read = NULL;
+	CHECK_INT(doc_parse_json(a, str_c(entries), NULL, &read, NULL), 0);
+	CHECK_INT(managed_read(a, read, &m, NULL), 0);
+	CHECK_INT(
+		managed_apply(&op, &m, doc(str_c(pod)), doc(str_c(config)), false, &done, NULL), 0);
+	CHECK_STR(json(done.obj),
+		"{\"metadata\":{\"labels\":{\"m\":\"1\"}},\"spec\":{\"containers\":["
+		"{\"name\":\"a\",\"image\":\"x\",\"resources\":{}},"
+		"{\"name\":\"b\",\"image\":\"y\",\"resources\":{}}]},\"status\":{}}");
+	custom = NULL;
+}
+
 TEST(entries_that_cannot_be_read)
 {
 	static const char *const rows[][2] = {
