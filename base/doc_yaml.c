@@ -316,19 +316,34 @@ yaml_copy(struct yaml *y, const struct doc *from, size_t depth, int *ret_rc)
 	}
 }
 
+/* yaml_shallow: d once more, what is below it shared; d itself when it is nobody else's. */
+static struct doc *
+yaml_shallow(struct yaml *y, struct doc *d, bool own, int *ret_rc)
+{
+	struct doc *copy = own ? d : yaml_node(y, d->type, d->line, ret_rc);
+	if (copy && copy != d)
+		*copy = *d;
+	return copy;
+}
+
 /* yaml_merge: the value of << is a map or a list of maps; members are added in place, so that what
- * stands later wins; of a list the earlier maps win, so it is gone through backwards. */
+ * stands later wins; of a list the earlier maps win, so it is gone through backwards. Unless v is the map's own (the
+ * copy an alias stands for), an anchor may be on it, and an alias may want it as it is: then it stays whole. */
 static int
-yaml_merge(struct yaml *y, struct doc *map, struct doc *v)
+yaml_merge(struct yaml *y, struct doc *map, struct doc *v, bool own)
 {
 	struct doc *maps = v->type == DOC_MAP ? v : NULL;
 	bool bad = v->type != DOC_MAP && v->type != DOC_LIST;
+	int rc = 0;
 	v->next = NULL;
 	for (struct doc *m = v->type == DOC_LIST ? v->first : NULL; m;) {
 		struct doc *next = m->next;
+		struct doc *one = yaml_shallow(y, m, own, &rc);
+		if (!one)
+			return rc;
 		bad = bad || m->type != DOC_MAP;
-		m->next = maps;
-		maps = m;
+		one->next = maps;
+		maps = one;
 		m = next;
 	}
 	if (bad)
@@ -337,8 +352,11 @@ yaml_merge(struct yaml *y, struct doc *map, struct doc *v)
 	for (; maps; maps = maps->next) {
 		for (struct doc *m = maps->first; m;) {
 			struct doc *next = m->next;
-			m->dup = false;
-			doc_append(map, m);
+			struct doc *one = yaml_shallow(y, m, own, &rc);
+			if (!one)
+				return rc;
+			one->dup = false;
+			doc_append(map, one);
 			m = next;
 		}
 	}
@@ -497,9 +515,9 @@ yaml_scalar(struct yaml *y, const yaml_event_t *ev, uint32_t line)
 	return 0;
 }
 
-/* yaml_settle: a value has been completed: a merge key takes it apart. */
+/* yaml_settle: a value has been completed: a merge key takes it apart. own: no anchor can be on it. */
 static int
-yaml_settle(struct yaml *y)
+yaml_settle(struct yaml *y, bool own)
 {
 	struct frame *up = y->depth ? &y->stack[y->depth - 1] : NULL;
 	if (!up || up->node->type != DOC_MAP || !up->merge || up->key.p)
@@ -507,7 +525,7 @@ yaml_settle(struct yaml *y)
 	up->merge = false;
 	struct doc *v = up->node->last;
 	doc_remove(up->node, v);
-	return yaml_merge(y, up->node, v);
+	return yaml_merge(y, up->node, v, own);
 }
 
 static int
@@ -533,7 +551,7 @@ yaml_close(struct yaml *y)
 	struct doc *d = y->stack[--y->depth].node;
 	if (d->type == DOC_MAP && d->n > 1 && doc_mark_dups(d) < 0)
 		return yaml_fail(y, -ENOMEM, "document needs too much memory");
-	return yaml_settle(y);
+	return yaml_settle(y, false);
 }
 
 static int
@@ -564,7 +582,7 @@ yaml_alias(struct yaml *y, const yaml_event_t *ev, uint32_t line)
 	d->key = STR_NONE;
 	d->dup = false;
 	yaml_place(y, d);
-	return yaml_settle(y);
+	return yaml_settle(y, true);
 }
 
 /* yaml_event: 1 = go on, 0 = the document is complete, or negative errno. */
@@ -577,7 +595,7 @@ yaml_event(struct yaml *y, const yaml_event_t *ev)
 	case YAML_SCALAR_EVENT:
 		rc = yaml_scalar(y, ev, line);
 		if (rc == 0)
-			rc = yaml_settle(y);
+			rc = yaml_settle(y, false);
 		break;
 	case YAML_ALIAS_EVENT:
 		rc = yaml_alias(y, ev, line);

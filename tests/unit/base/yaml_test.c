@@ -111,6 +111,32 @@ TEST(yaml_lines_and_duplicates)
 	arena_free(a);
 }
 
+/* A map merged where it stands lost its members to the other map, and its alias had those of both. */
+TEST(an_alias_of_a_map_that_was_merged_is_that_map)
+{
+	static const char *const merges[][2] = {
+		{"<<: &x {a: 1}\nb: 2\nc: *x\n", "{\"a\":1,\"b\":2,\"c\":{\"a\":1}}"},
+		{"<<: &x {a: 1, b: {c: 2}}\na: 3\nd: *x\n",
+			"{\"a\":1,\"b\":{\"c\":2},\"a\":3,\"d\":{\"a\":1,\"b\":{\"c\":2}}}"},
+		{"<<: [&x {a: 1}, &y {a: 2, b: 2}]\nc: *x\nd: *y\n",
+			"{\"a\":2,\"b\":2,\"a\":1,\"c\":{\"a\":1},\"d\":{\"a\":2,\"b\":2}}"},
+		{"<<: &l [{a: 1}, {b: 2}]\nc: *l\n",
+			"{\"b\":2,\"a\":1,\"c\":[{\"a\":1},{\"b\":2}]}"},
+		{"x: &x {a: 1}\nw: {<<: *x, b: 2}\nz: *x\n",
+			"{\"x\":{\"a\":1},\"w\":{\"a\":1,\"b\":2},\"z\":{\"a\":1}}"},
+	};
+	struct arena *a = arena_new(0);
+	for (size_t i = 0; i < ARRAY_LEN(merges); i++) {
+		struct str rest = str_c(merges[i][0]);
+		struct buf json = {.a = a};
+		struct doc *d = NULL;
+		CHECK_INT(doc_parse_yaml(a, &rest, NULL, &d, NULL), 0);
+		doc_write_json(&json, d);
+		CHECK_STR(buf_view(&json), merges[i][1]);
+	}
+	arena_free(a);
+}
+
 TEST(yaml_alias_bomb_stops)
 {
 	struct arena *a = arena_new(0);
