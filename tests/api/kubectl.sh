@@ -205,6 +205,7 @@ policies() {
 
 # foreign [old]: an aggregated API server, and a Service without a selector that stands for it.
 foreign() {
+	: >"$tmp/foreign" # not the last one's line
 	"$APISERVER" "$address" "toys.default" "$tmp/d/pki/front-proxy-ca.crt" ${1-} >"$tmp/foreign" 2>&1 &
 	apipid=$!
 	n=0

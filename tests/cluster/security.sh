@@ -241,6 +241,7 @@ refuse "from one with another machine's certificate" 'x509|certificate is (not )
 refuse 'no command goes there' 'x509|certificate' s exec at-other -- true
 refuse 'nor to the other' 'x509|certificate' s exec at-bad -- true
 forward_to() { # POD: what is read through a forwarded port
+	: >"$tmp/forward" # not the last one's line
 	"$kubectl" -n sec port-forward "pod/$1" :80 >"$tmp/forward" 2>&1 &
 	forward=$!
 	eventually 10 grep -E 'Forwarding|rror' "$tmp/forward"

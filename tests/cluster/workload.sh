@@ -114,6 +114,7 @@ check 'cp from a container' '' wk cp talker:/tmp/file "$tmp/file"
 check 'both are the same' '' cmp "$tmp/random" "$tmp/file"
 # forwarded WHAT: the page through kubectl port-forward.
 forwarded() {
+	: >"$tmp/forward" # not the last one's line
 	timeout 60 "$kubectl" -n web port-forward "$1" :80 >"$tmp/forward" 2>&1 &
 	pid=$!
 	eventually 30 grep -q '^Forwarding from 127' "$tmp/forward" &&
