@@ -1,7 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * dns: the fence of the name server: it holds its listening sockets already, reads its credentials and the
- * resolvers, opens UDP and TCP connections of its own, and makes files without a name, for PID 1 to keep. Source: architecture.md section 3. */
+ * resolvers, opens UDP and TCP connections of its own, and makes files without a name (memfd), for PID 1 to keep.
+ * Source: architecture.md section 3. */
 #include "init/commands.h"
 #include "init/sandbox.h"
 

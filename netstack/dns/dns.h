@@ -77,8 +77,8 @@ void dns_zone_services(
  * At most 64 prefixes. Errors: -ENOSPC. */
 int dns_zone_reverse(struct dns_zone *z, const struct ip_prefix *p);
 /* dns_zone_save: all services and their records as bytes at the end of b (b->failed: no memory). dns_zone_load: puts
- * them into a zone without services, of the same domain and the same version of this program. Total over any
- * bytes. Errors: -EBADMSG, -ENOMEM; then the zone has no services. */
+ * them into a zone without services, of the same domain and the same version of this program (the bytes carry
+ * the form's number). Total over any bytes. Errors: -EBADMSG, -ENOMEM; then the zone has no services. */
 void dns_zone_save(const struct dns_zone *z, struct buf *b);
 int dns_zone_load(struct dns_zone *z, struct str saved);
 /* dns_zone_names: owner names held (diagnosis). */
@@ -129,7 +129,8 @@ void dns_server_free(struct dns_server *s);
 /* dns_server_upstreams: replaces the upstream resolvers; the cache is emptied. */
 int dns_server_upstreams(struct dns_server *s, const struct dns_upstream *u, size_t n);
 
-/* dns_server_complete: the zone has all names now: what waited for that is answered. At most 1024 questions wait; of
+/* dns_server_complete: of a server that was made `partial`: the zone has all names now, and what waited for that is
+ * answered, on this call. Again, or of another server: nothing happens. At most 1024 questions wait; of
  * more, those over UDP get no answer (the client asks again), those over TCP lose their connection. */
 void dns_server_complete(struct dns_server *s);
 

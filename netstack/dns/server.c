@@ -1,8 +1,8 @@
 /* Copyright The Keelson Authors. SPDX-License-Identifier: Apache-2.0
  *
  * The name server's sockets: UDP in batches, TCP with several questions on a connection, and the queries that wait for
- * an upstream, or for the zone to be complete. What is answered is decided in answer.c and forward.c. Bounded: clients, waiting
- * queries a connection, bytes a client may leave unread; idle connections are closed.
+ * an upstream, or for the zone to be complete. What is answered is decided in answer.c and forward.c. Bounded: clients,
+ * waiting queries (of a connection, and for the zone), bytes a client may leave unread; idle connections are closed.
  * Source: RFC 1035 4.2, RFC 7766 (pipelining, idle time), RFC 9210. Contracts in dns.h. */
 #include <errno.h>
 #include <netinet/in.h>
