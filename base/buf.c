@@ -45,13 +45,15 @@ buf_fail(struct buf *b)
 	return NULL;
 }
 
-static char *
+char *
 buf_grow(struct buf *b, size_t n)
 {
 	size_t need = 0;
 	if (b->failed || __builtin_add_overflow(b->len, n, &need) || need > SIZE_MAX / 2 ||
 		(b->max && need > b->max))
 		return buf_fail(b);
+	if (b->data && need <= b->cap)
+		return b->data + b->len;
 	size_t cap = b->cap ? b->cap * 2 : BUF_FIRST;
 	if (cap < need)
 		cap = need;
@@ -61,22 +63,6 @@ buf_grow(struct buf *b, size_t n)
 	b->data = p;
 	b->cap = cap;
 	return p + b->len;
-}
-
-char *
-buf_reserve(struct buf *b, size_t n)
-{
-	if (__builtin_expect(n <= b->cap - b->len && !b->failed && !b->max && b->data, 1))
-		return b->data + b->len;
-	if (b->data && !b->failed && n <= b->cap - b->len && n <= b->max - b->len)
-		return b->data + b->len;
-	return buf_grow(b, n);
-}
-
-void
-buf_commit(struct buf *b, size_t n)
-{
-	b->len += n;
 }
 
 void

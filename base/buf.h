@@ -28,9 +28,20 @@ void buf_init_arena(struct buf *b, struct arena *a);
 void buf_release(struct buf *b);
 /* buf_clear: empty, capacity kept, failed reset. */
 void buf_clear(struct buf *b);
-/* buf_reserve: room for n more bytes; returns where they start, or NULL. buf_commit makes them count. */
-char *buf_reserve(struct buf *b, size_t n);
-void buf_commit(struct buf *b, size_t n);
+/* buf_reserve: room for n more bytes; returns where they start, or NULL. buf_commit makes them count. All that is
+ * encoded goes through these two, hence inline; buf_grow is buf_reserve's rare half and nobody else's. */
+char *buf_grow(struct buf *b, size_t n);
+static inline char *
+buf_reserve(struct buf *b, size_t n)
+{
+	return n <= b->cap - b->len && !b->failed && !b->max && b->data ? b->data + b->len
+									: buf_grow(b, n);
+}
+static inline void
+buf_commit(struct buf *b, size_t n)
+{
+	b->len += n;
+}
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_str(struct buf *b, struct str s);
 void buf_cstr(struct buf *b, const char *z);

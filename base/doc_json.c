@@ -366,13 +366,21 @@ static inline bool
 copy_plain(char *out, struct str s)
 {
 	uint64_t w = 0;
-	if (s.n < 8) {
+	if (s.n < 4) {
 		bool good = true;
 		for (size_t i = 0; i < s.n; i++) {
 			out[i] = s.p[i];
 			good &= plain[(unsigned char)s.p[i]];
 		}
 		return good;
+	}
+	if (s.n < 8) {
+		uint32_t head, tail;
+		memcpy(&head, s.p, 4);
+		memcpy(&tail, s.p + s.n - 4, 4);
+		memcpy(out, &head, 4);
+		memcpy(out + s.n - 4, &tail, 4);
+		return word_plain(head | (uint64_t)tail << 32);
 	}
 	for (size_t i = 0; i + 8 < s.n; i += 8) {
 		memcpy(&w, s.p + i, 8);
@@ -517,6 +525,39 @@ write_key(struct buf *b, struct str key, bool blank)
 	buf_add(b, ": ", blank ? 2 : 1);
 }
 
+/* write_plain: a member or item whose value is a plain string, a bool or null, in one piece; false (and nothing
+ * written) for any other. These are most of what there is, and a call for each of its parts costs more than they do. */
+static bool
+write_plain(struct buf *b, const struct doc *d, bool map, bool first)
+{
+	bool word = d->type == DOC_NULL || d->type == DOC_BOOL;
+	if (!word && (d->type != DOC_STR || d->raw))
+		return false;
+	size_t room = (word ? 5 : d->s.n + 2) + (map ? d->key.n + 4 : 1);
+	char *start = buf_reserve(b, room), *out = start;
+	if (!out)
+		return true;
+	if (!first)
+		*out++ = ',';
+	if (map) {
+		out = put_string(out, d->key);
+		if (!out)
+			return false;
+		*out++ = ':';
+	}
+	if (word) {
+		const char *text = d->type == DOC_NULL ? "null" : d->b ? "true" : "false";
+		memcpy(out, text, 5); /* of a fixed length: no call */
+		out += text[4] ? 5 : 4;
+	} else {
+		out = put_string(out, d->s);
+		if (!out)
+			return false;
+	}
+	buf_commit(b, (size_t)(out - start));
+	return true;
+}
+
 static void
 write_at(struct buf *b, const struct doc *d, int indent, unsigned depth)
 {
@@ -550,6 +591,8 @@ write_at(struct buf *b, const struct doc *d, int indent, unsigned depth)
 	bool map = d->type == DOC_MAP;
 	buf_char(b, map ? '{' : '[');
 	for (const struct doc *child = d->first; child; child = child->next) {
+		if (indent < 0 && write_plain(b, child, map, child == d->first))
+			continue;
 		if (child != d->first)
 			buf_char(b, ',');
 		newline(b, indent, depth + 1);

@@ -105,6 +105,35 @@ TEST(json_writer_replaces_bytes_that_are_not_utf8)
 	buf_release(&b);
 }
 
+/* Strings are copied by words: each length, with what needs an escape at each place of it. */
+TEST(json_writer_escapes_at_every_place_of_names_and_values)
+{
+	char text[24], expect[160];
+	for (size_t n = 1; n < sizeof(text); n++) {
+		for (size_t at = 0; at < n; at++) {
+			struct arena *a = arena_new(0);
+			memset(text, 'x', n);
+			text[at] = at % 2 ? '"' : '\\';
+			struct str s = str_from(text, n);
+			struct doc *map = doc_map(a), *list = doc_list(a);
+			doc_set(map, STR("first"), doc_bool(a, false));
+			doc_set(map, s, doc_str(a, STR("1")));
+			doc_append(list, doc_str(a, s));
+			doc_append(list, doc_null(a));
+			doc_append(list, doc_bool(a, true));
+			doc_set(map, STR("l"), list);
+			char quoted[32];
+			int q = snprintf(quoted, sizeof(quoted), "%.*s\\%.*s", (int)at, text,
+				(int)(n - at), text + at);
+			snprintf(expect, sizeof(expect),
+				"{\"first\":false,\"%.*s\":\"1\",\"l\":[\"%.*s\",null,true]}", q,
+				quoted, q, quoted);
+			CHECK_STR(written(a, map), expect);
+			arena_free(a);
+		}
+	}
+}
+
 TEST(json_pretty)
 {
 	struct arena *a = arena_new(0);
