@@ -7,8 +7,8 @@ SRC_orchestrator/runtime := $(addprefix orchestrator/runtime/,caps.c cgroup.c ch
 	image/pull.c image/ref.c image/store.c image/tar.c)
 DEPS_orchestrator/runtime := netstack/http base
 UNIT_orchestrator/runtime := $(addprefix tests/unit/orchestrator/runtime/,seccomp_test.c \
-	spec_test.c logs_test.c runtime_test.c exec_test.c recover_test.c image/ref_test.c image/tar_test.c \
-	image/pull_test.c)
+	spec_test.c logs_test.c runtime_test.c exec_test.c recover_test.c image/inflate_test.c image/ref_test.c \
+	image/tar_test.c image/pull_test.c)
 FUZZ_orchestrator/runtime := tests/fuzz/image_manifest_fuzz.c tests/fuzz/tar_fuzz.c \
 	tests/fuzz/image_ref_fuzz.c
 BENCH_orchestrator/runtime := tests/bench/runtime_bench.c

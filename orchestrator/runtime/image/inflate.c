@@ -19,6 +19,7 @@ struct inflate {
 	char magic[MAGIC_BYTES];
 	size_t n_magic;
 	bool known, done;
+	bool padded; /* gzip: zeros came behind a member */
 	z_stream z;
 	ZSTD_DStream *zs;
 	char buf[OUT_BYTES];
@@ -68,7 +69,7 @@ push_plain(struct inflate *f, struct str in, struct err *e)
 	return 0;
 }
 
-/* Several gzip members one behind the other are one stream; zeros behind the last are padding. */
+/* Several gzip members one behind the other are one stream; zeros behind the last are padding, and the end. */
 static int
 push_gzip(struct inflate *f, struct str in, struct err *e)
 {
@@ -79,8 +80,15 @@ push_gzip(struct inflate *f, struct str in, struct err *e)
 		size_t n = 0;
 
 		if (f->done) {
-			if (f->z.avail_in == 0 || *f->z.next_in == 0)
+			while (f->z.avail_in > 0 && *f->z.next_in == 0) {
+				f->padded = true;
+				f->z.next_in++;
+				f->z.avail_in--;
+			}
+			if (f->z.avail_in == 0)
 				return 0;
+			if (f->padded)
+				return corrupt(e, "gzip: bytes behind the padding");
 			if (inflateReset(&f->z) != Z_OK)
 				return corrupt(e, "gzip");
 			f->done = false;
@@ -125,7 +133,8 @@ push_zstd(struct inflate *f, struct str in, struct err *e)
 				return rc;
 		}
 		f->done = r == 0;
-		if (ib.pos == ib.size && ob.pos < ob.size)
+		/* At the end of a frame nothing is held back; a further call would begin the next one. */
+		if (ib.pos == ib.size && (f->done || ob.pos < ob.size))
 			return 0;
 	}
 }
