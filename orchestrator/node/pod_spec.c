@@ -7,22 +7,11 @@
 
 #include "base/disk.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RETRY_NS (10 * NS_PER_SEC)
 
 /* ---- files of the pod: on tmpfs, so writing them does not wait ---- */
-
-static int
-file_put(const char *path, struct str content, mode_t mode)
-{
-	_cleanup_fd_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	if (fd < 0 || (content.n && write(fd, content.p, content.n) != (ssize_t)content.n))
-		return -errno;
-	return fchmod(fd, mode) < 0 ? -errno : 0;
-}
 
 static void
 run_path(const struct pod *p, const char *name, char out[NODE_PATH])
@@ -37,6 +26,8 @@ ctr_termination_path(const struct ctr *c, uint32_t attempt, char out[NODE_PATH])
 		attempt);
 }
 
+/* Each file is replaced whole, and only when it says something else: a node role that starts anew comes by here
+ * while the pod's containers read them. */
 int
 pod_files_write(struct pod *p)
 {
@@ -61,7 +52,7 @@ pod_files_write(struct pod *p)
 	}
 	run_path(p, "hosts", path);
 	if (rc == 0)
-		rc = file_put(path, buf_view(&b), 0644);
+		rc = disk_keep_file(path, buf_view(&b), 0644);
 	if (cfg->cluster.dns4.family)
 		dns[n_dns++] = cfg->cluster.dns4;
 	if (cfg->cluster.dns6.family)
@@ -74,11 +65,11 @@ pod_files_write(struct pod *p)
 	resolv_write(&b, s, str_c(p->ns), cfg->cluster.dns_domain, dns, n_dns, buf_view(&host));
 	run_path(p, "resolv.conf", path);
 	if (rc == 0)
-		rc = file_put(path, buf_view(&b), 0644);
+		rc = disk_keep_file(path, buf_view(&b), 0644);
 	buf_clear(&b);
 	buf_fmt(&b, STR_FMT "\n", STR_ARG(name));
 	run_path(p, "hostname", path);
-	return rc == 0 ? file_put(path, buf_view(&b), 0644) : rc;
+	return rc == 0 ? disk_keep_file(path, buf_view(&b), 0644) : rc;
 }
 
 /* ---- parts of the description ---- */
@@ -246,7 +237,7 @@ files_fill(struct making *m)
 	ctr_termination_path(m->c, m->c->attempt, path);
 	r->termination_source = arena_str(m->a, str_c(path));
 	r->termination_path = m->s->termination_message_path;
-	int rc = file_put(path, STR(""), 0666);
+	int rc = disk_write_file(path, STR(""), 0666);
 	if (rc < 0)
 		return err_errno(&m->e, rc, "making '%s'", path);
 	pod_log_dir(p, path);

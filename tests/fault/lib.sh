@@ -124,7 +124,8 @@ running_pods() { k get pods -l steady=yes --no-headers | awk '$3 == "Running" { 
 ready_nodes() { k get nodes --no-headers | awk '$2 == "Ready" { n++ } END { print n; exit n != 3 }'; }
 steady() {
 	k get pods -l steady=yes -o 'jsonpath={range .items[*]}{.metadata.name}{range .status.containerStatuses[*]} {.containerID} {.restartCount}{end}{"\n"}{end}' &&
-		k get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].lastTransitionTime}{"\n"}{end}'
+		k get nodes -o 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].lastTransitionTime}{"\n"}{end}' &&
+		k exec asks -- stat -c '%n %i %y' /etc/hosts /etc/resolv.conf /etc/hostname
 }
 unanswered() {
 	k logs asks >"$tmp/asks" || return 1
