@@ -13,7 +13,7 @@
 #   up [OPTION...]                  boots the cluster, or goes on with its disks
 #   cluster                         three machines and the pods that faults must not touch, once
 #   asked                           succeeds when the one pod is answered by the other
-#   steady                          containers with their ids and restarts, and since when nodes are Ready
+#   steady                          containers with their ids and restarts, since when nodes are Ready, the files of "asks"
 #   unanswered                      requests between the pods that failed: how many, then each with what it had found
 #   served NODE N                   succeeds when the machine has come to serve N times since it was made
 #   count NODE                      how often it did

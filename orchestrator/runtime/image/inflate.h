@@ -15,7 +15,7 @@ typedef int inflate_out_fn(void *arg, struct str plain, struct err *e);
  * between the three by its first bytes; `hint` is what the manifest says, used where they do not tell. */
 struct inflate *inflate_new(enum image_compression hint, inflate_out_fn *out, void *arg);
 void inflate_free(struct inflate *f);
-/* inflate_push: -EBADMSG corrupt, -ENOMEM, or what out returned. */
+/* inflate_push: -EBADMSG corrupt (also what follows the zeros behind a gzip member), -ENOMEM, or what out returned. */
 int inflate_push(struct inflate *f, struct str bytes, struct err *e);
 /* inflate_finish: -EBADMSG when the stream is not complete. */
 int inflate_finish(struct inflate *f, struct err *e);
