@@ -386,10 +386,14 @@ void
 tls_wire_sent(struct tls_conn *c, size_t n)
 {
 	c->wire_off += n;
-	if (c->wire_off >= c->wire.len) {
+	if (c->wire_off < c->wire.len)
+		return;
+	c->wire_off = 0;
+	if (c->established)
 		buf_clear(&c->wire);
-		c->wire_off = 0;
-	}
+	else
+		buf_release(
+			&c->wire); /* who waits for the peer's part of the handshake holds little */
 }
 
 struct str

@@ -20,7 +20,7 @@ ours --objects 1000 fill >/dev/null
 ours --objects 1000 --resource pods fill >/dev/null
 line=$(ours --conns 1000 --objects 1000 idle)
 row 'idle connection: memory (PSS)' "$(word "$line" kib)" KiB '<=' - 4
-note "of three thousand beside a first thousand, which is, with what its handshakes left, $(word "$line" first_kib) KiB each"
+note "of $(word "$line" conns) that came a thousand at a time, with what their handshakes left"
 for c in 1 16 64; do
 	measured "get, $c connections" --conns $c get
 	measured "update, $c connections" --conns $c update

@@ -284,22 +284,21 @@ idle_more(struct load *l, size_t from, size_t n)
 	return (double)load_pss_kib(l);
 }
 
-/* What a connection keeps is what more of them add: the first --conns stand for the handshakes too, of which
- * hundreds are under way at once and whose memory stays the allocator's. */
+/* What a connection keeps: four times --conns of them, of which --conns at a time shake hands, so what the handshakes
+ * leave behind counts too. */
 void
 run_idle(struct load *l)
 {
 	static const struct op get = {
 		.name = "idle", .method = "GET", .named = true, .counted = true};
-	size_t conns = l->conns, more = 3 * conns;
+	size_t all = 4 * l->conns;
 	double before = (double)load_pss_kib(l);
-	load_slots_open(l, conns + more);
+	double now = before;
+	load_slots_open(l, all);
 	l->op = &get;
-	double first = idle_more(l, 0, conns);
-	double last = first;
-	for (size_t at = conns; at <= more; at += conns)
-		last = idle_more(l, at, conns);
-	printf("idle conns=%zu errors=%zu kib=%.2f first_kib=%.2f\n", conns, l->errors,
-		(last - first) / (double)more, (first - before) / (double)conns);
-	load_slots_close(l, conns + more);
+	for (size_t at = 0; at < all; at += l->conns)
+		now = idle_more(l, at, l->conns);
+	printf("idle conns=%zu errors=%zu kib=%.2f\n", all, l->errors,
+		(now - before) / (double)all);
+	load_slots_close(l, all);
 }
