@@ -110,9 +110,9 @@ chain_end_cert(const br_x509_class **ctx)
 	(void)ctx;
 }
 
-/* pkey_set: the leaf's key in the library's form. */
+/* peer_key_set: the leaf's key in the library's form. */
 static void
-pkey_set(struct chain *c, const struct tls_pub *pub)
+peer_key_set(struct chain *c, const struct tls_pub *pub)
 {
 	if (pub->type == TLS_KEY_RSA) {
 		c->pkey.key_type = BR_KEYTYPE_RSA;
@@ -181,7 +181,7 @@ chain_end(const br_x509_class **ctx)
 		c->state = TLS_PEER_INVALID;
 		return BR_ERR_X509_NOT_TRUSTED;
 	}
-	pkey_set(c, &c->parsed[0].pub);
+	peer_key_set(c, &c->parsed[0].pub);
 	c->state = TLS_PEER_VALID;
 	return 0;
 }
