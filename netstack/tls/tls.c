@@ -389,11 +389,11 @@ tls_wire_sent(struct tls_conn *c, size_t n)
 	if (c->wire_off < c->wire.len)
 		return;
 	c->wire_off = 0;
+	/* Who waits for the peer's part of the handshake holds little. */
 	if (c->established)
 		buf_clear(&c->wire);
 	else
-		buf_release(
-			&c->wire); /* who waits for the peer's part of the handshake holds little */
+		buf_release(&c->wire);
 }
 
 struct str

@@ -73,7 +73,7 @@ void tls_handshake_free(struct tls_handshake *h);
 /* handshake_feed: takes bytes off *in until the handshake is over (c->established: record contexts and
  * peer are set and c->hs is gone) or failed (c->error). */
 void tls_handshake_feed(struct tls_conn *c, struct str *in);
-/* handshake_bytes: heap bytes held. */
+/* handshake_bytes: bytes held, of which only those used are memory (handshake.c). */
 size_t tls_handshake_bytes(void);
 
 void tls_fail(struct tls_conn *c, int error, const char *text);
